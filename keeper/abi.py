@@ -1,0 +1,111 @@
+"""ABI encoding from the minimal ABIs in `abis/`, without web3: that takes a second to import and is slow where it counts."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from eth_abi.abi import decode, encode
+from eth_utils.address import to_checksum_address
+from eth_utils.crypto import keccak
+
+from keeper.model.chain import Log
+
+_PACKAGED = Path(__file__).parent / "_abis"
+ABI_DIRECTORY = _PACKAGED if _PACKAGED.is_dir() else Path(__file__).parent.parent / "abis"
+
+
+def _type(entry: dict[str, Any]) -> str:
+    """Canonical type of an ABI parameter, tuples written out."""
+    kind: str = entry["type"]
+    if not kind.startswith("tuple"):
+        return kind
+    return f"({','.join(_type(part) for part in entry['components'])}){kind[5:]}"
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """One function of a contract. Encodes calls and decodes answers."""
+
+    name: str
+    selector: bytes
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+
+    def encode(self, *args: Any) -> bytes:
+        """Calldata. Addresses are 20 raw bytes or hex."""
+        return self.selector + encode(self.inputs, args)
+
+    def decode(self, data: bytes) -> tuple[Any, ...]:
+        """Return values; raises eth_abi's DecodingError when data is short or malformed."""
+        return tuple(decode(self.outputs, data))
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One event of a contract."""
+
+    name: str
+    topic: bytes
+    indexed: tuple[str, ...]
+    plain: tuple[str, ...]
+
+    def decode(self, log: Log) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+        """(indexed values, data values) of a log. Addresses come as lower-case hex: see `address_topic`."""
+        indexed = tuple(decode([kind], topic)[0] for kind, topic in zip(self.indexed, log.topics[1:], strict=True))
+        return indexed, tuple(decode(self.plain, log.data))
+
+
+@dataclass(frozen=True, slots=True)
+class Error:
+    """One custom error of a contract."""
+
+    name: str
+    selector: bytes
+    inputs: tuple[str, ...]
+
+    def decode(self, data: bytes) -> tuple[Any, ...]:
+        """Arguments from revert data."""
+        return tuple(decode(self.inputs, data[4:]))
+
+
+class Contract:
+    """The functions, events and errors of one minimal ABI."""
+
+    def __init__(self, entries: Sequence[dict[str, Any]]) -> None:
+        self.functions: dict[str, Function] = {}
+        self.events: dict[str, Event] = {}
+        self.errors: dict[bytes, Error] = {}
+        for entry in entries:
+            kind = entry["type"]
+            inputs = entry.get("inputs", [])
+            types = tuple(_type(part) for part in inputs)
+            digest = keccak(text=f"{entry.get('name', '')}({','.join(types)})")
+            if kind == "function":
+                outputs = tuple(_type(part) for part in entry.get("outputs", []))
+                self.functions[entry["name"]] = Function(entry["name"], digest[:4], types, outputs)
+            elif kind == "event":
+                indexed = tuple(_type(part) for part in inputs if part["indexed"])
+                plain = tuple(_type(part) for part in inputs if not part["indexed"])
+                self.events[entry["name"]] = Event(entry["name"], digest, indexed, plain)
+            elif kind == "error":
+                self.errors[digest[:4]] = Error(entry["name"], digest[:4], types)
+
+
+@cache
+def load_abi(name: str) -> Contract:
+    """The contract `abis/{name}.json`."""
+    return Contract(json.loads((ABI_DIRECTORY / f"{name}.json").read_text())["abi"])
+
+
+@cache
+def load_runtime(name: str) -> bytes:
+    """Runtime code that `abis/{name}.json` carries, for state overrides. `make check` compares it with a fresh build."""
+    return bytes.fromhex(json.loads((ABI_DIRECTORY / f"{name}.json").read_text())["runtime"])
+
+
+def checksum(address: bytes) -> str:
+    """EIP-55 form, for people and JSON."""
+    return str(to_checksum_address(address))

@@ -1,0 +1,69 @@
+"""What the other stages need from the network. `keeper/chain` implements it; tests may, too."""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any, Protocol
+
+from keeper.model.chain import BlockRef, Call, CallResult, Log, LogFilter, Receipt
+from keeper.model.intent import SendResult
+
+
+class ChainReader(Protocol):
+    """Reads, each pinned to a block hash where the node allows it. Every method raises Transient on no usable answer."""
+
+    async def head(self) -> BlockRef:
+        """The newest block."""
+        ...
+
+    async def block_by_number(self, number: int) -> BlockRef:
+        """A canonical block. Raises Transient when the node does not have it."""
+        ...
+
+    async def block_by_hash(self, block_hash: bytes) -> BlockRef:
+        """A block by its hash."""
+        ...
+
+    async def logs_at(self, block: BlockRef, wanted: LogFilter) -> list[Log]:
+        """The logs of one block, asked by its hash and checked against its bloom, in order."""
+        ...
+
+    def logs_between(self, first: int, last: int, wanted: LogFilter) -> AsyncIterator[list[Log]]:
+        """Logs of canonical blocks first..last, in order, in pages whose range adapts to what the node can serve."""
+        ...
+
+    async def read(self, block: BlockRef, calls: Sequence[Call]) -> list[CallResult]:
+        """Many views in one `eth_call` at the block's hash."""
+        ...
+
+    async def call(
+        self, call: Call, sender: bytes, block: BlockRef, timestamp: int | None = None, gas: int | None = None
+    ) -> CallResult:
+        """Simulate one transaction on top of a block; `timestamp` overrides the block's where the node can."""
+        ...
+
+    async def balance(self, account: bytes, block: BlockRef | None = None) -> int:
+        """Wei."""
+        ...
+
+    async def code(self, address: bytes) -> bytes:
+        """Code at the newest block."""
+        ...
+
+
+class ChainSender(Protocol):
+    """Sending and following transactions."""
+
+    async def send_raw(self, raw: bytes) -> SendResult:
+        """Hand over signed bytes, once, to one node after another; never retried silently. Does not raise."""
+        ...
+
+    async def receipt(self, tx_hash: bytes) -> Receipt | None:
+        """None while it is not mined. Raises Transient."""
+        ...
+
+    async def transaction(self, tx_hash: bytes) -> Mapping[str, Any] | None:
+        """None when the node does not know it. Raises Transient."""
+        ...
+
+    async def nonce(self, account: bytes) -> int:
+        """Count of mined transactions. Raises Transient."""
+        ...

@@ -1,0 +1,33 @@
+"""The four error families. Each carries the decision of whoever catches it."""
+
+
+class KeeperError(Exception):
+    """Base of every error that this program raises on purpose."""
+
+
+class OperatorError(KeeperError):
+    """Something only the operator can mend: one line that says what happened, which setting, what to do.
+
+    `exit_code`: 2 wrong settings or input, 3 another keeper holds this signer, 4 preflight failed.
+    """
+
+    def __init__(self, message: str, exit_code: int = 2) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
+
+
+class Transient(KeeperError):
+    """A node, relay or signer did not give a usable answer: try again, or elsewhere. It says nothing about the chain."""
+
+
+class Refused(KeeperError):
+    """A definite no, for this account or this call: skip it, with the reason. `code` is a stable enumerated word."""
+
+    def __init__(self, code: str, message: str = "", data: bytes = b"") -> None:
+        super().__init__(message or code)
+        self.code = code
+        self.data = data
+
+
+class InvariantBroken(KeeperError):
+    """What must never happen did: stop sending and tell a person. Never healed silently. The exit code is 5."""

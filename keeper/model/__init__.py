@@ -1,0 +1,1 @@
+"""Frozen values that the stages exchange. Imports nothing but the standard library."""

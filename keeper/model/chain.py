@@ -1,0 +1,85 @@
+"""What comes from a node: blocks, logs, calls and receipts. Hashes and addresses are raw bytes inside the program."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class BlockRef:
+    """One block. Every read behind a decision is pinned to one `hash`."""
+
+    number: int
+    hash: bytes
+    parent: bytes
+    timestamp: int  # seconds
+    base_fee: int = 0  # wei
+    gas_used: int = 0
+    gas_limit: int = 30_000_000
+    bloom: bytes = b""
+
+    def __str__(self) -> str:
+        return f"{self.number} (0x{self.hash.hex()[:8]})"
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """One event log, in its block."""
+
+    address: bytes
+    topics: tuple[bytes, ...]
+    data: bytes
+    block_number: int
+    block_hash: bytes
+    index: int
+    tx_hash: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class LogFilter:
+    """Which logs matter: any of the addresses, and any of the first topics (empty means all)."""
+
+    addresses: tuple[bytes, ...]
+    topics: tuple[bytes, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A call to a contract: a view in a bulk read, or what a transaction carries."""
+
+    to: bytes
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class CallResult:
+    """Answer to one call: return data, or revert data when not `ok`."""
+
+    ok: bool
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """A mined transaction. `status` is 1 when it did not revert; fees are in wei."""
+
+    tx_hash: bytes
+    block_number: int
+    block_hash: bytes
+    status: int
+    gas_used: int
+    effective_gas_price: int
+    logs: tuple[Log, ...] = ()
+
+
+def hexed(value: bytes) -> str:
+    """0x-prefixed lower-case hex, as JSON-RPC wants it."""
+    return "0x" + value.hex()
+
+
+def unhexed(value: str) -> bytes:
+    """Bytes of a 0x-prefixed hex string.
+
+    Raises ValueError when it is not one.
+    """
+    if not value.startswith(("0x", "0X")):
+        raise ValueError("hex without 0x")
+    return bytes.fromhex(value[2:])

@@ -1,0 +1,185 @@
+"""Log events: stable codes with a level, what they mean, and what an operator does. `docs/events.md` is made from this.
+
+Stages do not log. They hand `Event`s to an `Emit` that the composition root gives them; `keeper/observe` listens.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+
+class Level(StrEnum):
+    """Severity of an event. `critical` needs a person now."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+    CRITICAL = "critical"
+
+
+@dataclass(frozen=True, slots=True)
+class EventKind:
+    """What a code means, its fields beside the common ones, and what to do about it."""
+
+    code: str
+    level: Level
+    meaning: str
+    fields: tuple[str, ...]
+    action: str
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One thing that happened. Field values are JSON types; integers beyond 2**53 and bytes are given as strings."""
+
+    kind: EventKind
+    message: str
+    block: int | None = None
+    fields: Mapping[str, Any] = field(default_factory=dict)
+
+
+Emit = Callable[[Event], None]
+
+_NOTHING = "Nothing."
+EVENTS: dict[str, EventKind] = {}
+
+
+def _kind(code: str, level: Level, meaning: str, fields: str = "", action: str = _NOTHING) -> EventKind:
+    EVENTS[code] = EventKind(code, level, meaning, tuple(fields.split()), action)
+    return EVENTS[code]
+
+
+KEEPER_STARTED = _kind("keeper.started", Level.INFO, "The daemon began.", "version protocol chain_id live signer")
+KEEPER_STOPPED = _kind(
+    "keeper.stopped",
+    Level.INFO,
+    "The daemon ended.",
+    "reason",
+    "If you did not stop it: read the reason, start it again.",
+)
+KEEPER_IDLE = _kind(
+    "keeper.idle",
+    Level.INFO,
+    "Heartbeat: a quiet market is not a broken keeper.",
+    "accounts nearest_health nearest_account head_age_s in_flight",
+    "Alert when it stops coming.",
+)
+HEAD_NEW = _kind(
+    "head.new", Level.DEBUG, "A new block was applied.", "hash timestamp base_fee_wei logs unsafe elapsed_ms"
+)
+HEAD_REORG = _kind(
+    "head.reorg",
+    Level.WARNING,
+    "The chain replaced blocks; the book was rolled back and followed.",
+    "depth dropped adopted",
+    "Nothing, unless it is frequent or deep: then look at the node and its peers.",
+)
+HEAD_STALLED = _kind(
+    "head.stalled",
+    Level.ERROR,
+    "No new block for longer than expected.",
+    "age_s endpoint",
+    "Check the node and the chain's own status.",
+)
+NODE_DOWN = _kind(
+    "node.down", Level.ERROR, "An endpoint does not answer.", "endpoint error", "Check the node; add another endpoint."
+)
+NODE_LAGGING = _kind(
+    "node.lagging", Level.WARNING, "An endpoint is behind the others.", "endpoint behind", "Check the node's sync."
+)
+BOOK_SYNCED = _kind(
+    "book.synced", Level.INFO, "All accounts were rebuilt from logs.", "accounts logs from_block elapsed_s"
+)
+BOOK_PARITY_FAILED = _kind(
+    "book.parity_failed",
+    Level.CRITICAL,
+    "Local health differs from the contract's. Nothing is sent any more.",
+    "account difference",
+    "Do not restart blindly: keep the log, compare the account by hand, report it. A fresh sync that agrees points to a missed log.",
+)
+PRICE_STALE = _kind(
+    "price.stale",
+    Level.WARNING,
+    "A price cannot be used: too old, zero, negative or unreadable. Accounts that depend on it are on hold.",
+    "label feed problem price updated_at",
+    "Check the feed; its protocol cannot liquidate these accounts either.",
+)
+PRICE_DEVIATES = _kind(
+    "price.deviates",
+    Level.WARNING,
+    "A price moved further within one block than the configured limit.",
+    "label feed price previous change_bps",
+    "Compare with other venues; hold the keeper if the feed is wrong.",
+)
+ACCOUNT_UNSAFE = _kind(
+    "account.unsafe", Level.INFO, "An account became liquidatable.", "account health_wad equity requirement"
+)
+PLAN_MADE = _kind(
+    "plan.made",
+    Level.INFO,
+    "A liquidation was chosen.",
+    "account kind subject size value_usd health_before_wad health_after_wad max_fee_wei live",
+)
+PLAN_REJECTED = _kind(
+    "plan.rejected",
+    Level.INFO,
+    "An unsafe account is left alone, with an enumerated reason.",
+    "account reason health_wad",
+    "Look at repeated ones: `insufficient_funds` and `fee_cap` cost money.",
+)
+TX_SENT = _kind("tx.sent", Level.INFO, "A transaction left.", "intent account nonce hash max_fee_wei priority_fee_wei")
+TX_REPLACED = _kind(
+    "tx.replaced",
+    Level.INFO,
+    "A transaction was replaced at a higher fee.",
+    "intent account nonce hash max_fee_wei priority_fee_wei",
+)
+TX_MINED = _kind(
+    "tx.mined",
+    Level.INFO,
+    "A liquidation was mined.",
+    "intent account nonce hash gas_used effective_gas_price_wei profit profit_usd bad_debt_usd",
+)
+TX_REVERTED = _kind(
+    "tx.reverted",
+    Level.WARNING,
+    "A liquidation was mined and failed; its gas is lost.",
+    "intent account nonce hash reason gas_used",
+    "One is competition. Several in a row open the breaker: read the reasons.",
+)
+TX_CANCELLED = _kind(
+    "tx.cancelled",
+    Level.INFO,
+    "An intent ended without a liquidation; its nonce is free or burnt.",
+    "intent account nonce reason",
+)
+TX_UNKNOWN = _kind(
+    "tx.unknown",
+    Level.WARNING,
+    "No node said whether it took the transaction. The nonce is kept and the bytes are sent again.",
+    "intent account nonce hash error",
+    "Check the endpoints if it repeats.",
+)
+TX_REFUSED = _kind(
+    "tx.refused",
+    Level.WARNING,
+    "A node refused a transaction.",
+    "intent account nonce hash reason error",
+    "Read the reason.",
+)
+FUNDS_LOW = _kind(
+    "funds.low",
+    Level.WARNING,
+    "The keeper's balance does not cover what it may have to spend.",
+    "token balance needed",
+    "Send funds to the signer.",
+)
+BREAKER_OPEN = _kind(
+    "breaker.open", Level.CRITICAL, "Sending is held.", "breaker reason", "Read the reason; `keeper status` shows it."
+)
+BREAKER_CLOSED = _kind("breaker.closed", Level.INFO, "Sending goes on.", "breaker")
+ALERT_FAILED = _kind(
+    "alert.failed", Level.WARNING, "A webhook did not take an alert.", "url error dropped", "Check the webhook."
+)

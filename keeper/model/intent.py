@@ -1,0 +1,93 @@
+"""A liquidation on its way: one intent holds one nonce, has many attempts, and at most one of them is mined."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class IntentState(StrEnum):
+    """States of an intent. Allowed edges are in `keeper/execute/machine.py`."""
+
+    RESERVED = "reserved"  # has a nonce, nothing signed
+    SIGNED = "signed"  # bytes are in the journal, not known to have left
+    PENDING = "pending"  # a node accepted it, or may have
+    CANCELLING = "cancelling"  # a self-transfer at the same nonce is out
+    MINED = "mined"  # final: the liquidation succeeded
+    REVERTED = "reverted"  # final: mined and failed
+    CANCELLED = "cancelled"  # final: the self-transfer was mined
+    SUPERSEDED = "superseded"  # final: someone else used the nonce
+    DROPPED = "dropped"  # final: never left, nonce freed
+
+    @property
+    def final(self) -> bool:
+        return self in _FINAL
+
+
+_FINAL = frozenset(
+    {IntentState.MINED, IntentState.REVERTED, IntentState.CANCELLED, IntentState.SUPERSEDED, IntentState.DROPPED}
+)
+
+
+class SendStatus(StrEnum):
+    """Replies are evidence, not truth: an unknown send keeps its nonce."""
+
+    ACCEPTED = "accepted"
+    REFUSED = "refused"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class SendResult:
+    """Outcome of handing raw bytes to a node. `reason` is an enumerated word such as `nonce_too_low`."""
+
+    status: SendStatus
+    reason: str = ""
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One signed transaction at the intent's nonce."""
+
+    intent_id: int
+    tx_hash: bytes
+    raw: bytes
+    max_fee: int  # wei
+    priority_fee: int  # wei
+    cancels: bool  # a self-transfer that frees the nonce
+    signed_block: int
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a mined intent ended. `profit`: token address (or "ETH" as 20 zero bytes) -> units, signed."""
+
+    tx_hash: bytes
+    block_number: int
+    block_hash: bytes
+    status: int
+    gas_used: int
+    effective_gas_price: int
+    profit: dict[bytes, int]
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """A plan that has been accepted for sending, as the journal knows it."""
+
+    id: int
+    account: bytes
+    kind: str
+    subject: str
+    size: int
+    state: IntentState
+    nonce: int
+    to: bytes
+    data: bytes
+    gas_limit: int
+    bid: int  # wei
+    value_wad: int
+    planned_block: int
+    deadline_block: int
+    attempts: tuple[Attempt, ...] = ()
+    outcome: Outcome | None = None

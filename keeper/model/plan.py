@@ -1,0 +1,127 @@
+"""From a legal liquidation to a plan that the executor may send."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from keeper.model.chain import Call
+from keeper.model.health import Health
+
+
+@dataclass(frozen=True, slots=True)
+class Opportunity:
+    """One legal liquidation of one account, sized, with what it pays and what it needs. Made by an adapter.
+
+    Dollars are in 1e18. `gas` is the expected use, `gas_limit` a bound. `uses`: shared limits that it draws on, such
+    as a market's cap a block, as key -> (amount, limit). `spends`: token units that the keeper must hold.
+    """
+
+    account: bytes
+    kind: str  # the adapter's word: "liquidate", "seize"
+    subject: str  # which market or collateral, for people
+    size: int  # in the protocol's unit of size
+    notional_wad: int
+    reward_wad: int  # what the keeper gains at executable prices, before gas
+    rewards: Mapping[bytes, int]  # token -> units in (positive) or out (negative)
+    spends: Mapping[bytes, int]
+    uses: Mapping[str, tuple[int, int]]
+    gas: int
+    gas_limit: int
+    before: Health
+    after: Health
+    bad_debt_prevented_wad: int = 0
+    partial: bool = True
+    details: Mapping[str, int] = field(default_factory=dict)  # what the adapter needs to encode the call
+
+
+class Rejection(StrEnum):
+    """Why an unsafe account is not in the plan. Words are stable: they stand in `plan.rejected`."""
+
+    NO_LEGAL_SIZE = "no_legal_size"
+    UNPRICED = "unpriced"
+    UNPROFITABLE = "unprofitable"
+    FEE_CAP = "fee_cap"
+    IN_FLIGHT = "in_flight"
+    COOLING_DOWN = "cooling_down"
+    INSUFFICIENT_FUNDS = "insufficient_funds"
+    SHARED_LIMIT = "shared_limit"
+    BLOCK_GAS = "block_gas"
+    TOO_MANY_IN_FLIGHT = "too_many_in_flight"
+    SIMULATION_FAILED = "simulation_failed"
+    HOLD = "hold"
+    UNSUPPORTED = "unsupported"
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """An unsafe account that is left alone, and why."""
+
+    account: bytes
+    reason: Rejection
+    message: str
+    health_wad: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What the executor may send: one call, its bid, and how long it is worth sending."""
+
+    opportunity: Opportunity
+    call: Call
+    max_fee: int  # wei: first maxFeePerGas
+    priority_fee: int  # wei
+    bid: int  # wei: the maxFeePerGas above which it no longer pays, or the configured cap
+    value_wad: int  # expected net of gas
+    score: float  # rank: higher first
+    planned_block: int
+    deadline_block: int
+
+    @property
+    def account(self) -> bytes:
+        return self.opportunity.account
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """The answer of the planner for one block: best first, and everything it left alone."""
+
+    plans: tuple[Plan, ...] = ()
+    rejected: tuple[Rejected, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Funds:
+    """What the keeper can spend now, plans in flight already taken off. Token amounts in the token's own units."""
+
+    native: int  # wei
+    native_price_wad: int  # dollars per coin, 1e18
+    tokens: Mapping[bytes, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class InFlight:
+    """What is on its way already: its accounts are left alone, and it draws on shared limits."""
+
+    accounts: frozenset[bytes] = frozenset()
+    cooling: Mapping[bytes, int] = field(default_factory=dict)  # account -> first block in which it may be tried again
+    uses: Mapping[str, int] = field(default_factory=dict)  # key of a shared limit -> amount
+    spends: Mapping[bytes, int] = field(default_factory=dict)  # token -> units
+    native: int = 0  # wei that their gas may cost
+    count: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """The operator's choices for planning and sending. Dollars in 1e18, fees in wei."""
+
+    target_wad: int
+    min_profit_wad: int
+    bad_debt_weight: float
+    max_fee: int
+    priority_fee: int
+    deadline_blocks: int
+    max_in_flight: int
+    gas_share: float
+    base_fee_denominator: int = 8
+    base_fee_elasticity: int = 2
+    cooldown_blocks: int = 3

@@ -1,0 +1,196 @@
+"""The plug-in contract: everything the keeper knows of a protocol it knows through `Protocol`.
+
+An adapter is pure: it names the logs and the reads that carry the protocol's state, folds and decodes them, computes
+health and legal liquidations from a `Snapshot`, and encodes calls. It never does I/O, so the same code runs live, in
+a dry run and in a test. Third parties register a class in the entry-point group `keeper.protocols`.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, ClassVar, Protocol as Interface
+
+import numpy as np
+
+from keeper.model.chain import BlockRef, Call, CallResult, Log, LogFilter
+from keeper.model.health import Health
+from keeper.model.plan import Opportunity
+from keeper.protocols.columns import Columns, TableSpec, Writer
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """The deployment file: where a protocol lives. Addresses are raw bytes."""
+
+    protocol: str
+    chain_id: int
+    start_block: int
+    contracts: Mapping[str, bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Every account as of ONE block.
+
+    `state` is what logs say of the protocol as a whole (parameters, totals), `columns` what they say of accounts,
+    `readings` what no log announces (prices, indices), read at this block's hash. Both are the adapter's own types.
+    """
+
+    block: BlockRef
+    state: Any
+    columns: Columns
+    readings: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Screen:
+    """Float64 health of all accounts: arrays of one length, a row an account.
+
+    The exact slack (equity - requirement, dollars) lies within `slack` +- `bound`; an account whose slack could be
+    below zero within the bound is decided in integers. `active`: holds a position or debt or anything at all.
+    """
+
+    slack: np.ndarray  # float64 dollars
+    bound: np.ndarray  # float64 dollars, >= 0
+    health: np.ndarray  # float64, inf where nothing is required
+    active: np.ndarray  # bool
+    unpriced: np.ndarray  # bool: depends on a price that cannot be used
+
+
+class RevertAction(StrEnum):
+    """What to do about a revert reason."""
+
+    RETRY = "retry"  # may work in a later block
+    SKIP = "skip"  # the account is no longer for us
+    HOLD = "hold"  # the protocol is not taking liquidations
+    BUG = "bug"  # our size or arithmetic is wrong
+
+
+@dataclass(frozen=True, slots=True)
+class Revert:
+    """A decoded revert reason."""
+
+    name: str
+    args: tuple[Any, ...]
+    action: RevertAction
+
+    def __str__(self) -> str:
+        return f"{self.name}({', '.join(str(arg) for arg in self.args)})"
+
+
+@dataclass(frozen=True, slots=True)
+class PriceReading:
+    """One price behind this block's decisions, for guards, logs and people. `problem` is empty when it can be used."""
+
+    label: str
+    feed: bytes
+    price_wad: int
+    updated_at: int
+    problem: str = ""  # "stale", "zero", "negative", "unreadable"
+
+
+@dataclass(frozen=True, slots=True)
+class Achieved:
+    """What a mined liquidation did, from its own logs. `rewards`: token -> units, signed."""
+
+    rewards: Mapping[bytes, int]
+    size: int
+    bad_debt_wad: int = 0
+    details: Mapping[str, int] = field(default_factory=dict)
+
+
+class Protocol(Interface):
+    """One protocol deployment. Instances are immutable; all state travels in the snapshot."""
+
+    name: ClassVar[str]
+    required_contracts: ClassVar[tuple[str, ...]]
+    tables: ClassVar[tuple[TableSpec, ...]]
+
+    def __init__(self, deployment: Deployment) -> None: ...
+
+    # What to read, and what it means.
+
+    def initial_state(self) -> Any:
+        """Protocol-wide state before the first log."""
+        ...
+
+    def log_filter(self, state: Any) -> LogFilter:
+        """Which logs change the state; may grow as the state does."""
+        ...
+
+    def fold(self, state: Any, log: Log, writer: Writer) -> Any:
+        """Apply one log: account rows through `writer`, the protocol-wide state by returning a new one.
+
+        Raises InvariantBroken when a log of ours cannot be decoded.
+        """
+        ...
+
+    def reads(self, state: Any) -> list[Call]:
+        """Calls that carry what no log announces; one bulk read a block."""
+        ...
+
+    def decode_reads(self, state: Any, results: Sequence[CallResult]) -> Any:
+        """Readings from the answers to `reads`. A failed or absurd answer becomes a problem, never a number."""
+        ...
+
+    def prices(self, snapshot: Snapshot, timestamp: int) -> list[PriceReading]:
+        """The prices in the readings, each with its problem at `timestamp`, if any."""
+        ...
+
+    # Health.
+
+    def screen(self, snapshot: Snapshot, timestamp: int) -> Screen:
+        """All accounts in float64 with a proven bound."""
+        ...
+
+    def health(self, snapshot: Snapshot, row: int, timestamp: int) -> Health:
+        """One account in exact integers at `timestamp`.
+
+        Raises Refused("unpriced") when the contract's own view would revert for want of a price.
+        """
+        ...
+
+    def audit(self, snapshot: Snapshot, row: int) -> Call:
+        """The contract's own view of an account's health, for the parity check."""
+        ...
+
+    def audit_matches(self, snapshot: Snapshot, row: int, result: CallResult) -> str:
+        """Empty when the view's answer equals local health at the snapshot's timestamp, else the difference."""
+        ...
+
+    # Liquidation.
+
+    def opportunities(
+        self, snapshot: Snapshot, row: int, timestamp: int, target_wad: int, limits: Mapping[str, int]
+    ) -> list[Opportunity]:
+        """Legal liquidations, each with the smallest size that restores `target_wad`, clipped to the rules.
+
+        limits: what is left of shared limits that plans in flight already draw on (`Opportunity.uses` keys).
+        """
+        ...
+
+    def encode(self, snapshot: Snapshot, opportunity: Opportunity, floor_wad: int) -> Call:
+        """The transaction. It must revert on chain when the reward would be below `floor_wad` dollars."""
+        ...
+
+    def allowances(self, state: Any) -> list[tuple[bytes, bytes]]:
+        """(token, spender) pairs that the keeper must have approved for the liquidations it makes."""
+        ...
+
+    def achieved(self, state: Any, opportunity_account: bytes, keeper: bytes, logs: Sequence[Log]) -> Achieved | None:
+        """What a mined transaction did, from its logs; None when they show no success."""
+        ...
+
+    def explain(self, data: bytes) -> Revert:
+        """Decode revert data."""
+        ...
+
+    # For people.
+
+    def token_symbols(self, state: Any) -> Mapping[bytes, tuple[str, int]]:
+        """token -> (symbol, decimals) for reports, as far as known."""
+        ...
+
+    def value_wad(self, snapshot: Snapshot, token: bytes, amount: int) -> int:
+        """Dollars (1e18) of a signed amount of a token at this block's prices; 0 when unknown."""
+        ...

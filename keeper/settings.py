@@ -1,0 +1,231 @@
+"""Settings from the environment and `.env`: validated here, at the boundary, once."""
+
+import os
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from keeper.errors import OperatorError
+
+PREFIX = "KEEPER_"
+DEVELOPMENT_CHAINS = frozenset({31337, 1337})
+
+Urls = Annotated[tuple[SecretStr, ...], NoDecode]
+
+
+def _setting(default: Any, group: str, text: str, **limits: Any) -> Any:
+    return Field(default, description=text, json_schema_extra={"group": group}, **limits)
+
+
+class Settings(BaseSettings):
+    """Everything an operator can set. `.env.example` is generated from this class."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_file=None, extra="forbid", frozen=True, hide_input_in_errors=True
+    )
+
+    rpc_urls: Urls = _setting(
+        ..., "Chain", "Comma-separated http(s), ws(s) URLs or IPC paths of nodes, in order of preference", min_length=1
+    )
+    chain_id: int = _setting(..., "Chain", "Refused when a node answers another", gt=0)
+    poll_interval_s: float = _setting(
+        1.0, "Chain", "Seconds between looks for a new block where no WebSocket or IPC endpoint is given", gt=0, le=60
+    )
+    request_timeout_s: float = _setting(5.0, "Chain", "Seconds after which a request has failed", gt=0, le=120)
+
+    protocol: str = _setting(..., "Protocol", "margin_engine, or the name of an installed plug-in", min_length=1)
+    deployment: Path = _setting(..., "Protocol", "Path of the deployment file")
+
+    live: bool = _setting(False, "Sending", "Send transactions. Without it nothing is signed and nothing leaves")
+    keystore_file: Path | None = _setting(None, "Sending", "Encrypted keystore (V3) of the signer")
+    keystore_password: SecretStr | None = _setting(
+        None, "Sending", "Its password; better given as KEEPER_KEYSTORE_PASSWORD_FILE"
+    )
+    private_key: SecretStr | None = _setting(
+        None,
+        "Sending",
+        "Raw key; better given as KEEPER_PRIVATE_KEY_FILE. As plain text refused on other chain ids than 31337 and 1337",
+    )
+    allow_plain_key: bool = _setting(False, "Sending", "Accept KEEPER_PRIVATE_KEY on any chain")
+
+    target_health: Decimal = _setting(
+        Decimal("1.10"), "Liquidation", "Health that a partial liquidation restores", ge=1, le=10
+    )
+    min_profit_usd: Decimal = _setting(
+        Decimal(0),
+        "Liquidation",
+        "Least profit of a liquidation, net of gas and exit costs; negative pays for solvency",
+        ge=-1_000_000,
+        le=1_000_000,
+    )
+    bad_debt_weight: Decimal = _setting(
+        Decimal(0),
+        "Liquidation",
+        "What a dollar of bad debt prevented adds to an account's rank: 0 for profit only, 1 and more for a protocol's own keeper",
+        ge=0,
+        le=1000,
+    )
+    deadline_blocks: int = _setting(6, "Liquidation", "Give up (and cancel) after so many blocks", ge=1, le=1000)
+    cooldown_blocks: int = _setting(
+        3, "Liquidation", "Blocks to leave an account alone after a failed attempt", ge=0, le=10_000
+    )
+    max_in_flight: int = _setting(16, "Liquidation", "Most transactions on their way at once", ge=1, le=1000)
+
+    max_fee_gwei: Decimal = _setting(Decimal(500), "Gas", "Hard cap on maxFeePerGas", gt=0, le=1_000_000)
+    priority_fee_gwei: Decimal = _setting(Decimal(1), "Gas", "Priority fee of a first attempt", ge=0, le=10_000)
+    gas_share: Decimal = _setting(Decimal("0.5"), "Gas", "Share of a block's gas limit that may be used", gt=0, le=1)
+    base_fee_denominator: int = _setting(8, "Gas", "The chain's base-fee change denominator", ge=2, le=10_000)
+    base_fee_elasticity: int = _setting(2, "Gas", "The chain's gas-target elasticity", ge=1, le=100)
+    native_price_usd: Decimal | None = _setting(
+        None,
+        "Gas",
+        "Price of the native coin; when not set, the price feed named by KEEPER_NATIVE_SYMBOL",
+        gt=0,
+        le=10_000_000,
+    )
+    native_symbol: str = _setting("ETH", "Gas", "Market or collateral of the protocol that prices the native coin")
+
+    data_dir: Path = _setting(Path("keeper-data"), "State", "Directory of the journal and other files")
+    database_url: SecretStr = _setting(
+        SecretStr("sqlite:///keeper.db"), "State", "Journal; a relative SQLite path lies in KEEPER_DATA_DIR"
+    )
+
+    max_price_move: Decimal = _setting(
+        Decimal("0.30"), "Safety", "A price that moves by a larger share within a block is reported", gt=0, le=10
+    )
+    max_reverts: int = _setting(5, "Safety", "Reverts in a row after which sending is held", ge=1, le=1000)
+    breaker_reset_blocks: int = _setting(
+        50, "Safety", "Blocks after which a held keeper tries again", ge=1, le=1_000_000
+    )
+    audit_accounts: int = _setting(8, "Safety", "Accounts compared with the contract in every block", ge=0, le=1000)
+    undo_blocks: int = _setting(128, "Safety", "Deepest reorg that is rolled back without a resync", ge=1, le=10_000)
+
+    log_level: str = _setting("info", "Watching", "debug, info, warning, error or critical, for the terminal")
+    log_json: str | None = _setting(None, "Watching", "Path of the JSON-lines log; - for standard error")
+    alert_urls: Urls = _setting((), "Watching", "Webhook URLs: Slack, Discord, or any that takes JSON")
+    alert_level: str = _setting("error", "Watching", "Least severity that is sent to webhooks")
+    alert_repeat_s: float = _setting(
+        300.0, "Watching", "Seconds in which the same alert is not sent again", ge=0, le=86_400
+    )
+    metrics_port: int = _setting(
+        0, "Watching", "Port of the Prometheus metrics on 127.0.0.1; 0 is off", ge=0, le=65_535
+    )
+    idle_s: float = _setting(60.0, "Watching", "Seconds between keeper.idle heartbeats", gt=0, le=86_400)
+
+    @classmethod
+    def settings_customise_sources(  # type: ignore[override]
+        cls, settings_cls: Any, init_settings: Any, **_: Any
+    ) -> tuple[Any, ...]:
+        """Only what `load_settings` read: it knows `KEEPER_X_FILE` and refuses unknown keys."""
+        return (init_settings,)
+
+    @field_validator("rpc_urls", "alert_urls", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("log_level", "alert_level")
+    @classmethod
+    def _known_level(cls, value: str) -> str:
+        if value.lower() not in ("debug", "info", "warning", "error", "critical"):
+            raise ValueError("must be debug, info, warning, error or critical")
+        return value.lower()
+
+    @field_validator("rpc_urls")
+    @classmethod
+    def _known_scheme(cls, value: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+        for url in value:
+            text = url.get_secret_value()
+            if "://" in text and not text.startswith(("http://", "https://", "ws://", "wss://")):
+                raise ValueError("must be http(s) or ws(s) URLs or IPC paths")
+        return value
+
+    @model_validator(mode="after")
+    def _one_signer(self) -> "Settings":
+        if self.keystore_file and self.private_key:
+            raise ValueError("KEEPER_KEYSTORE_FILE and a private key are both set: give one signer")
+        if self.keystore_file and not self.keystore_password:
+            raise ValueError("KEEPER_KEYSTORE_FILE needs KEEPER_KEYSTORE_PASSWORD_FILE")
+        return self
+
+
+def read_environment(env_file: Path | None = Path(".env")) -> dict[str, str]:
+    """KEEPER_ variables of `.env` and the environment (which wins), names in lower case without the prefix.
+
+    `KEEPER_X_FILE` is replaced by X with the file's content. Raises OperatorError for an unreadable file.
+    """
+    from dotenv import dotenv_values
+
+    found: dict[str, str] = {}
+    if env_file is not None and env_file.is_file():
+        found.update({key: value or "" for key, value in dotenv_values(env_file, interpolate=False).items()})
+    found.update(os.environ)
+    values = {key[len(PREFIX) :].lower(): value for key, value in found.items() if key.startswith(PREFIX)}
+    fields = Settings.model_fields
+    for name in [name for name in values if name.endswith("_file") and name not in fields]:
+        target = name.removesuffix("_file")
+        if target not in fields:
+            continue
+        key = PREFIX + name.upper()
+        if target in values:
+            raise OperatorError(f"{PREFIX}{target.upper()} and {key} are both set: keep one")
+        values[target] = _read_file(Path(values.pop(name)), key)
+        if target == "private_key":
+            values["_private_key_from_file"] = "1"
+    return values
+
+
+def _read_file(path: Path, key: str) -> str:
+    try:
+        return path.read_text().strip()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not a text file"
+        raise OperatorError(f"{key}: cannot read {path}: {reason}") from None
+
+
+def load_settings(env_file: Path | None = Path(".env"), **overrides: Any) -> Settings:
+    """Settings from `.env`, the environment and keyword overrides (which win).
+
+    Raises OperatorError, one line that names the key and says what to do.
+    """
+    values: dict[str, Any] = {**read_environment(env_file), **overrides}
+    key_from_file = values.pop("_private_key_from_file", None)
+    unknown = sorted(set(values) - set(Settings.model_fields))
+    if unknown:
+        raise OperatorError(_unknown(unknown[0]))
+    values = {name: value for name, value in values.items() if value != ""}
+    try:
+        settings = Settings(**values)
+    except ValidationError as error:
+        raise OperatorError(_explain(error)) from None
+    plain = settings.private_key and not key_from_file and not settings.allow_plain_key
+    if plain and settings.chain_id not in DEVELOPMENT_CHAINS:
+        raise OperatorError(
+            f"KEEPER_PRIVATE_KEY is refused on chain {settings.chain_id}: use KEEPER_KEYSTORE_FILE or "
+            "KEEPER_PRIVATE_KEY_FILE, or set KEEPER_ALLOW_PLAIN_KEY=true"
+        )
+    return settings
+
+
+def _unknown(name: str) -> str:
+    from difflib import get_close_matches
+
+    close = get_close_matches(name, Settings.model_fields, n=1)
+    hint = f"did you mean {PREFIX}{close[0].upper()}?" if close else "see .env.example for the known ones"
+    return f"unknown setting {PREFIX}{name.upper()}: {hint}"
+
+
+def _explain(error: ValidationError) -> str:
+    first = error.errors(include_input=False, include_url=False)[0]
+    message = first["msg"].removeprefix("Value error, ")
+    if not first["loc"]:
+        return message
+    key = PREFIX + str(first["loc"][0]).upper()
+    if first["type"] == "missing":
+        return f"{key} is not set: put it into .env or the environment (see .env.example)"
+    return f"{key}: {message[0].lower()}{message[1:]}"

@@ -1,0 +1,48 @@
+"""Write the minimal ABIs in `abis/` from a contract build, or with --check say whether they are what the build gives."""
+
+import json
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+OUT = ROOT / "contracts" / "out"
+# contract -> functions that the keeper calls; events and errors are kept whole
+KEPT = {
+    "MarginEngine": {"health", "liquidate", "seizeCollateral", "getPosition", "settlementBalance", "collateralBalance"},
+    "BulkReader": {"read"},
+    "IFeed": {"decimals", "latestRoundData"},
+    "IERC20Metadata": {"approve", "allowance", "balanceOf", "symbol", "decimals", "transfer"},
+}
+WITH_RUNTIME = {"BulkReader"}
+
+
+def minimal(contract: str) -> dict[str, object]:
+    """The kept part of a contract's ABI, and its runtime code where the keeper needs that."""
+    artifact = json.loads(next(OUT.glob(f"{contract}.sol/{contract}.json")).read_text())
+    kept = [
+        entry for entry in artifact["abi"] if entry["type"] in ("event", "error") or entry.get("name") in KEPT[contract]
+    ]
+    result: dict[str, object] = {"contract": contract, "abi": kept}
+    if contract in WITH_RUNTIME:
+        result["runtime"] = artifact["deployedBytecode"]["object"].removeprefix("0x")
+    return result
+
+
+def main() -> int:
+    stale = []
+    for contract in KEPT:
+        path = ROOT / "abis" / f"{contract}.json"
+        text = json.dumps(minimal(contract), indent=1) + "\n"
+        if path.exists() and path.read_text() == text:
+            continue
+        stale.append(path.name)
+        if "--check" not in sys.argv:
+            path.write_text(text)
+    if stale and "--check" in sys.argv:
+        print(f"abis/ differs from the build: {', '.join(stale)}; run `make abis`")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
