@@ -101,7 +101,8 @@ contract MarginEngine is Ownable2Step, Pausable, ReentrancyGuard {
     error UnknownMarket(uint256 market);
     error InsufficientBalance();
 
-    event CollateralListed(uint256 indexed id, address token, uint8 decimals);
+    event CollateralListed(uint256 indexed id, address token, uint8 decimals, string symbol);
+    event MarketListed(uint256 indexed id, bytes32 name);
     event CollateralConfigured(uint256 indexed id, CollateralParams params, uint8 feedDecimals);
     event MarketConfigured(uint256 indexed id, MarketParams params, uint8 feedDecimals);
     event BracketsConfigured(uint256 indexed id, Bracket[] brackets);
@@ -167,7 +168,8 @@ contract MarginEngine is Ownable2Step, Pausable, ReentrancyGuard {
         _configureCollateral(id, params);
     }
 
-    function listMarket(MarketParams calldata params, Bracket[] calldata brackets_)
+    /// name: the base asset, such as "ETH".
+    function listMarket(bytes32 name, MarketParams calldata params, Bracket[] calldata brackets_)
         external
         onlyOwner
         returns (uint256 id)
@@ -175,6 +177,7 @@ contract MarginEngine is Ownable2Step, Pausable, ReentrancyGuard {
         id = markets.length;
         if (id == MAX_LISTED) revert BadParameter("too many markets");
         markets.push().fundingTime = uint64(block.timestamp);
+        emit MarketListed(id, name);
         _configureMarket(id, params, brackets_);
     }
 
@@ -625,7 +628,7 @@ contract MarginEngine is Ownable2Step, Pausable, ReentrancyGuard {
         Collateral storage collateral = collaterals.push();
         collateral.token = token;
         collateral.scale = _scale(decimals);
-        emit CollateralListed(id, address(token), decimals);
+        emit CollateralListed(id, address(token), decimals, IERC20Metadata(address(token)).symbol());
         _configureCollateral(id, params);
     }
 

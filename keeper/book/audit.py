@@ -1,0 +1,49 @@
+"""The parity audit: local health against the contract's own view, on a sample in every block. It trips, it never heals."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from keeper.book.book import Book
+from keeper.model.chain import Call, CallResult
+from keeper.protocols.base import Protocol, Snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class Mismatch:
+    """An account whose local health is not what the contract says."""
+
+    account: bytes
+    difference: str
+
+
+class Auditor:
+    """Chooses the sample: accounts that just changed first, then all others in turn."""
+
+    def __init__(self, protocol: Protocol, sample: int) -> None:
+        self._protocol = protocol
+        self._sample = sample
+        self._next = 0
+
+    def choose(self, book: Book) -> list[int]:
+        """Account rows to compare at the book's head."""
+        count = len(book.columns)
+        rows = sorted(book.touched)[: self._sample]
+        while len(rows) < min(self._sample, count):
+            if (row := self._next % count) not in rows:
+                rows.append(row)
+            self._next = (row + 1) % count
+        return rows
+
+    def calls(self, book: Book, rows: Sequence[int]) -> list[Call]:
+        """The contract's views for these rows."""
+        bare = book.snapshot(None)
+        return [self._protocol.audit(bare, row) for row in rows]
+
+    def compare(self, snapshot: Snapshot, rows: Sequence[int], results: Sequence[CallResult]) -> tuple[Mismatch, ...]:
+        """Every row whose answer differs from local health at the block's own timestamp."""
+        found = []
+        for row, result in zip(rows, results, strict=True):
+            difference = self._protocol.audit_matches(snapshot, row, result)
+            if difference:
+                found.append(Mismatch(snapshot.columns.accounts.address(row), difference))
+        return tuple(found)

@@ -1,0 +1,201 @@
+"""Keeps a book at the head of the chain: first sync, block by block, through skipped blocks and reorgs."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from keeper.book.audit import Auditor, Mismatch
+from keeper.book.book import Book
+from keeper.chain.ports import ChainReader
+from keeper.errors import Transient
+from keeper.model.chain import BlockRef
+from keeper.model.events import BOOK_SYNCED, HEAD_REORG, Emit, Event
+from keeper.protocols.base import Protocol, Snapshot
+
+# Blocks below the head that are read one by one, by hash, so that a reorg just after the start can be taken back.
+TAIL_BLOCKS = 16
+Progress = Callable[[int, int], None]  # blocks done, blocks in all
+
+
+@dataclass(frozen=True, slots=True)
+class Advance:
+    """What one new head brought."""
+
+    snapshot: Snapshot
+    applied: int  # blocks folded
+    logs: int
+    dropped: tuple[BlockRef, ...]  # blocks taken back, newest first
+    mismatches: tuple[Mismatch, ...]  # accounts whose local health differs from the contract's
+
+
+class Follower:
+    """The book of one protocol at the head of the chain.
+
+    Costs two requests a block, whatever the number of accounts: the logs by block hash, and one bulk read of what
+    no log announces together with the audit sample.
+    """
+
+    def __init__(
+        self,
+        reader: ChainReader,
+        protocol: Protocol,
+        start_block: int,
+        emit: Emit,
+        undo_blocks: int = 128,
+        audit_accounts: int = 0,
+        progress: Progress | None = None,
+    ) -> None:
+        self._reader = reader
+        self._protocol = protocol
+        self._start_block = start_block
+        self._emit = emit
+        self._undo_blocks = undo_blocks
+        self._auditor = Auditor(protocol, audit_accounts)
+        self._progress = progress
+        self.book = Book(protocol, undo_blocks)
+
+    async def advance(self, head: BlockRef) -> Advance | None:
+        """Bring the book to `head`. None when the book is there already, or past it.
+
+        Raises Transient when the node cannot say what happened; the book then stands at an earlier block, whole.
+        """
+        if self.book.head is None:
+            await self._resync(head)
+            return await self._read(0, 0, ())
+        if self.book.depth_of(head.hash) is not None:
+            return None
+        if head.number - self.book.head.number > self._undo_blocks:
+            await self._catch_up(head)
+            return await self._read(0, 0, ())
+        path = await self._path_to(head)
+        if path is None:
+            return await self._replace_all(head)
+        depth = self.book.depth_of(path[-1].parent)
+        dropped = self.book.roll_back(depth or 0)
+        if dropped:
+            self._report_reorg(dropped, path)
+        logs = 0
+        for block in reversed(path):
+            logs += await self._apply(block)
+        return await self._read(len(path), logs, tuple(dropped))
+
+    async def _apply(self, block: BlockRef) -> int:
+        logs = await self._reader.logs_at(block, self._protocol.log_filter(self.book.state))
+        self.book.apply(block, logs)
+        return len(logs)
+
+    async def _path_to(self, head: BlockRef) -> list[BlockRef] | None:
+        """Blocks from `head` down to a child of one the book knows; None when the fork is deeper than its layers."""
+        path = [head]
+        while self.book.depth_of(path[-1].parent) is None:
+            if path[-1].number <= self.book.oldest + 1:
+                return None
+            parent = await self._reader.block_by_hash(path[-1].parent)
+            if parent.hash != path[-1].parent or parent.number != path[-1].number - 1:
+                raise Transient(f"asked for the parent of block {path[-1]}, got {parent}")
+            path.append(parent)
+        return path
+
+    async def _replace_all(self, head: BlockRef) -> Advance:
+        old = self.book
+        await self._resync(head)
+        assert old.head is not None
+        depth = old.head.number - old.oldest + 1
+        message = f"a reorg deeper than {depth - 1} blocks: all accounts were rebuilt"
+        self._emit(
+            Event(
+                HEAD_REORG, message, head.number, {"depth": depth, "dropped": _hash(old.head), "adopted": _hash(head)}
+            )
+        )
+        return await self._read(0, 0, tuple(old.recent(depth)))
+
+    async def _resync(self, head: BlockRef) -> None:
+        """A new book from the first block on; the old one stays in place until the new one is whole."""
+        started = time.monotonic()
+        book = Book(self._protocol, self._undo_blocks)
+        logs = await self._load(book, self._start_block, head)
+        self.book = book
+        fields = {
+            "accounts": len(book.columns),
+            "logs": logs,
+            "from_block": self._start_block,
+            "elapsed_s": round(time.monotonic() - started, 3),
+        }
+        self._emit(Event(BOOK_SYNCED, f"{len(book.columns)} accounts rebuilt from {logs} logs", head.number, fields))
+
+    async def _catch_up(self, head: BlockRef) -> None:
+        """Many blocks were missed: fold them by range when the book's head is still canonical, else begin anew."""
+        known = self.book.head
+        assert known is not None
+        same = await self._reader.block_by_number(known.number)
+        if same.hash != known.hash:
+            await self._resync(head)
+            return
+        try:
+            await self._load(self.book, known.number + 1, head)
+        except BaseException:
+            self.book = Book(self._protocol, self._undo_blocks)  # half folded: the next head begins anew
+            raise
+
+    async def _load(self, book: Book, first: int, head: BlockRef) -> int:
+        """Fold canonical blocks first..head: by range up to the tail, then one by one by hash. Returns logs folded."""
+        base_number = max(first - 1, head.number - TAIL_BLOCKS, 0)
+        tail = [head]
+        while tail[-1].number > base_number:
+            tail.append(await self._reader.block_by_hash(tail[-1].parent))
+        base = tail.pop()
+        total = max(base.number - first + 1, 1)
+        count = 0
+        wanted = self._protocol.log_filter(book.state)
+        pages = self._reader.logs_between(first, base.number, wanted) if base.number >= first else None
+        if pages is not None:
+            async for page in pages:
+                book.load(page)
+                count += len(page)
+                if page and self._progress:
+                    self._progress(page[-1].block_number - first + 1, total)
+        if self._protocol.log_filter(book.state) != wanted:
+            raise Transient("the set of watched contracts grew while syncing; starting over")
+        book.rebase(base)
+        for block in reversed(tail):
+            logs = await self._reader.logs_at(block, wanted)
+            book.apply(block, logs)
+            count += len(logs)
+        return count
+
+    async def _read(self, applied: int, logs: int, dropped: tuple[BlockRef, ...]) -> Advance:
+        """One bulk read at the head: what no log announces, and the contract's own view of the audit sample."""
+        head = self.book.head
+        assert head is not None
+        calls = self._protocol.reads(self.book.state)
+        rows = self._auditor.choose(self.book)
+        audits = self._auditor.calls(self.book, rows)
+        results = await self._reader.read(head, [*calls, *audits]) if calls or audits else []
+        readings = self._protocol.decode_reads(self.book.state, results[: len(calls)])
+        snapshot = self.book.snapshot(readings)
+        mismatches = self._auditor.compare(snapshot, rows, results[len(calls) :])
+        return Advance(snapshot, applied, logs, dropped, mismatches)
+
+    def _report_reorg(self, dropped: list[BlockRef], path: list[BlockRef]) -> None:
+        message = f"{len(dropped)} blocks replaced from block {dropped[-1].number} on"
+        fields = {"depth": len(dropped), "dropped": _hash(dropped[0]), "adopted": _hash(path[0])}
+        self._emit(Event(HEAD_REORG, message, path[0].number, fields))
+
+
+def _hash(block: BlockRef) -> str:
+    return "0x" + block.hash.hex()
+
+
+async def load_snapshot(
+    reader: ChainReader,
+    protocol: Protocol,
+    start_block: int,
+    number: int | None = None,
+    progress: Progress | None = None,
+) -> Snapshot:
+    """Every account as of one block (the newest when None), from logs and one read. Raises Transient."""
+    block = await reader.head() if number is None else await reader.block_by_number(number)
+    follower = Follower(reader, protocol, start_block, lambda _: None, undo_blocks=TAIL_BLOCKS, progress=progress)
+    advance = await follower.advance(block)
+    assert advance is not None
+    return advance.snapshot
