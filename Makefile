@@ -1,0 +1,103 @@
+# Everything lands in .venv, node_modules, contracts/out and build: nothing is installed outside the checkout.
+# A step whose inputs have not changed is not done again.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+
+BIN := .venv/bin
+ARGS ?=
+# Any Python from 3.11 on; `make demo PYTHON=/path/to/python` to choose one.
+PYTHON ?= $(firstword $(shell command -v python3.11 python3.12 python3.13 python3) python3)
+# Foundry on PATH wins, else the binary that npm brought: the platform's own, not its node wrapper.
+PLATFORM := $(shell uname -s | tr '[:upper:]' '[:lower:]')-$(patsubst x86_64,amd64,$(patsubst aarch64,arm64,$(shell uname -m)))
+FORGE ?= $(or $(shell command -v forge),node_modules/@foundry-rs/forge-$(PLATFORM)/bin/forge)
+
+PY_STAMP := .venv/.installed
+NODE_STAMP := node_modules/.installed
+SOL_STAMP := contracts/out/.built
+SOLIDITY := $(shell find contracts/src contracts/script contracts/test -name '*.sol' 2>/dev/null)
+
+say = @printf '\033[1m==> %s\033[0m\n' "$(1)"
+
+.PHONY: help setup demo test test-python test-contracts check format contracts abis bench lock clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(PY_STAMP) $(NODE_STAMP) $(SOL_STAMP) ## virtual environment, npm packages and contracts, as far as they are missing
+
+demo: setup ## a market crashes on an embedded node, and the keeper rescues it (ARGS="--accounts 500 --keep")
+	$(call say,the demo)
+	@$(BIN)/keeper demo $(ARGS)
+
+test: test-contracts test-python ## all tests: the contracts' and the keeper's (ARGS="tests/unit -k health")
+
+test-contracts: setup
+	$(call say,forge test)
+	@$(FORGE) test
+
+test-python: setup
+	$(call say,pytest)
+	@$(BIN)/python -m pytest --hypothesis-profile=ci $(ARGS)
+
+check: setup ## format, lint, types, layers, generated files
+	$(call say,format and lint)
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(FORGE) fmt --check
+	$(call say,types)
+	@$(BIN)/mypy
+	$(call say,layers)
+	@$(BIN)/lint-imports
+	$(call say,generated files)
+	@$(BIN)/python tools/abis.py --check
+	@$(BIN)/python tools/events.py --check
+	@$(BIN)/python tools/env_example.py --check
+
+format: setup ## rewrite Python and Solidity in the project's format
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+	@$(FORGE) fmt
+
+contracts: $(SOL_STAMP) ## build the contracts
+
+abis: setup ## write abis/, docs/events.md and .env.example from what they are made of
+	@$(BIN)/python tools/abis.py
+	@$(BIN)/python tools/events.py
+	@$(BIN)/python tools/env_example.py
+
+bench: setup ## measure; a table, and build/bench.json
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+lock: $(PY_STAMP) ## resolve the dependencies again: requirements.lock and package-lock.json
+	$(call say,requirements.lock)
+	@$(BIN)/uv --no-config pip compile pyproject.toml --extra dev --generate-hashes --universal --python-version 3.11 \
+		--no-annotate --no-header --system-certs --quiet -o requirements.lock
+	$(call say,package-lock.json)
+	@npm install --package-lock-only --silent
+
+clean: ## remove everything that the targets above made
+	rm -rf .venv node_modules build dist contracts/out contracts/cache .mypy_cache .ruff_cache .pytest_cache \
+		.hypothesis .import_linter_cache .benchmarks .coverage
+
+$(PY_STAMP): requirements.lock pyproject.toml
+	$(call say,Python packages into .venv from requirements.lock; hashes are checked)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; give one by PYTHON=/path/to/python")'
+	@$(BIN)/python -c '' 2>/dev/null || $(PYTHON) -m venv --clear .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(NODE_STAMP): package-lock.json package.json
+	$(call say,npm packages into node_modules from package-lock.json)
+	@command -v npm >/dev/null || { echo "Node 20 or newer with npm is needed" >&2; exit 1; }
+	@npm ci --silent
+	@touch $@
+
+$(SOL_STAMP): $(NODE_STAMP) foundry.toml tools/solc.mjs $(SOLIDITY)
+	$(call say,contracts by forge)
+	@$(FORGE) build
+	@touch $@
