@@ -1,0 +1,28 @@
+"""Fixtures of every test, and the rule that unit tests open no sockets."""
+
+import asyncio
+import socket
+from pathlib import Path
+from typing import Any, NoReturn
+
+import pytest
+
+from tests.support.anvil import anvil, shared_anvil, start_anvil
+
+__all__ = ["anvil", "shared_anvil", "start_anvil"]
+
+UNIT = Path(__file__).parent / "unit"
+
+
+def _refuse(*_: Any, **__: Any) -> NoReturn:
+    raise AssertionError("a unit test opened a socket: it belongs to another folder")
+
+
+@pytest.fixture(autouse=True)
+def _no_sockets_in_unit_tests(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    if UNIT in request.path.parents:
+        monkeypatch.setattr(socket.socket, "connect", _refuse)
+        monkeypatch.setattr(socket.socket, "connect_ex", _refuse)
+        monkeypatch.setattr(socket.socket, "bind", _refuse)
+        monkeypatch.setattr(asyncio.BaseEventLoop, "sock_connect", _refuse)
+        monkeypatch.setattr(asyncio.BaseEventLoop, "create_connection", _refuse)

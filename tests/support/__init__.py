@@ -1,0 +1,1 @@
+"""What tests share: the node, the fault proxy, builders."""
