@@ -1,0 +1,101 @@
+"""What the demo's market consists of: feeds, collaterals, markets and their brackets."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from keeper.model.health import WAD
+
+DAY = 86_400
+
+
+@dataclass(frozen=True, slots=True)
+class CollateralSpec:
+    """One collateral: `feed` names a feed of the listing; `cap` in whole tokens, shares in 1e18."""
+
+    symbol: str
+    decimals: int
+    feed: str
+    weight: int
+    discount: int = WAD // 20
+    cap: int = 1_000_000
+    heartbeat_s: int = DAY
+
+
+@dataclass(frozen=True, slots=True)
+class MarketSpec:
+    """One market. `tiers`: (floor in dollars, maintenance rate in bps); sizes in 1e18, dollars in whole dollars."""
+
+    symbol: str
+    feed: str
+    tiers: tuple[tuple[int, int], ...]
+    step: int
+    skew_scale: int
+    max_open_interest: int
+    block_cap: int
+    penalty: int = WAD // 100
+    keeper_share: int = WAD // 2
+    initial_factor: int = 2 * WAD
+    trading_fee: int = WAD // 2_000
+    max_funding_rate: int = WAD // 20
+    min_notional: int = 50
+    heartbeat_s: int = DAY
+
+    def brackets(self) -> list[tuple[int, int, int]]:
+        """(floor, rate, offset) with the offsets that make the maintenance margin continuous."""
+        made: list[tuple[int, int, int]] = []
+        for floor, rate_bps in self.tiers:
+            rate = rate_bps * WAD // 10_000
+            offset = made[-1][2] + floor * (rate - made[-1][1]) if made else 0
+            made.append((floor * WAD, rate, offset))
+        return made
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """What to deploy. `feeds`: label -> (decimals, price in whole dollars)."""
+
+    feeds: Mapping[str, tuple[int, int]]
+    collaterals: tuple[CollateralSpec, ...]
+    markets: tuple[MarketSpec, ...]
+    pool: int = 100_000_000
+    insurance_fund: int = 1_000_000
+    settlement: str = "USDC"
+    settlement_decimals: int = 6
+
+
+DEMO = Listing(
+    feeds={"BTC": (8, 60_000), "ETH": (8, 3_000), "SOL": (18, 150)},
+    collaterals=(
+        CollateralSpec("WBTC", 8, "BTC", weight=90 * WAD // 100, cap=20_000),
+        CollateralSpec("WETH", 18, "ETH", weight=88 * WAD // 100, cap=400_000),
+    ),
+    markets=(
+        MarketSpec(
+            "BTC",
+            "BTC",
+            ((0, 250), (100_000, 400), (500_000, 600), (2_000_000, 1_000)),
+            step=WAD // 1_000,
+            skew_scale=20_000 * WAD,
+            max_open_interest=10_000 * WAD,
+            block_cap=5_000_000,
+        ),
+        MarketSpec(
+            "ETH",
+            "ETH",
+            ((0, 250), (100_000, 450), (500_000, 700), (2_000_000, 1_250)),
+            step=WAD // 100,
+            skew_scale=400_000 * WAD,
+            max_open_interest=200_000 * WAD,
+            block_cap=5_000_000,
+        ),
+        MarketSpec(
+            "SOL",
+            "SOL",
+            ((0, 400), (50_000, 600), (250_000, 1_000), (1_000_000, 2_000)),
+            step=WAD // 10,
+            skew_scale=4_000_000 * WAD,
+            max_open_interest=2_000_000 * WAD,
+            block_cap=2_500_000,
+        ),
+    ),
+)
