@@ -1,0 +1,34 @@
+"""What risk says of all accounts in one block: who is unsafe, who cannot be judged, and how near the rest is."""
+
+from dataclasses import dataclass
+
+from keeper.model.health import Health
+
+
+@dataclass(frozen=True, slots=True)
+class Unsafe:
+    """An account that exact integers call liquidatable."""
+
+    row: int
+    address: bytes
+    health: Health
+
+
+@dataclass(frozen=True, slots=True)
+class Nearest:
+    """The account that is not liquidatable and has the lowest float64 health."""
+
+    address: bytes
+    health: float
+
+
+@dataclass(frozen=True, slots=True)
+class Assessment:
+    """All accounts at one timestamp. `unsafe` is most urgent first: lowest health, then address."""
+
+    unsafe: tuple[Unsafe, ...] = ()
+    unpriced: tuple[bytes, ...] = ()  # active accounts that depend on a price that cannot be used, by address
+    accounts: int = 0  # rows screened
+    active: int = 0  # of them, holding anything
+    decided: int = 0  # of them, decided in integers
+    nearest: Nearest | None = None

@@ -1,0 +1,24 @@
+"""EIP-1559 base fees in exact integers (wei). Denominator and elasticity are the chain's, never constants of ours."""
+
+
+def next_base_fee(base_fee: int, gas_used: int, gas_limit: int, denominator: int = 8, elasticity: int = 2) -> int:
+    """Base fee of the block after one with these header values, as consensus computes it (EIP-1559)."""
+    target = max(gas_limit // elasticity, 1)
+    if gas_used > target:
+        return base_fee + max(base_fee * (gas_used - target) // target // denominator, 1)
+    return base_fee - base_fee * (target - gas_used) // target // denominator
+
+
+def highest_base_fee(base_fee: int, blocks: int, denominator: int = 8, elasticity: int = 2) -> int:
+    """Base fee after so many full blocks, rounded up in each: no chain of blocks reaches more.
+
+    Holds for gas limits that are multiples of the elasticity; another adds less than one part in a million a block.
+    """
+    for _ in range(blocks):
+        base_fee += max(-(-base_fee * (elasticity - 1) // denominator), 1)
+    return base_fee
+
+
+def fee_for_deadline(base_fee: int, tip: int, blocks: int, denominator: int = 8, elasticity: int = 2) -> int:
+    """maxFeePerGas that stays includable for `blocks` full blocks after one whose base fee is `base_fee`."""
+    return highest_base_fee(base_fee, blocks, denominator, elasticity) + tip
