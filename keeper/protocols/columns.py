@@ -45,7 +45,11 @@ class Int128Column:
 
     def floats(self, count: int) -> np.ndarray:
         """The first `count` values as float64, each within one part in 2**52."""
-        return self._high[:count].astype(np.float64) * 2.0**64 + self._low[:count].astype(np.float64)
+        high, low = self._high[:count], self._low[:count]
+        small = low.view(np.int64)
+        # A small negative value is -2**64 + (2**64 - n): the sum in float64 would lose n.
+        fits = high == small >> 63
+        return np.where(fits, small.astype(np.float64), high.astype(np.float64) * 2.0**64 + low.astype(np.float64))
 
     @property
     def nbytes(self) -> int:
