@@ -16,10 +16,14 @@ _NONE = -1
 
 @dataclass(frozen=True, slots=True)
 class TableSpec:
-    """A kind of holding: a row for each account and asset, with named signed 128-bit values."""
+    """A kind of holding: a row for each account and asset, with named signed 128-bit values.
+
+    `exposure`: a row says that the account holds, or once held, a position or debt, not only a deposit.
+    """
 
     name: str
     columns: tuple[str, ...]
+    exposure: bool = False
 
 
 class Int128Column:
