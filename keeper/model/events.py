@@ -169,6 +169,26 @@ TX_REFUSED = _kind(
     "intent account nonce hash reason error",
     "Read the reason.",
 )
+TX_STUCK = _kind(
+    "tx.stuck",
+    Level.ERROR,
+    "A transaction waits at the highest fee that it is worth or may cost. It is cancelled at its deadline.",
+    "intent account nonce max_fee_wei base_fee_wei",
+    "Raise KEEPER_MAX_FEE_GWEI if liquidations are still worth it at this base fee.",
+)
+TX_SUPERSEDED = _kind(
+    "tx.superseded",
+    Level.CRITICAL,
+    "A nonce was used by a transaction that this keeper did not send. Sending is held.",
+    "intent account nonce",
+    "Find out who else holds the key. If it was you, restart the keeper; if not, move the funds.",
+)
+TX_REORGED = _kind(
+    "tx.reorged",
+    Level.WARNING,
+    "The block of a mined transaction is no longer part of the chain. It is followed again.",
+    "intent account nonce hash",
+)
 FUNDS_LOW = _kind(
     "funds.low",
     Level.WARNING,
@@ -183,3 +203,4 @@ BREAKER_CLOSED = _kind("breaker.closed", Level.INFO, "Sending goes on.", "breake
 ALERT_FAILED = _kind(
     "alert.failed", Level.WARNING, "A webhook did not take an alert.", "url error dropped", "Check the webhook."
 )
+LOG_MESSAGE = _kind("log.message", Level.INFO, "A library's own log message, at that library's level.", "logger")

@@ -1,6 +1,7 @@
 """A liquidation on its way: one intent holds one nonce, has many attempts, and at most one of them is mined."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 
@@ -59,7 +60,10 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a mined intent ended. `profit`: token address (or "ETH" as 20 zero bytes) -> units, signed."""
+    """How a mined intent ended. `profit`: token address (the native coin is 20 zero bytes) -> units, signed.
+
+    `value_wad`: what the profit was worth in dollars (1e18) at the prices of the block in which it was booked.
+    """
 
     tx_hash: bytes
     block_number: int
@@ -69,6 +73,8 @@ class Outcome:
     effective_gas_price: int
     profit: dict[bytes, int]
     reason: str = ""
+    value_wad: int = 0
+    bad_debt_wad: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,3 +97,5 @@ class Intent:
     deadline_block: int
     attempts: tuple[Attempt, ...] = ()
     outcome: Outcome | None = None
+    uses: Mapping[str, int] = field(default_factory=dict)  # shared limits that it draws on while it is on its way
+    spends: Mapping[bytes, int] = field(default_factory=dict)  # token -> units that it may take from the keeper
