@@ -8,6 +8,7 @@ import {IERC20Metadata} from "@openzeppelin/contracts/token/ERC20/extensions/IER
 import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
 import {Pausable} from "@openzeppelin/contracts/utils/Pausable.sol";
 import {ReentrancyGuard} from "@openzeppelin/contracts/utils/ReentrancyGuard.sol";
+import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
 import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
 import {IFeed} from "./interfaces/IFeed.sol";
 import {Wad} from "./libraries/Wad.sol";
@@ -110,7 +111,9 @@ contract MarginEngine is Ownable2Step, Pausable, ReentrancyGuard {
 
     event SettlementChanged(address indexed account, int256 balance);
     event CollateralChanged(address indexed account, uint256 indexed id, uint256 balance);
-    event PositionChanged(address indexed account, uint256 indexed market, int256 size, int256 cost, int256 fundingIndex);
+    event PositionChanged(
+        address indexed account, uint256 indexed market, int256 size, int256 cost, int256 fundingIndex
+    );
     event MarketChanged(
         uint256 indexed market, uint256 longSize, uint256 shortSize, int256 fundingIndex, uint256 fundingTime
     );
@@ -185,7 +188,7 @@ contract MarginEngine is Ownable2Step, Pausable, ReentrancyGuard {
         external
         onlyOwner
     {
-        _accrue(id, _marketPrice(_market(id)));
+        _market(id);
         _configureMarket(id, params, brackets_);
     }
 
@@ -203,7 +206,7 @@ contract MarginEngine is Ownable2Step, Pausable, ReentrancyGuard {
     }
 
     function fundPool(uint256 amount) external nonReentrant {
-        pool += int256(_pullSettlement(amount));
+        pool += _pullSettlement(amount).toInt256();
         emit FundsChanged(pool, insuranceFund);
     }
 
@@ -262,12 +265,13 @@ contract MarginEngine is Ownable2Step, Pausable, ReentrancyGuard {
     function trade(uint256 market, int256 sizeDelta, uint256 limitPrice) external nonReentrant whenNotPaused {
         Market storage m = _market(market);
         MarketParams storage params = m.params;
-        if (sizeDelta == 0 || sizeDelta % int256(uint256(params.step)) != 0) revert BadSize();
+        int256 before = positions[msg.sender][market].size;
+        bool closes = sizeDelta == -before; // always allowed, whatever the step has become since it was opened
+        if (sizeDelta == 0 || (!closes && sizeDelta % int256(uint256(params.step)) != 0)) revert BadSize();
         uint256 price = _marketPrice(m);
         if (sizeDelta > 0 ? price > limitPrice : price < limitPrice) revert PriceLimit(price);
         _accrue(market, price);
 
-        int256 before = positions[msg.sender][market].size;
         _changePosition(msg.sender, market, sizeDelta, price);
         int256 size = before + sizeDelta;
 
@@ -284,8 +288,8 @@ contract MarginEngine is Ownable2Step, Pausable, ReentrancyGuard {
             (int256 equity, uint256 requirement) = health(msg.sender);
             if (equity < requirement.toInt256()) revert MarginTooLow(equity, requirement);
         } else {
-            if (m.longSize > params.maxOpenInterest) revert OpenInterestTooHigh(m.longSize);
-            if (m.shortSize > params.maxOpenInterest) revert OpenInterestTooHigh(m.shortSize);
+            uint256 side = size > 0 ? m.longSize : m.shortSize;
+            if (side > params.maxOpenInterest) revert OpenInterestTooHigh(side);
             _requireInitialMargin(msg.sender);
         }
     }
@@ -331,7 +335,8 @@ contract MarginEngine is Ownable2Step, Pausable, ReentrancyGuard {
     /// Sells an indebted account's collateral to the caller at a discount, against at most `repay` settlement tokens.
     ///
     /// Open when the account's settlement balance is negative and the account is unsafe, has no position, or owes more
-    /// than `debtLimit`. Never sells for more than the debt. minOut: token units below which the call reverts.
+    /// than `debtLimit`. Sells for no more than the debt, or one token unit where that is dearer.
+    /// minOut: token units below which the call reverts.
     function seizeCollateral(address account, address token, uint256 repay, uint256 minOut)
         external
         nonReentrant
@@ -382,7 +387,7 @@ contract MarginEngine is Ownable2Step, Pausable, ReentrancyGuard {
             Position storage position = positions[account][id];
             int256 size = position.size;
             equity += Wad.mulFloor(size, int256(price)) - position.cost
-                - Wad.mulCeil(size, _fundingIndex(m, price) - position.fundingIndex);
+            - Wad.mulCeil(size, _fundingIndex(m, price) - position.fundingIndex);
             requirement += _maintenance(id, Wad.mulUp(_abs(size), price));
         }
     }
@@ -460,6 +465,8 @@ contract MarginEngine is Ownable2Step, Pausable, ReentrancyGuard {
     }
 
     function _requireInitialMargin(address account) private view {
+        // Who owes nothing needs no price to leave.
+        if (heldMarkets[account] == 0 && settlementBalance[account] >= 0) return;
         (int256 equity,) = health(account);
         uint256 initial = 0;
         uint256 held = heldMarkets[account];
@@ -524,7 +531,7 @@ contract MarginEngine is Ownable2Step, Pausable, ReentrancyGuard {
     {
         MarketParams storage params = m.params;
         if (size == 0 || size > held || (size != held && size % params.step != 0)) revert BadSize();
-        bool small = Wad.mulUp(held, price) < 2 * uint256(params.minNotional);
+        bool small = Wad.mulUp(held, price) < 2 * uint256(params.minNotional) || held < 2 * uint256(params.step);
         if (size > held / 2 && !deep && !small) revert CloseFactorExceeded(held / 2);
         uint256 left = Wad.mulUp(held - size, price);
         if (size != held && left < params.minNotional) revert DustLeft(left);
@@ -533,20 +540,17 @@ contract MarginEngine is Ownable2Step, Pausable, ReentrancyGuard {
 
     function _useBlockCap(Market storage m, uint256 notional) private {
         uint256 used = m.capBlock == block.number ? m.capUsed : 0;
-        if (used + notional > m.params.blockCap) revert BlockCapReached(m.params.blockCap - used);
+        uint256 cap = m.params.blockCap;
+        if (used + notional > cap) revert BlockCapReached(used < cap ? cap - used : 0);
         m.capBlock = uint64(block.number);
         m.capUsed = (used + notional).toUint128();
     }
 
     /// The keeper's share is always paid; the insurance fund's is waived as far as the equity does not cover it.
-    function _takePenalty(
-        address account,
-        uint256 market,
-        Market storage m,
-        uint256 size,
-        uint256 price,
-        int256 equity
-    ) private returns (uint256 reward) {
+    function _takePenalty(address account, uint256 market, Market storage m, uint256 size, uint256 price, int256 equity)
+        private
+        returns (uint256 reward)
+    {
         uint256 scale = collaterals[0].scale;
         uint256 penalty = Wad.mulUp(Wad.mulUp(size, price), m.params.penalty);
         reward = Wad.mulDown(penalty, m.params.keeperShare) / scale;
@@ -559,7 +563,8 @@ contract MarginEngine is Ownable2Step, Pausable, ReentrancyGuard {
         emit Liquidated(account, market, msg.sender, size, price, keeperPart + fundPart, reward);
     }
 
-    /// Token units out and settlement token units in: at most `repay`, the debt, and the balance.
+    /// Token units out and settlement token units in: at most `repay`, the balance, and the debt, which counts as no
+    /// less than the price of one token unit, so that no coarse unit is too dear to be sold.
     function _quoteSeizure(uint256 id, uint256 balance, uint256 debt, uint256 repay)
         private
         view
@@ -567,14 +572,15 @@ contract MarginEngine is Ownable2Step, Pausable, ReentrancyGuard {
     {
         Collateral storage collateral = collaterals[id];
         uint256 settlementScale = collaterals[0].scale;
-        uint256 debtUnits = Wad.divUp(debt, settlementScale);
-        repaid = repay < debtUnits ? repay : debtUnits;
-        // dollars, in 1e54, for one token unit
+        // dollars, in 1e54, for one unit: of the token, and of the settlement token
         uint256 unitPrice = _collateralPrice(collateral) * (Wad.ONE - collateral.params.discount) * collateral.scale;
-        amount = repaid * settlementScale * 1e36 / unitPrice;
+        uint256 settlementUnit = settlementScale * 1e36;
+        repaid = Math.max(Wad.divUp(debt, settlementScale), Wad.divUp(unitPrice, settlementUnit));
+        repaid = Math.min(repaid, repay);
+        amount = repaid * settlementUnit / unitPrice;
         if (amount >= balance) {
             amount = balance;
-            repaid = Wad.divUp(balance * unitPrice, settlementScale * 1e36);
+            repaid = Wad.divUp(balance * unitPrice, settlementUnit);
         }
     }
 
@@ -613,7 +619,7 @@ contract MarginEngine is Ownable2Step, Pausable, ReentrancyGuard {
     // ---------------------------------------------------------------- internals: configuration
 
     function _setLimits(uint256 maxPostHealth_, uint256 debtLimit_) private {
-        if (maxPostHealth_ < Wad.ONE) revert BadParameter("maxPostHealth");
+        if (maxPostHealth_ < Wad.ONE || maxPostHealth_ > 10 * Wad.ONE) revert BadParameter("maxPostHealth");
         maxPostHealth = maxPostHealth_;
         debtLimit = debtLimit_;
         emit LimitsConfigured(maxPostHealth_, debtLimit_);
@@ -645,8 +651,10 @@ contract MarginEngine is Ownable2Step, Pausable, ReentrancyGuard {
 
     function _configureMarket(uint256 id, MarketParams calldata params, Bracket[] calldata tiers) private {
         if (tiers.length == 0 || tiers[0].floor != 0 || tiers[0].offset != 0) revert BadParameter("brackets");
-        // Half of the lowest rate bounds the penalty, so that a partial liquidation always raises health.
-        if (tiers[0].rate == 0 || params.penalty > tiers[0].rate / 2) revert BadParameter("penalty");
+        if (tiers[0].rate == 0 || tiers[0].rate >= Wad.ONE) revert BadParameter("brackets");
+        // Half of the lowest rate bounds the penalty: a partial liquidation raises health wherever equity is at least
+        // half the requirement, and below that the whole position may be closed.
+        if (params.penalty > tiers[0].rate / 2) revert BadParameter("penalty");
         if (params.keeperShare > Wad.ONE) revert BadParameter("keeperShare");
         if (params.tradingFee > 0.1e18) revert BadParameter("tradingFee");
         if (params.initialFactor < Wad.ONE) revert BadParameter("initialFactor");
@@ -655,6 +663,12 @@ contract MarginEngine is Ownable2Step, Pausable, ReentrancyGuard {
         if (params.step == 0) revert BadParameter("step");
         if (params.blockCap < 2 * params.minNotional) revert BadParameter("blockCap");
         if (params.maxOpenInterest > type(uint96).max) revert BadParameter("maxOpenInterest");
+        uint8 feedDecimals = params.feed.decimals();
+        // Funding so far, at the old rate; at the new feed's price, so that a dead feed can be replaced.
+        uint256 price = _read(params.feed, params.heartbeat, _scale(feedDecimals));
+        _accrue(id, price);
+        // The smallest liquidations, of up to two steps, must fit into a block.
+        if (params.blockCap < Wad.mulUp(2 * uint256(params.step), price)) revert BadParameter("step");
         delete brackets[id];
         for (uint256 k = 0; k < tiers.length; ++k) {
             if (k > 0) {
@@ -667,7 +681,6 @@ contract MarginEngine is Ownable2Step, Pausable, ReentrancyGuard {
             }
             brackets[id].push(tiers[k]);
         }
-        uint8 feedDecimals = params.feed.decimals();
         markets[id].feedScale = _scale(feedDecimals);
         markets[id].params = params;
         emit MarketConfigured(id, params, feedDecimals);
