@@ -1,4 +1,4 @@
-"""The parity audit: local health against the contract's own view, on a sample in every block. It trips, it never heals."""
+"""The parity audit: local health against the contract's own view, on a sample in every block. It trips, never heals."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,0 +1,270 @@
+"""The composition root: builds every stage from the settings, and runs the loop."""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+
+from keeper.abi import checksum, load_abi
+from keeper.book.follower import Advance, Follower
+from keeper.chain.connect import Chain, connect
+from keeper.clock import Clock, SystemClock
+from keeper.errors import InvariantBroken, OperatorError, Transient
+from keeper.execute.build import Execution, build_execution
+from keeper.model.chain import BlockRef, Call
+from keeper.model.events import (
+    BOOK_PARITY_FAILED,
+    FUNDS_LOW,
+    NODE_DOWN,
+    Emit,
+    Event,
+)
+from keeper.model.health import WAD
+from keeper.model.assessment import Assessment
+from keeper.model.plan import Funds, Policy
+from keeper.observe.reporter import Reporter
+from keeper.plan.planner import choose
+from keeper.protocols.base import Deployment, PriceReading, Protocol, Snapshot
+from keeper.protocols.registry import load_deployment, load_protocol
+from keeper.risk.prices import price_events
+from keeper.risk.screening import assess
+from keeper.settings import Settings
+
+GWEI = 10**9
+UNLIMITED = 2**127
+DRAIN_S = 10.0
+_ERC20 = load_abi("IERC20Metadata")
+
+
+def policy_of(settings: Settings) -> Policy:
+    """The operator's choices in the units of the stages."""
+    return Policy(
+        target_wad=int(settings.target_health * WAD),
+        min_profit_wad=int(settings.min_profit_usd * WAD),
+        bad_debt_weight=float(settings.bad_debt_weight),
+        max_fee=int(settings.max_fee_gwei * GWEI),
+        priority_fee=int(settings.priority_fee_gwei * GWEI),
+        deadline_blocks=settings.deadline_blocks,
+        max_in_flight=settings.max_in_flight,
+        gas_share=float(settings.gas_share),
+        base_fee_denominator=settings.base_fee_denominator,
+        base_fee_elasticity=settings.base_fee_elasticity,
+        cooldown_blocks=settings.cooldown_blocks,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Wiring:
+    """A connected protocol: what every command that talks to a node begins with."""
+
+    chain: Chain
+    deployment: Deployment
+    protocol: Protocol
+
+
+async def wire(settings: Settings, emit: Emit) -> Wiring:
+    """Connect, and check that the deployment is there. Raises OperatorError."""
+    deployment = load_deployment(settings.deployment, settings.chain_id, settings.protocol)
+    protocol = load_protocol(deployment)
+    urls = [url.get_secret_value() for url in settings.rpc_urls]
+    chain = await connect(urls, settings.chain_id, settings.request_timeout_s, emit)
+    try:
+        await _check_code(chain, deployment)
+    except BaseException:
+        await chain.close()
+        raise
+    return Wiring(chain, deployment, protocol)
+
+
+async def _check_code(chain: Chain, deployment: Deployment) -> None:
+    for name, address in deployment.contracts.items():
+        if not await chain.reader.code(address):
+            raise OperatorError(
+                f"KEEPER_DEPLOYMENT: {name} at {checksum(address)} has no code on chain {deployment.chain_id}: "
+                "wrong address, or wrong chain"
+            )
+
+
+def native_price(settings: Settings, protocol: Protocol, snapshot: Snapshot, timestamp: int) -> int:
+    """Dollars (1e18) of the native coin. Raises OperatorError when neither a setting nor a feed gives it."""
+    if settings.native_price_usd is not None:
+        return int(settings.native_price_usd * WAD)
+    labels = []
+    for reading in protocol.prices(snapshot, timestamp):
+        if reading.label == settings.native_symbol and reading.price_wad > 0:
+            return reading.price_wad
+        labels.append(reading.label)
+    raise OperatorError(
+        f"KEEPER_NATIVE_SYMBOL: no usable price named {settings.native_symbol} (there are: {', '.join(labels)}); "
+        "name one of them, or set KEEPER_NATIVE_PRICE_USD"
+    )
+
+
+@dataclass(slots=True)
+class BlockTimes:
+    """Estimates the next block's timestamp, at which a transaction sent now executes."""
+
+    stamps: deque[int] = field(default_factory=lambda: deque(maxlen=9))
+
+    def saw(self, block: BlockRef) -> None:
+        self.stamps.append(block.timestamp)
+
+    def next_timestamp(self, block: BlockRef) -> int:
+        """Seconds: the block's own plus the median distance of the newest blocks, at least one second."""
+        steps = sorted(late - early for early, late in zip(self.stamps, list(self.stamps)[1:], strict=False))
+        return block.timestamp + max(steps[len(steps) // 2] if steps else 1, 1)
+
+
+class Daemon:
+    """Watches one protocol and, when live, liquidates. One instance, one run."""
+
+    def __init__(self, settings: Settings, emit: Emit, clock: Clock | None = None) -> None:
+        self.settings = settings
+        self.policy = policy_of(settings)
+        self.snapshot: Snapshot | None = None
+        self.assessment: Assessment | None = None
+        self._emit = emit
+        self._clock = clock or SystemClock()
+        self._times = BlockTimes()
+        self._reporter = Reporter(settings.data_dir, settings.idle_s, emit, self._clock)
+        self._prices: list[PriceReading] = []
+        self._broken = False
+
+    async def run(self, stop: asyncio.Event, blocks: int | None = None) -> int:
+        """The loop, until `stop` is set or `blocks` blocks were handled. Returns the exit code (0, or 5).
+
+        Raises OperatorError when it cannot start.
+        """
+        async with AsyncExitStack() as stack:
+            wiring = await wire(self.settings, self._emit)
+            stack.push_async_callback(wiring.chain.close)
+            self.settings.data_dir.mkdir(parents=True, exist_ok=True)
+            execution = await build_execution(
+                self.settings, self.policy, wiring.chain, wiring.protocol, wiring.deployment, self._emit, self._clock
+            )
+            stack.push_async_callback(execution.close)
+            follower = Follower(
+                wiring.chain.reader,
+                wiring.protocol,
+                wiring.deployment.start_block,
+                self._emit,
+                self.settings.undo_blocks,
+                self.settings.audit_accounts,
+            )
+            self._reporter.started(wiring.protocol.name, self.settings.chain_id, self.settings.live, execution.address)
+            reason = "failed"
+            try:
+                reason = await self._loop(stop, blocks, wiring, execution, follower)
+            finally:
+                await execution.drain(DRAIN_S)
+                self._reporter.stopped(reason)
+        return 5 if self._broken else 0
+
+    async def _loop(
+        self, stop: asyncio.Event, blocks: int | None, wiring: Wiring, execution: Execution, follower: Follower
+    ) -> str:
+        handled = 0
+        async for head in _until(stop, wiring.chain.heads(self.settings.poll_interval_s)):
+            try:
+                handled += await self._block(head, wiring, execution, follower)
+            except Transient as error:
+                self._emit(Event(NODE_DOWN, f"block {head} is left out: {error}", head.number, {"error": str(error)}))
+            except InvariantBroken as error:
+                self._broken = True
+                execution.hold(f"an invariant broke: {error}")
+            if blocks is not None and handled >= blocks:
+                return f"{handled} blocks handled"
+        return "asked to stop"
+
+    async def _block(self, head: BlockRef, wiring: Wiring, execution: Execution, follower: Follower) -> int:
+        """One turn of the loop. Returns how many blocks were handled: 0 when the head brought nothing new."""
+        started = time.perf_counter()
+        advance = await follower.advance(head)
+        if advance is None:
+            return 0
+        snapshot = advance.snapshot
+        self._times.saw(snapshot.block)
+        timestamp = self._times.next_timestamp(snapshot.block)
+        self._audit(advance, execution)
+        await execution.follow(snapshot)
+        assessment = assess(wiring.protocol, snapshot, timestamp)
+        if assessment.unsafe:
+            await self._liquidate(snapshot, assessment, timestamp, wiring, execution)
+        self._reporter.block(advance.logs, snapshot.block, assessment, time.perf_counter() - started)
+        self._watch_prices(snapshot, timestamp, wiring.protocol)
+        self._reporter.state(snapshot.block, assessment, execution.in_flight().count, execution.held, self._prices)
+        self.snapshot, self.assessment = snapshot, assessment
+        return 1
+
+    async def _liquidate(
+        self, snapshot: Snapshot, assessment: Assessment, timestamp: int, wiring: Wiring, execution: Execution
+    ) -> None:
+        funds = await self._funds(snapshot, timestamp, wiring, execution)
+        in_flight = execution.in_flight()
+        schedule = choose(wiring.protocol, snapshot, assessment, timestamp, self.policy, funds, in_flight)
+        refused = await execution.submit(schedule.plans, snapshot, timestamp)
+        self._reporter.rejected([*schedule.rejected, *refused], snapshot.block.number)
+
+    async def _funds(self, snapshot: Snapshot, timestamp: int, wiring: Wiring, execution: Execution) -> Funds:
+        """Balances at the snapshot's block; without a signer the purse is taken for bottomless."""
+        price = native_price(self.settings, wiring.protocol, snapshot, timestamp)
+        tokens = sorted({token for token, _ in wiring.protocol.allowances(snapshot.state)})
+        if execution.address is None:
+            return Funds(UNLIMITED, price, dict.fromkeys(tokens, UNLIMITED))
+        balances, native = await asyncio.gather(
+            token_balances(wiring.chain, snapshot.block, execution.address, tokens),
+            wiring.chain.reader.balance(execution.address, snapshot.block),
+        )
+        in_flight = execution.in_flight()
+        if native < in_flight.native:
+            message = f"{native / 1e18:.6f} of the native coin, {in_flight.native / 1e18:.6f} may be spent in flight"
+            fields = {"token": "native", "balance": str(native), "needed": str(in_flight.native)}
+            self._emit(Event(FUNDS_LOW, message, snapshot.block.number, fields))
+        left = {token: max(amount - in_flight.spends.get(token, 0), 0) for token, amount in balances.items()}
+        return Funds(max(native - in_flight.native, 0), price, left)
+
+    def _watch_prices(self, snapshot: Snapshot, timestamp: int, protocol: Protocol) -> None:
+        prices = protocol.prices(snapshot, timestamp)
+        for event in price_events(prices, self._prices, self.settings.max_price_move, snapshot.block.number):
+            self._emit(event)
+        self._prices = prices
+
+    def _audit(self, advance: Advance, execution: Execution) -> None:
+        for mismatch in advance.mismatches:
+            self._broken = True
+            account = checksum(mismatch.account)
+            message = f"local health of {account} differs from the contract's: {mismatch.difference}"
+            fields = {"account": account, "difference": mismatch.difference}
+            self._emit(Event(BOOK_PARITY_FAILED, message, advance.snapshot.block.number, fields))
+            execution.hold(message)
+
+
+async def token_balances(chain: Chain, block: BlockRef, owner: bytes, tokens: list[bytes]) -> dict[bytes, int]:
+    """Units of each token at a block. Raises Transient when a token does not answer."""
+    balance_of = _ERC20.functions["balanceOf"]
+    results = await chain.reader.read(block, [Call(token, balance_of.encode(owner)) for token in tokens])
+    balances = {}
+    for token, result in zip(tokens, results, strict=True):
+        if not result.ok or len(result.data) < 32:
+            raise Transient(f"token {checksum(token)} does not answer balanceOf")
+        balances[token] = balance_of.decode(result.data)[0]
+    return balances
+
+
+async def _until(stop: asyncio.Event, heads: AsyncIterator[BlockRef]) -> AsyncIterator[BlockRef]:
+    """Heads until `stop` is set, even while none comes."""
+    stopping = asyncio.ensure_future(stop.wait())
+    try:
+        while not stop.is_set():
+            coming = asyncio.ensure_future(anext(heads))
+            done, _ = await asyncio.wait({coming, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            if coming not in done:
+                coming.cancel()
+                await asyncio.gather(coming, return_exceptions=True)
+                return
+            yield coming.result()
+    finally:
+        stopping.cancel()
+        await asyncio.gather(stopping, return_exceptions=True)
