@@ -12,7 +12,8 @@ def next_base_fee(base_fee: int, gas_used: int, gas_limit: int, denominator: int
 def highest_base_fee(base_fee: int, blocks: int, denominator: int = 8, elasticity: int = 2) -> int:
     """Base fee after so many full blocks, rounded up in each: no chain of blocks reaches more.
 
-    Holds for gas limits that are multiples of the elasticity; another adds less than one part in a million a block.
+    Holds for gas limits that are multiples of the elasticity; another adds at most one part in
+    its gas target a block.
     """
     for _ in range(blocks):
         base_fee += max(-(-base_fee * (elasticity - 1) // denominator), 1)

@@ -34,6 +34,11 @@ class Opportunity:
     details: Mapping[str, int] = field(default_factory=dict)  # what the adapter needs to encode the call
 
 
+def token_key(token: bytes) -> str:
+    """The name under which what is left of a token stands among the limits that an adapter is given."""
+    return "token:0x" + token.hex()
+
+
 class Rejection(StrEnum):
     """Why an unsafe account is not in the plan. Words are stable: they stand in `plan.rejected`."""
 

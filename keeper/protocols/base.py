@@ -165,7 +165,9 @@ class Protocol(Interface):
     ) -> list[Opportunity]:
         """Legal liquidations, each with the smallest size that restores `target_wad`, clipped to the rules.
 
-        limits: what is left of shared limits that plans in flight already draw on (`Opportunity.uses` keys).
+        limits: what is left of shared limits that other plans already draw on (`Opportunity.uses` keys), and of the
+        keeper's tokens (`token_key`, for those it knows). A size that keeps to them beats none; `uses` still names the
+        whole limit.
         """
         ...
 

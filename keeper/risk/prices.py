@@ -18,8 +18,8 @@ def price_events(
 ) -> list[Event]:
     """Events for one block's `Protocol.prices`, given those of the block before (empty at start).
 
-    A problem is told when it appears or changes, not in every block. A move is told when it exceeds the share `max_move`
-    of the previous price, compared exactly.
+    A problem is told when it appears or changes, not in every block. A move is told when it exceeds the share
+    `max_move` of the previous price, compared exactly.
     """
     before = {(reading.label, reading.feed): reading for reading in previous}
     return [

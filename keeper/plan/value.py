@@ -1,0 +1,101 @@
+"""What a liquidation is worth: net dollars decide whether it is sent, its score in which order."""
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+from keeper.model.health import WAD
+from keeper.model.plan import Opportunity, Policy, Rejection
+from keeper.plan.gas import MAX_TX_GAS, FeeMarket, gas_cost_wad, highest_fee
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """An opportunity that pays at the expected fee. Dollars in 1e18, fees in wei."""
+
+    opportunity: Opportunity
+    max_fee: int  # of the first attempt
+    bid: int
+    value_wad: int  # reward less gas at the expected fee
+    score_wad: int  # value and what bad debt prevented adds
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why an opportunity is left alone. The message starts with the reason's word."""
+
+    reason: Rejection
+    message: str
+
+    @classmethod
+    def of(cls, reason: Rejection, message: str) -> "Refusal":
+        return cls(reason, f"{reason}: {message}")
+
+
+@dataclass(frozen=True, slots=True)
+class Appraiser:
+    """Values opportunities under one block's fees and one policy."""
+
+    policy: Policy
+    fees: FeeMarket
+    native_price_wad: int
+    native: int  # wei that gas may cost in all
+
+    def appraise(self, opportunity: Opportunity) -> Offer | Refusal:
+        """An offer whose profit reaches the minimum at every fee up to its bid, or why there is none."""
+        policy, expected = self.policy, self.fees.expected
+        if opportunity.gas_limit > MAX_TX_GAS:
+            return Refusal.of(
+                Rejection.BLOCK_GAS, f"needs a gas limit of {opportunity.gas_limit}, {MAX_TX_GAS} is legal"
+            )
+        cost_wad = self.cost_wad(opportunity)
+        value_wad = opportunity.reward_wad - cost_wad
+        if value_wad < policy.min_profit_wad:
+            return Refusal.of(Rejection.UNPROFITABLE, self._shortfall(opportunity.reward_wad, cost_wad))
+        if expected > policy.max_fee:
+            message = f"the next block asks {gwei(expected)} with tip, the cap is {gwei(policy.max_fee)}"
+            return Refusal.of(Rejection.FEE_CAP, message)
+        affordable = self.native // opportunity.gas_limit
+        if expected > affordable:
+            needed = opportunity.gas_limit * expected
+            return Refusal.of(Rejection.INSUFFICIENT_FUNDS, native_short(needed, self.native))
+        bid = highest_fee(
+            opportunity.reward_wad, opportunity.gas, self.native_price_wad, policy.min_profit_wad, policy.max_fee
+        )
+        return Offer(
+            opportunity, min(self.fees.ladder, bid, affordable), bid, value_wad, self._score_wad(opportunity, value_wad)
+        )
+
+    def cost_wad(self, opportunity: Opportunity) -> int:
+        """Dollars of gas when the next block includes it."""
+        return gas_cost_wad(opportunity.gas, self.fees.expected, self.native_price_wad)
+
+    def floor_wad(self, opportunity: Opportunity) -> int:
+        """Reward below which the call must revert: minimum profit and gas at the expected fee, never below nothing."""
+        return max(self.policy.min_profit_wad + self.cost_wad(opportunity), 0)
+
+    def gain_wad(self, offer: Offer) -> int:
+        """Score over that of doing nothing, which a negative minimum profit puts below zero. Never negative."""
+        return max(offer.score_wad - min(self.policy.min_profit_wad, 0), 0)
+
+    def _score_wad(self, opportunity: Opportunity, value_wad: int) -> int:
+        return value_wad + int(Fraction(self.policy.bad_debt_weight) * opportunity.bad_debt_prevented_wad)
+
+    def _shortfall(self, reward_wad: int, cost_wad: int) -> str:
+        least = self.policy.min_profit_wad
+        wanted = f", least profit {usd(least)}" if least else ""
+        return f"reward {usd(reward_wad)}, gas {usd(cost_wad)}{wanted}"
+
+
+def usd(wad: int) -> str:
+    """Dollars for people."""
+    return f"{'-' if wad < 0 else ''}${abs(wad) / WAD:,.2f}"
+
+
+def gwei(wei: int) -> str:
+    """A fee for people."""
+    return f"{wei / 10**9:,.2f} gwei"
+
+
+def native_short(needed: int, available: int) -> str:
+    """Which coin is missing, for people."""
+    return f"gas needs {needed / WAD:.6f} of the native coin, {available / WAD:.6f} is there"
