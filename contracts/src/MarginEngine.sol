@@ -441,13 +441,14 @@ contract MarginEngine is Ownable2Step, Pausable, ReentrancyGuard {
 
     /// The index moves by rate * price * time / day, where the rate is the clamped share of the skew.
     function _fundingIndex(Market storage m, uint256 price) private view returns (int256) {
+        int256 elapsed = int256(block.timestamp - m.fundingTime);
+        if (elapsed == 0) return m.fundingIndex; // a market that is being listed has no parameters yet
         MarketParams storage params = m.params;
         int256 maxRate = int256(uint256(params.maxFundingRate));
         int256 skew = int256(uint256(m.longSize)) - int256(uint256(m.shortSize));
         int256 rate = skew * maxRate / int256(uint256(params.skewScale));
         if (rate > maxRate) rate = maxRate;
         if (rate < -maxRate) rate = -maxRate;
-        int256 elapsed = int256(block.timestamp - m.fundingTime);
         return m.fundingIndex + rate * int256(price) * elapsed / (Wad.SIGNED_ONE * 1 days);
     }
 
