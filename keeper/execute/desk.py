@@ -1,0 +1,117 @@
+"""The signing desk: the one place where something gets signed, and what may be."""
+
+from dataclasses import dataclass, field, replace
+
+from eth_account import Account
+from eth_account.typed_transactions.typed_transaction import TypedTransaction
+from eth_utils.crypto import keccak
+from hexbytes import HexBytes
+
+from keeper.errors import InvariantBroken
+from keeper.execute.signers import Signed, Signer, Tx
+
+MAX_TX_GAS = 2**24  # EIP-7825
+_HALF_ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141 // 2
+_APPROVE = keccak(text="approve(address,uint256)")[:4]
+
+
+@dataclass(frozen=True, slots=True)
+class SigningPolicy:
+    """What may be signed: calls to `targets`, approvals of known pairs, and empty transfers to itself.
+
+    `allowances`: (token, spender) pairs. `max_fee`: wei per gas.
+    """
+
+    chain_id: int
+    keeper: bytes
+    targets: frozenset[bytes]
+    max_fee: int
+    max_gas: int = MAX_TX_GAS
+    allowances: frozenset[tuple[bytes, bytes]] = field(default_factory=frozenset)
+
+    def check(self, tx: Tx) -> None:
+        """Raises InvariantBroken for anything that this keeper has no reason to sign."""
+        if problem := self._problem(tx):
+            raise InvariantBroken(f"refused to sign: {problem}")
+
+    def _problem(self, tx: Tx) -> str:
+        if tx.chain_id != self.chain_id:
+            return f"chain id {tx.chain_id} instead of {self.chain_id}"
+        if tx.value:
+            return "a value"
+        if not 0 <= tx.priority_fee <= tx.max_fee <= self.max_fee:
+            return f"fees {tx.max_fee}/{tx.priority_fee} wei above the cap of {self.max_fee}"
+        if not 0 < tx.gas <= min(self.max_gas, MAX_TX_GAS):
+            return f"a gas limit of {tx.gas}"
+        return "" if self._may_call(tx) else f"a call to 0x{tx.to.hex()}"
+
+    def _may_call(self, tx: Tx) -> bool:
+        if tx.to == self.keeper:
+            return not tx.data
+        return tx.to in self.targets or self._approves(tx)
+
+    def _approves(self, tx: Tx) -> bool:
+        well_formed = len(tx.data) == 68 and tx.data[:4] == _APPROVE and not any(tx.data[4:16])
+        return well_formed and (tx.to, tx.data[16:36]) in self.allowances
+
+
+class SigningDesk:
+    """A signer behind its policy: checks before, verifies after."""
+
+    def __init__(self, signer: Signer, policy: SigningPolicy) -> None:
+        if signer.address != policy.keeper:
+            raise InvariantBroken("the signing policy is for another keeper")
+        self._signer = signer
+        self._policy = policy
+
+    @property
+    def address(self) -> bytes:
+        return self._signer.address
+
+    @property
+    def chain_id(self) -> int:
+        return self._policy.chain_id
+
+    @property
+    def max_gas(self) -> int:
+        return min(self._policy.max_gas, MAX_TX_GAS)
+
+    def allow(self, pairs: frozenset[tuple[bytes, bytes]]) -> None:
+        """Set the approvals that may be signed. Raises InvariantBroken for a spender that is not a target."""
+        if strangers := {spender for _, spender in pairs} - self._policy.targets:
+            raise InvariantBroken(f"an approval for 0x{min(strangers).hex()}, which is not a target")
+        self._policy = replace(self._policy, allowances=pairs)
+
+    async def sign(self, tx: Tx) -> Signed:
+        """Raises InvariantBroken when the policy forbids it or the signer returned something else than was asked."""
+        self._policy.check(tx)
+        signed = await self._signer.sign(tx)
+        if problem := _difference(tx, signed, self.address):
+            raise InvariantBroken(f"the signer returned {problem}")
+        return signed
+
+
+def _difference(tx: Tx, signed: Signed, keeper: bytes) -> str:
+    """What is wrong with signed bytes; empty when they are the transaction, signed by the keeper."""
+    if keccak(signed.raw) != signed.tx_hash:
+        return "a wrong hash"
+    fields = TypedTransaction.from_bytes(HexBytes(signed.raw)).as_dict()
+    expected = {
+        "chainId": tx.chain_id,
+        "nonce": tx.nonce,
+        "to": tx.to,
+        "data": tx.data,
+        "gas": tx.gas,
+        "maxFeePerGas": tx.max_fee,
+        "maxPriorityFeePerGas": tx.priority_fee,
+        "value": tx.value,
+    }
+    for name, value in expected.items():
+        found = fields[name]
+        if (bytes(found) if isinstance(value, bytes) else found) != value:
+            return f"another {name}"
+    if not 0 < fields["s"] <= _HALF_ORDER:
+        return "a signature with a high s"
+    if bytes.fromhex(Account.recover_transaction(signed.raw)[2:]) != keeper:
+        return "another sender"
+    return ""

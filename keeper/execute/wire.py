@@ -1,0 +1,170 @@
+"""Carries attempts out: sign, commit, send once, note the answer. The only code that hands bytes to a node."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import ParamSpec, TypeVar
+
+from keeper.abi import checksum
+from keeper.chain.ports import ChainSender
+from keeper.errors import InvariantBroken, Transient
+from keeper.execute.desk import SigningDesk
+from keeper.execute.draft import FILL, Draft
+from keeper.execute.journal import Journal
+from keeper.execute.replacement import Fees
+from keeper.execute.signers import Tx
+from keeper.model.chain import hexed
+from keeper.model.events import TX_CANCELLED, TX_REFUSED, TX_REPLACED, TX_SENT, TX_UNKNOWN, Emit, Event, EventKind
+from keeper.model.intent import Attempt, Intent, IntentState, SendResult, SendStatus
+
+TRANSFER_GAS = 21_000
+# Refusals that say nothing against the transaction: it may be in the pool or mined already.
+KNOWN = "already_known"
+USED = "nonce_too_low"
+
+Hook = Callable[[str], None]
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def identity(intent: Intent) -> dict[str, object]:
+    """The fields that every event of an intent carries."""
+    return {"intent": intent.id, "account": checksum(intent.account), "nonce": intent.nonce}
+
+
+class Wire:
+    """Journal, signing desk and sender in the only order in which they may be used.
+
+    `keep` is told each new version of an intent; `hook` is told the points at which a crash is interesting.
+    """
+
+    def __init__(
+        self,
+        journal: Journal,
+        desk: SigningDesk,
+        sender: ChainSender,
+        emit: Emit,
+        keep: Callable[[Intent], None],
+        hook: Hook,
+    ) -> None:
+        self._journal = journal
+        self._desk = desk
+        self._sender = sender
+        self._emit = emit
+        self._keep = keep
+        self._hook = hook
+        self._thread = ThreadPoolExecutor(1, "journal")
+
+    async def record(self, write: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """One of the journal's methods, off the event loop and in order."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, lambda: write(*args, **kwargs))
+
+    def close(self) -> None:
+        self._thread.shutdown()
+        self._journal.close()
+
+    async def launch(self, drafts: Sequence[Draft], nonces: Sequence[int], block: int) -> list[Intent]:
+        """Reserve, sign, commit and send new intents: one commit each for all of them, and all sends at once.
+
+        A signer that does not answer costs no nonce. Raises InvariantBroken when something must not be signed.
+        """
+        reserved = await self.record(self._journal.reserve, list(zip(drafts, nonces, strict=True)))
+        self._keep_all(reserved)
+        self._hook("journal.reserved")
+        attempts: list[Attempt] = []
+        for intent, draft in zip(reserved, drafts, strict=True):
+            try:
+                attempts.append(await self._sign(intent, draft.fees, block, draft.kind == FILL))
+            except Transient as error:
+                await self.drop(intent, f"not signed: {error}")
+            except InvariantBroken:
+                for unsent in reserved:
+                    await self.drop(unsent, "the signing desk refused")
+                raise
+        return await self._carry_out(attempts, TX_SENT)
+
+    async def replace(self, intent: Intent, fees: Fees, block: int, cancels: bool) -> Intent:
+        """A further attempt at the same nonce, which a node may know at a lower fee."""
+        attempt = await self._sign(intent, fees, block, cancels)
+        return (await self._carry_out([attempt], TX_REPLACED))[0]
+
+    async def rebroadcast(self, intent: Intent) -> Intent:
+        """The same bytes of the newest attempt, once more."""
+        attempt = intent.attempts[-1]
+        result = await self._sender.send_raw(attempt.raw)
+        self._hook("sender.sent")
+        return await self._note(intent, attempt, result, None)
+
+    async def drop(self, intent: Intent, reason: str) -> None:
+        """End an intent that never left; its nonce is free."""
+        self._keep(await self.record(self._journal.move, intent.id, IntentState.DROPPED))
+        self._emit(Event(TX_CANCELLED, f"dropped: {reason}", None, {**identity(intent), "reason": reason}))
+
+    async def _sign(self, intent: Intent, fees: Fees, block: int, cancels: bool) -> Attempt:
+        tx = Tx(
+            chain_id=self._desk.chain_id,
+            nonce=intent.nonce,
+            to=self._desk.address if cancels else intent.to,
+            data=b"" if cancels else intent.data,
+            gas=TRANSFER_GAS if cancels else intent.gas_limit,
+            max_fee=fees.max_fee,
+            priority_fee=fees.priority_fee,
+        )
+        signed = await self._desk.sign(tx)
+        self._hook("signer.signed")
+        return Attempt(intent.id, signed.tx_hash, signed.raw, fees.max_fee, fees.priority_fee, cancels, block)
+
+    async def _carry_out(self, attempts: list[Attempt], kind: EventKind) -> list[Intent]:
+        """Commit all, then send all, then note the answers."""
+        if not attempts:
+            return []
+        intents = await self.record(self._journal.commit, attempts)
+        self._keep_all(intents)
+        self._hook("journal.committed")
+        results = await asyncio.gather(*(self._sender.send_raw(attempt.raw) for attempt in attempts))
+        self._hook("sender.sent")
+        answered = zip(intents, attempts, results, strict=True)
+        noted = [await self._note(intent, attempt, result, kind) for intent, attempt, result in answered]
+        self._hook("journal.noted")
+        return noted
+
+    async def _note(self, intent: Intent, attempt: Attempt, result: SendResult, kind: EventKind | None) -> Intent:
+        """Write down an answer; `kind` is the event of a new attempt, None for bytes that a node had before."""
+        state = _state_after(intent, result)
+        noted = await self.record(self._journal.note, attempt, result, state)
+        self._keep(noted)
+        self._tell(noted, attempt, result, kind)
+        if state is IntentState.DROPPED:
+            reason = result.reason or "refused"
+            self._emit(Event(TX_CANCELLED, f"dropped: {reason}", None, {**identity(intent), "reason": reason}))
+        return noted
+
+    def _tell(self, intent: Intent, attempt: Attempt, result: SendResult, kind: EventKind | None) -> None:
+        fields = {**identity(intent), "hash": hexed(attempt.tx_hash)}
+        fees = {"max_fee_wei": str(attempt.max_fee), "priority_fee_wei": str(attempt.priority_fee)}
+        what = "self-transfer" if attempt.cancels else intent.kind
+        number = attempt.signed_block
+        if result.status is SendStatus.UNKNOWN:
+            text = f"no node confirmed {what} at nonce {intent.nonce}: {result.message or result.reason}"
+            self._emit(Event(TX_UNKNOWN, text, number, {**fields, "error": result.message or result.reason}))
+        if result.status is SendStatus.REFUSED and kind is not None and result.reason != KNOWN:
+            text = f"{what} at nonce {intent.nonce} was refused: {result.message or result.reason}"
+            reason = {"reason": result.reason, "error": result.message}
+            self._emit(Event(TX_REFUSED, text, number, {**fields, **reason}))
+        elif kind is not None:
+            text = (
+                f"{what} of {checksum(intent.account)} at nonce {intent.nonce}, up to {attempt.max_fee / 1e9:.3f} gwei"
+            )
+            self._emit(Event(kind, text, number, {**fields, **fees}))
+
+    def _keep_all(self, intents: Sequence[Intent]) -> None:
+        for intent in intents:
+            self._keep(intent)
+
+
+def _state_after(intent: Intent, result: SendResult) -> IntentState | None:
+    """Where a reply leads. Unknown keeps the nonce; only a first attempt that was refused for good frees it."""
+    if intent.state is not IntentState.SIGNED:
+        return None
+    refused = result.status is SendStatus.REFUSED and result.reason not in (KNOWN, USED)
+    return IntentState.DROPPED if refused and len(intent.attempts) == 1 else IntentState.PENDING
