@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from keeper.model.health import WAD
-from keeper.model.plan import Opportunity, Policy, Rejection
+from keeper.model.plan import Funds, Opportunity, Policy, Rejection
 from keeper.plan.gas import MAX_TX_GAS, FeeMarket, gas_cost_wad, highest_fee
 
 
@@ -33,12 +33,11 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class Appraiser:
-    """Values opportunities under one block's fees and one policy."""
+    """Values opportunities under one block's fees, one policy, and the coins there are for gas."""
 
     policy: Policy
     fees: FeeMarket
-    native_price_wad: int
-    native: int  # wei that gas may cost in all
+    funds: Funds
 
     def appraise(self, opportunity: Opportunity) -> Offer | Refusal:
         """An offer whose profit reaches the minimum at every fee up to its bid, or why there is none."""
@@ -54,12 +53,12 @@ class Appraiser:
         if expected > policy.max_fee:
             message = f"the next block asks {gwei(expected)} with tip, the cap is {gwei(policy.max_fee)}"
             return Refusal.of(Rejection.FEE_CAP, message)
-        affordable = self.native // opportunity.gas_limit
+        affordable = self.funds.native // opportunity.gas_limit
         if expected > affordable:
             needed = opportunity.gas_limit * expected
-            return Refusal.of(Rejection.INSUFFICIENT_FUNDS, native_short(needed, self.native))
+            return Refusal.of(Rejection.INSUFFICIENT_FUNDS, native_short(needed, self.funds.native))
         bid = highest_fee(
-            opportunity.reward_wad, opportunity.gas, self.native_price_wad, policy.min_profit_wad, policy.max_fee
+            opportunity.reward_wad, opportunity.gas, self.funds.native_price_wad, policy.min_profit_wad, policy.max_fee
         )
         return Offer(
             opportunity, min(self.fees.ladder, bid, affordable), bid, value_wad, self._score_wad(opportunity, value_wad)
@@ -67,7 +66,7 @@ class Appraiser:
 
     def cost_wad(self, opportunity: Opportunity) -> int:
         """Dollars of gas when the next block includes it."""
-        return gas_cost_wad(opportunity.gas, self.fees.expected, self.native_price_wad)
+        return gas_cost_wad(opportunity.gas, self.fees.expected, self.funds.native_price_wad)
 
     def floor_wad(self, opportunity: Opportunity) -> int:
         """Reward below which the call must revert: minimum profit and gas at the expected fee, never below nothing."""

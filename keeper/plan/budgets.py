@@ -1,0 +1,87 @@
+"""Everything that plans compete for: transactions, gas, the keeper's coins and tokens, and protocols' shared limits."""
+
+from collections.abc import Iterable, Mapping
+
+from keeper.model.plan import Funds, InFlight, Opportunity, Policy, Rejection, token_key
+from keeper.plan.value import Offer, Refusal, native_short
+
+# Our own. Shared limits (`Opportunity.uses`) and tokens (`token_key`) stand beside them under their own keys.
+COUNT, GAS, NATIVE = "own:count", "own:gas", "own:native"
+OWN = frozenset({COUNT, GAS, NATIVE})
+
+Symbols = Mapping[bytes, tuple[str, int]]
+
+
+class Budgets:
+    """What is left of each budget. Shared limits are learnt from the opportunities that name them."""
+
+    def __init__(self, policy: Policy, funds: Funds, in_flight: InFlight, block_gas_limit: int) -> None:
+        self._policy = policy
+        self._in_flight = in_flight
+        self._whole: dict[str, int] = {}  # shared limits before anybody drew on them
+        self.left: dict[str, int] = {
+            COUNT: max(policy.max_in_flight - in_flight.count, 0),
+            GAS: int(policy.gas_share * block_gas_limit),
+            NATIVE: funds.native,
+            **{token_key(token): amount for token, amount in funds.tokens.items()},
+        }
+
+    def learn(self, opportunities: Iterable[Opportunity]) -> None:
+        """Take up shared limits that were not known, less what plans in flight draw."""
+        for opportunity in opportunities:
+            for key, (_, limit) in opportunity.uses.items():
+                if key not in self._whole:
+                    self._whole[key] = limit
+                    self.left[key] = max(limit - self._in_flight.uses.get(key, 0), 0)
+
+    def for_adapters(self) -> dict[str, int]:
+        """What is left of shared limits and tokens."""
+        return {key: left for key, left in self.left.items() if key not in OWN}
+
+    def short(self, draws: Mapping[str, int]) -> str:
+        """The first budget of which too little is left; empty when all suffice."""
+        return next((key for key, amount in draws.items() if amount > self.left.get(key, 0)), "")
+
+    def take(self, draws: Mapping[str, int]) -> None:
+        """Draw on the budgets, which must suffice."""
+        for key, amount in draws.items():
+            self.left[key] = self.left.get(key, 0) - amount
+
+    def shortage(self, draws: Mapping[str, int], symbols: Symbols) -> Refusal:
+        """Which budget does not suffice, for people."""
+        key = self.short(draws)
+        needed, left = draws.get(key, 0), self.left.get(key, 0)
+        if key == COUNT:
+            message = f"{self._policy.max_in_flight} transactions are planned or on their way"
+            return Refusal.of(Rejection.TOO_MANY_IN_FLIGHT, message)
+        if key == GAS:
+            return Refusal.of(Rejection.BLOCK_GAS, f"needs {needed:,} gas, {left:,} of the block's share is left")
+        if key == NATIVE:
+            return Refusal.of(Rejection.INSUFFICIENT_FUNDS, native_short(needed, left))
+        if key in self._whole:
+            whole = max(self._whole[key], 1)
+            message = f"{key}: needs {needed / whole:.1%} of the limit, {left / whole:.1%} is left"
+            return Refusal.of(Rejection.SHARED_LIMIT, message)
+        message = f"needs {_amount(key, needed, symbols)}, {_amount(key, left, symbols)} is left"
+        return Refusal.of(Rejection.INSUFFICIENT_FUNDS, message)
+
+
+def opportunity_draws(opportunity: Opportunity) -> dict[str, int]:
+    """Shared limits and tokens that an opportunity draws on."""
+    spends = {token_key(token): amount for token, amount in opportunity.spends.items() if amount > 0}
+    return {**{key: amount for key, (amount, _) in opportunity.uses.items()}, **spends}
+
+
+def offer_draws(offer: Offer) -> dict[str, int]:
+    """All that sending an offer draws on; gas and coins at their bounds, as a node counts them."""
+    opportunity = offer.opportunity
+    own = {COUNT: 1, GAS: opportunity.gas_limit, NATIVE: opportunity.gas_limit * offer.max_fee}
+    return {**own, **opportunity_draws(opportunity)}
+
+
+def _amount(key: str, amount: int, symbols: Symbols) -> str:
+    """Units of the token behind a budget, for people."""
+    for token, (symbol, decimals) in symbols.items():
+        if token_key(token) == key:
+            return f"{amount / 10**decimals:,.2f} {symbol}"
+    return f"{amount} of {key}"
