@@ -1,0 +1,167 @@
+"""Legal liquidations of one account: one for each market that can be closed, one for each collateral to be seized."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from keeper.errors import Refused
+from keeper.model.health import WAD, Health
+from keeper.model.plan import Opportunity, token_key
+from keeper.protocols.margin_engine.calldata import LIQUIDATE, SEIZE
+from keeper.protocols.margin_engine.health import equity_requirement, health_of, market_price
+from keeper.protocols.margin_engine.prices import Readings, price_of
+from keeper.protocols.margin_engine.risk import shortfall
+from keeper.protocols.margin_engine.rounding import mul_up
+from keeper.protocols.margin_engine.simulate import simulate_seizure
+from keeper.protocols.margin_engine.sizing import Sized, choose
+from keeper.protocols.margin_engine.state import SETTLEMENT, EngineState, Holdings
+
+
+@dataclass(frozen=True, slots=True)
+class Gas:
+    """Gas of a call: a part of its own, and what each position and collateral of the account adds (feeds are read)."""
+
+    base: int
+    position: int
+    collateral: int
+
+    def of(self, holdings: Holdings) -> int:
+        return self.base + self.position * len(holdings.positions) + self.collateral * len(holdings.collaterals)
+
+
+LIQUIDATE_GAS = Gas(150_000, 35_000, 20_000)
+SEIZE_GAS = Gas(150_000, 20_000, 15_000)
+_LIMIT_PERCENT = 140  # of the expected use: storage that a rival's call made warm or cold, and 1/64 kept by each call
+
+
+def cap_key(market: int) -> str:
+    """Name of a market's cap on liquidated notional a block among the shared limits."""
+    return f"cap:market:{market}"
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One account at one timestamp, and what may be drawn on."""
+
+    state: EngineState
+    readings: Readings
+    address: bytes
+    holdings: Holdings
+    timestamp: int
+    target_wad: int
+    limits: Mapping[str, int]
+
+
+def find(case: Case) -> list[Opportunity]:
+    """Best first: those after which the account is safe, then by reward.
+
+    Raises Refused: "unpriced", or "hold" while the engine is paused.
+    """
+    if case.state.paused:
+        raise Refused("hold", "the engine is paused")
+    equity, requirement = equity_requirement(case.state, case.readings, case.holdings, case.timestamp)
+    before = health_of(equity, requirement)
+    found = [_seizure(case, before, id_) for id_, _ in case.holdings.collaterals if _seizable(case, before)]
+    if before.liquidatable:
+        found += [_liquidation(case, before, market) for market, _ in case.holdings.positions]
+    legal = [opportunity for opportunity in found if opportunity]
+    return sorted(legal, key=lambda found: (found.after.liquidatable, -found.reward_wad, found.kind, found.subject))
+
+
+def _liquidation(case: Case, before: Health, market_id: int) -> Opportunity | None:
+    market = case.state.markets[market_id]
+    key = cap_key(market_id)
+    sized = choose(
+        case.state,
+        case.readings,
+        case.holdings,
+        market_id,
+        case.timestamp,
+        case.target_wad,
+        case.limits.get(key),
+    )
+    if sized is None or market.rules is None:
+        return None
+    outcome = sized.outcome
+    settlement = case.state.collaterals[SETTLEMENT]
+    after = health_of(outcome.equity, outcome.requirement)
+    gas = LIQUIDATE_GAS.of(case.holdings)
+    return Opportunity(
+        account=case.address,
+        kind=LIQUIDATE,
+        subject=market.name,
+        size=outcome.size,
+        notional_wad=outcome.notional,
+        reward_wad=outcome.reward * settlement.scale,
+        rewards={settlement.token: outcome.reward},
+        spends={},
+        uses={key: (outcome.notional, market.rules.block_cap)},
+        gas=gas,
+        gas_limit=gas * _LIMIT_PERCENT // 100,
+        before=before,
+        after=after,
+        bad_debt_prevented_wad=_prevented(case, before.equity, outcome.equity, outcome.holdings),
+        partial=outcome.size < abs(case.holdings.position(market_id).size),
+        details=_details(market_id, sized),
+    )
+
+
+def _details(market_id: int, sized: Sized) -> dict[str, int]:
+    outcome = sized.outcome
+    return {
+        "market": market_id,
+        "penalty": outcome.penalty,
+        "bad_debt": outcome.bad_debt,
+        "clipped": int(sized.limit != "target"),
+    }
+
+
+def _seizable(case: Case, before: Health) -> bool:
+    """`MarginEngine.seizeCollateral` is open for the account."""
+    debt = -case.holdings.settlement
+    return debt > 0 and (before.liquidatable or not case.holdings.positions or debt > case.state.debt_limit)
+
+
+def _seizure(case: Case, before: Health, id_: int) -> Opportunity | None:
+    """Buys as much collateral as the debt, the balance and the keeper's tokens allow."""
+    settlement, collateral = case.state.collaterals[SETTLEMENT], case.state.collaterals[id_]
+    wanted = max(0, case.limits.get(token_key(settlement.token), 2**256 - 1))
+    seizure = simulate_seizure(case.state, case.readings, case.holdings, id_, wanted, case.timestamp)
+    if seizure.amount == 0:
+        return None
+    price = price_of(case.readings, collateral.source, case.timestamp)
+    worth = seizure.amount * collateral.scale * price // WAD
+    repaid_wad = seizure.repaid * settlement.scale
+    equity, requirement = equity_requirement(case.state, case.readings, seizure.holdings, case.timestamp)
+    gas = SEIZE_GAS.of(case.holdings)
+    return Opportunity(
+        account=case.address,
+        kind=SEIZE,
+        subject=collateral.symbol,
+        size=seizure.repaid,
+        notional_wad=repaid_wad,
+        reward_wad=worth - repaid_wad,
+        rewards={collateral.token: seizure.amount, settlement.token: -seizure.repaid},
+        spends={settlement.token: seizure.repaid},
+        uses={},
+        gas=gas,
+        gas_limit=gas * _LIMIT_PERCENT // 100,
+        before=before,
+        after=health_of(equity, requirement),
+        bad_debt_prevented_wad=_prevented(case, before.equity, equity, seizure.holdings),
+        partial=seizure.amount < case.holdings.collateral(id_),
+        details={"collateral": id_, "repaid": seizure.repaid, "bad_debt": seizure.bad_debt},
+    )
+
+
+def _prevented(case: Case, equity: int, equity_after: int, after: Holdings) -> int:
+    """Expected bad debt before less after, in 1e18 dollars, never below zero: see `risk.shortfall`."""
+    saved = shortfall(equity / WAD, _gross(case, case.holdings)) - shortfall(equity_after / WAD, _gross(case, after))
+    return max(0, int(saved * 1e6) * 10**12)
+
+
+def _gross(case: Case, holdings: Holdings) -> float:
+    """Notional of all positions, in dollars."""
+    total = 0
+    for id_, position in holdings.positions:
+        total += mul_up(abs(position.size), market_price(case.state.markets[id_], case.readings, case.timestamp))
+    return total / WAD

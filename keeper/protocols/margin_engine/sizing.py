@@ -1,0 +1,180 @@
+"""The smallest liquidation that restores a target health, clipped to the engine's rules. Integers decide.
+
+While something of the position is left, slack against a target, `equity - target * requirement`, rises with the size
+closed: each unit frees at least the lowest maintenance rate, of which governance may take at most half as penalty.
+So the smallest size is found from a closed form, one or two exact simulations away.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+
+from keeper.model.health import WAD
+from keeper.protocols.margin_engine.health import equity_requirement, maintenance, market_price, rules_of
+from keeper.protocols.margin_engine.prices import Readings
+from keeper.protocols.margin_engine.rounding import div_up, mul_down, mul_up
+from keeper.protocols.margin_engine.simulate import Liquidation, simulate_liquidation
+from keeper.protocols.margin_engine.state import Bracket, EngineState, Holdings
+
+
+@dataclass(frozen=True, slots=True)
+class Sized:
+    """A legal size and what it does. `limit`: what decided: "target", or the rule that clipped it."""
+
+    outcome: Liquidation
+    limit: str
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """The engine's rules for one position. Sizes are counted in steps; `full` closes all of it."""
+
+    held: int
+    step: int
+    price: int
+    min_notional: int
+    available: int  # dollars of notional left under the block's cap
+    deep: bool  # equity below half the requirement
+
+    @property
+    def small(self) -> bool:
+        """Too small to be halved: it may be closed whole, whatever the health after."""
+        return mul_up(self.held, self.price) < 2 * self.min_notional or self.held < 2 * self.step
+
+    @property
+    def full(self) -> int:
+        """Steps that close everything."""
+        return div_up(self.held, self.step)
+
+    def size(self, steps: int) -> int:
+        return min(steps * self.step, self.held)
+
+    @property
+    def full_allowed(self) -> bool:
+        return (self.deep or self.small) and mul_up(self.held, self.price) <= self.available
+
+    def most_partial(self) -> tuple[int, str]:
+        """(most steps that leave a legal rest, the rule that bounds them); 0 when there are none."""
+        least_left = (self.min_notional - 1) * WAD // self.price + 1 if self.min_notional else 0
+        limits = {
+            "close_factor": self.held if self.deep or self.small else self.held // 2,
+            "dust": self.held - least_left,
+            "block_cap": self.available * WAD // self.price,
+            "full": self.held - 1,
+        }
+        rule = min(limits, key=lambda name: limits[name])
+        return max(0, limits[rule]) // self.step, rule
+
+
+def choose(
+    state: EngineState,
+    readings: Readings,
+    holdings: Holdings,
+    market_id: int,
+    timestamp: int,
+    target_wad: int,
+    available: int | None = None,
+) -> Sized | None:
+    """The liquidation of one market's position, None when no size is legal.
+
+    target_wad: health to restore, 1e18 is the threshold. available: notional left under the block's cap, in 1e18
+    dollars; the whole cap when None. The account must be liquidatable. Raises Refused("unpriced").
+    """
+    market = state.markets[market_id]
+    rules = rules_of(market)
+    price = market_price(market, readings, timestamp)
+    equity, requirement = equity_requirement(state, readings, holdings, timestamp)
+    bounds = Bounds(
+        held=abs(holdings.position(market_id).size),
+        step=rules.step,
+        price=price,
+        min_notional=rules.min_notional,
+        available=rules.block_cap if available is None else min(rules.block_cap, available),
+        deep=equity * 2 < requirement,
+    )
+
+    @cache
+    def outcome(steps: int) -> Liquidation:
+        return simulate_liquidation(state, readings, holdings, market_id, bounds.size(steps), timestamp)
+
+    def restores(steps: int) -> bool:
+        after = outcome(steps)
+        return after.equity * WAD >= after.requirement * target_wad
+
+    def beyond(steps: int) -> bool:
+        after = outcome(steps)
+        forced = (bounds.small and after.size == bounds.held) or after.size == bounds.step
+        return not forced and after.equity * WAD > after.judged * state.max_post_health
+
+    guess = _closed_form(market.brackets, rules.penalty, bounds, equity, requirement, target_wad)
+    needed = smallest(restores, guess, bounds.full)
+    steps, limit = _clip(bounds, needed, beyond)
+    return Sized(outcome(steps), limit) if steps else None
+
+
+def _clip(bounds: Bounds, needed: int | None, beyond: Callable[[int], bool]) -> tuple[int, str]:
+    """(legal steps, what decided) for the steps that are needed; 0 when nothing is legal."""
+    most, rule = bounds.most_partial()
+    if needed is None or needed > most:
+        if bounds.full_allowed and not beyond(bounds.full):
+            return bounds.full, "target" if needed == bounds.full else "full"
+        steps, limit = most, rule
+    else:
+        steps, limit = needed, "target"
+    if steps and beyond(steps):
+        first = smallest(beyond, steps, steps)
+        return (first or steps) - 1, "post_health"
+    return steps, limit
+
+
+def smallest(holds: Callable[[int], bool], guess: int, last: int) -> int | None:
+    """The smallest of 1..last for which a condition holds that, once true, stays true; None when there is none.
+
+    A good guess costs two evaluations, a bad one twice the logarithm of its distance.
+    """
+    guess = max(1, min(guess, last))
+    low, high = 0, last + 1  # does not hold at low, taken to hold at high
+    stride = 1
+    if holds(guess):
+        high = guess
+        while high - stride > 0 and holds(high - stride):
+            high -= stride
+            stride *= 2
+        low = max(0, high - stride)
+    else:
+        low = guess
+        while low + stride <= last and not holds(low + stride):
+            low += stride
+            stride *= 2
+        high = min(last + 1, low + stride)
+    while high - low > 1:
+        middle = (low + high) // 2
+        if holds(middle):
+            high = middle
+        else:
+            low = middle
+    return high if high <= last else None
+
+
+def _closed_form(
+    brackets: tuple[Bracket, ...], penalty: int, bounds: Bounds, equity: int, requirement: int, target: int
+) -> int:
+    """Steps to close, from the remaining notional that meets the target within its own bracket.
+
+    With N the notional, y what is left of it, phi the penalty, r and c the bracket's rate and offset, H the target
+    and M the requirement of the other markets: equity - phi (N - y) = H (M + r y - c).
+    """
+    notional = mul_up(bounds.held, bounds.price)
+    others = requirement - maintenance(brackets, notional)
+    top = notional
+    for tier in reversed(brackets):
+        if tier.floor > notional:
+            continue
+        net_rate = mul_down(target, tier.rate) - penalty
+        room = equity - mul_up(penalty, notional) - mul_up(target, max(0, others - tier.offset))
+        room += mul_down(target, max(0, tier.offset - others))
+        left = room * WAD // net_rate if net_rate > 0 else -1
+        if left >= tier.floor:
+            return div_up((notional - min(left, top)) * WAD, bounds.price * bounds.step)
+        top = tier.floor
+    return bounds.full
