@@ -81,10 +81,10 @@ class Wire:
                 for unsent in reserved:
                     await self.drop(unsent, "the signing desk refused")
                 raise
-        return await self._carry_out(attempts, TX_SENT)
+        return [intent for intent, _ in await self._carry_out(attempts, TX_SENT)]
 
-    async def replace(self, intent: Intent, fees: Fees, block: int, cancels: bool) -> Intent:
-        """A further attempt at the same nonce, which a node may know at a lower fee."""
+    async def replace(self, intent: Intent, fees: Fees, block: int, cancels: bool) -> tuple[Intent, SendResult]:
+        """A further attempt at the same nonce, which a node may know at a lower fee; and what the node answered."""
         attempt = await self._sign(intent, fees, block, cancels)
         return (await self._carry_out([attempt], TX_REPLACED))[0]
 
@@ -114,7 +114,7 @@ class Wire:
         self._hook("signer.signed")
         return Attempt(intent.id, signed.tx_hash, signed.raw, fees.max_fee, fees.priority_fee, cancels, block)
 
-    async def _carry_out(self, attempts: list[Attempt], kind: EventKind) -> list[Intent]:
+    async def _carry_out(self, attempts: list[Attempt], kind: EventKind) -> list[tuple[Intent, SendResult]]:
         """Commit all, then send all, then note the answers."""
         if not attempts:
             return []
@@ -124,7 +124,7 @@ class Wire:
         results = await asyncio.gather(*(self._sender.send_raw(attempt.raw) for attempt in attempts))
         self._hook("sender.sent")
         answered = zip(intents, attempts, results, strict=True)
-        noted = [await self._note(intent, attempt, result, kind) for intent, attempt, result in answered]
+        noted = [(await self._note(intent, attempt, result, kind), result) for intent, attempt, result in answered]
         self._hook("journal.noted")
         return noted
 

@@ -1,0 +1,97 @@
+"""From a receipt to an outcome in the books, to the wei."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from keeper.execute.draft import APPROVE
+from keeper.execute.simulate import Simulator
+from keeper.execute.wire import identity
+from keeper.model.chain import Receipt, hexed
+from keeper.model.events import TX_CANCELLED, TX_MINED, TX_REVERTED, Event
+from keeper.model.health import WAD
+from keeper.model.intent import Attempt, Intent, IntentState, Outcome
+from keeper.protocols.base import Protocol, Snapshot
+
+NATIVE = bytes(20)
+
+NativePrice = Callable[[Snapshot], int]
+
+
+@dataclass(frozen=True, slots=True)
+class Booked:
+    """How an intent ended."""
+
+    state: IntentState
+    outcome: Outcome
+
+
+class Bookkeeper:
+    """Decides what a mined transaction achieved. `native_price`: dollars (1e18) of the native coin at a snapshot."""
+
+    def __init__(self, protocol: Protocol, simulator: Simulator, keeper: bytes, native_price: NativePrice) -> None:
+        self._protocol = protocol
+        self._simulator = simulator
+        self.keeper = keeper
+        self._native_price = native_price
+
+    async def book(self, intent: Intent, attempt: Attempt, receipt: Receipt, snapshot: Snapshot) -> Booked:
+        """The end of an intent. The gas is paid in any case; rewards come from the transaction's own logs."""
+        profit = {NATIVE: -receipt.gas_used * receipt.effective_gas_price}
+        if attempt.cancels:
+            return Booked(IntentState.CANCELLED, self._outcome(receipt, profit, "", snapshot))
+        if receipt.status != 1:
+            reason = await self._simulator.reason(intent, receipt)
+            return Booked(IntentState.REVERTED, self._outcome(receipt, profit, reason, snapshot))
+        if intent.kind == APPROVE:
+            return Booked(IntentState.MINED, self._outcome(receipt, profit, "", snapshot))
+        achieved = self._protocol.achieved(snapshot.state, intent.account, self.keeper, receipt.logs)
+        if achieved is None:
+            return Booked(IntentState.REVERTED, self._outcome(receipt, profit, "no_effect", snapshot))
+        for token, units in achieved.rewards.items():
+            profit[token] = profit.get(token, 0) + units
+        return Booked(IntentState.MINED, self._outcome(receipt, profit, "", snapshot, achieved.bad_debt_wad))
+
+    def _outcome(
+        self, receipt: Receipt, profit: dict[bytes, int], reason: str, snapshot: Snapshot, bad_debt_wad: int = 0
+    ) -> Outcome:
+        return Outcome(
+            tx_hash=receipt.tx_hash,
+            block_number=receipt.block_number,
+            block_hash=receipt.block_hash,
+            status=receipt.status,
+            gas_used=receipt.gas_used,
+            effective_gas_price=receipt.effective_gas_price,
+            profit=profit,
+            reason=reason,
+            value_wad=self._value(profit, snapshot),
+            bad_debt_wad=bad_debt_wad,
+        )
+
+    def _value(self, profit: Mapping[bytes, int], snapshot: Snapshot) -> int:
+        tokens = {token: units for token, units in profit.items() if token != NATIVE}
+        native = profit.get(NATIVE, 0) * self._native_price(snapshot) // WAD
+        return native + sum(self._protocol.value_wad(snapshot, token, units) for token, units in tokens.items())
+
+
+def booked_event(intent: Intent, why: str) -> Event:
+    """The event of a settled intent. `why`: the reason of a cancellation."""
+    outcome = intent.outcome
+    assert outcome is not None
+    fields: dict[str, object] = {**identity(intent), "hash": hexed(outcome.tx_hash)}
+    number = outcome.block_number
+    if intent.state is IntentState.CANCELLED:
+        return Event(
+            TX_CANCELLED, f"nonce {intent.nonce} was cancelled: {why}", number, {**identity(intent), "reason": why}
+        )
+    fields["gas_used"] = outcome.gas_used
+    if intent.state is IntentState.REVERTED:
+        message = f"{intent.kind} {intent.subject} failed: {outcome.reason}"
+        return Event(TX_REVERTED, message, number, {**fields, "reason": outcome.reason})
+    fields |= {
+        "effective_gas_price_wei": str(outcome.effective_gas_price),
+        "profit": {hexed(token): str(units) for token, units in outcome.profit.items()},
+        "profit_usd": round(outcome.value_wad / WAD, 6),
+        "bad_debt_usd": round(outcome.bad_debt_wad / WAD, 6),
+    }
+    message = f"{intent.kind} {intent.subject} mined in block {number}, {outcome.value_wad / WAD:+.2f} USD after gas"
+    return Event(TX_MINED, message, number, fields)

@@ -1,0 +1,88 @@
+"""Builds the execution that the settings ask for: live with a signer and a journal, or dry with neither."""
+
+import asyncio
+from typing import Protocol as Interface
+
+from keeper.chain.ports import ChainReader, ChainSender
+from keeper.errors import OperatorError
+from keeper.execute.breaker import Breaker
+from keeper.execute.desk import SigningDesk, SigningPolicy
+from keeper.execute.dry import DryRun
+from keeper.execute.execution import Execution
+from keeper.execute.executor import Desks, Executor, no_hook
+from keeper.execute.journal import open_journal
+from keeper.execute.signers import LocalSigner, from_keystore, from_private_key
+from keeper.execute.wire import Hook
+from keeper.model.events import Emit
+from keeper.model.health import WAD
+from keeper.model.plan import Policy
+from keeper.protocols.base import Deployment, Protocol, Snapshot
+from keeper.settings import Settings
+
+__all__ = ["Execution", "build_execution", "signer_of"]
+
+
+class Chain(Interface):
+    """A connected chain."""
+
+    @property
+    def reader(self) -> ChainReader: ...
+
+    @property
+    def sender(self) -> ChainSender: ...
+
+
+def signer_of(settings: Settings) -> LocalSigner:
+    """The signer that the settings name; a keystore takes a second to open. Raises OperatorError."""
+    if settings.keystore_file and settings.keystore_password:
+        return from_keystore(settings.keystore_file, settings.keystore_password.get_secret_value())
+    if settings.private_key:
+        return from_private_key(settings.private_key.get_secret_value())
+    raise OperatorError(
+        "--live needs a signer: set KEEPER_KEYSTORE_FILE and KEEPER_KEYSTORE_PASSWORD_FILE, or KEEPER_PRIVATE_KEY_FILE"
+    )
+
+
+async def build_execution(
+    settings: Settings,
+    policy: Policy,
+    chain: Chain,
+    protocol: Protocol,
+    deployment: Deployment,
+    emit: Emit,
+    hook: Hook = no_hook,
+) -> Execution:
+    """A dry run unless the settings say live; then the executor, with what an earlier run left taken up.
+
+    Raises OperatorError: no usable signer or journal, or another keeper holds it (exit code 3).
+    """
+    if not settings.live:
+        return DryRun(chain.reader, protocol, policy, emit)
+    signer = await asyncio.to_thread(signer_of, settings)
+    url = settings.database_url.get_secret_value()
+    journal = open_journal(url, settings.data_dir, signer.address, settings.chain_id)
+    rules = SigningPolicy(settings.chain_id, signer.address, frozenset(deployment.contracts.values()), policy.max_fee)
+    executor = Executor(
+        Desks(journal, SigningDesk(signer, rules), chain.sender),
+        chain.reader,
+        protocol,
+        policy,
+        Breaker(settings.max_reverts, settings.breaker_reset_blocks),
+        emit,
+        lambda snapshot: native_price(settings, protocol, snapshot),
+        hook,
+    )
+    try:
+        await executor.recover()
+    except BaseException:
+        await executor.close()
+        raise
+    return executor
+
+
+def native_price(settings: Settings, protocol: Protocol, snapshot: Snapshot) -> int:
+    """Dollars (1e18) of the native coin, for the books; 0 when nothing says."""
+    if settings.native_price_usd is not None:
+        return int(settings.native_price_usd * WAD)
+    prices = protocol.prices(snapshot, snapshot.block.timestamp)
+    return next((max(price.price_wad, 0) for price in prices if price.label == settings.native_symbol), 0)

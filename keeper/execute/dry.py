@@ -1,0 +1,71 @@
+"""The dry run: no signer, no sender, no journal; plans are simulated and told, never sent."""
+
+from collections.abc import Sequence
+
+from eth_utils.crypto import keccak
+
+from keeper.chain.ports import ChainReader
+from keeper.errors import Transient
+from keeper.execute.execution import plan_made, rejected
+from keeper.execute.simulate import Simulator
+from keeper.model.events import Emit
+from keeper.model.plan import InFlight, Plan, Policy, Rejected, Rejection
+from keeper.protocols.base import Protocol, Snapshot
+
+# Somebody who owns nothing: tokens refuse to pay the zero address.
+NOBODY = keccak(text="dry run")[-20:]
+
+
+class DryRun:
+    """Says what a live keeper would send. An account is named again only after the cool-down."""
+
+    address: bytes | None = None
+
+    def __init__(self, reader: ChainReader, protocol: Protocol, policy: Policy, emit: Emit) -> None:
+        self._simulator = Simulator(reader, protocol, NOBODY)
+        self._policy = policy
+        self._emit = emit
+        self._cooling: dict[bytes, int] = {}
+        self._held = ""
+
+    @property
+    def held(self) -> str:
+        return self._held
+
+    async def submit(self, plans: Sequence[Plan], snapshot: Snapshot, timestamp: int) -> list[Rejected]:
+        if self._held:
+            return [rejected(plan, Rejection.HOLD, self._held) for plan in plans]
+        refused = []
+        for plan in plans:
+            self._cooling[plan.account] = snapshot.block.number + self._policy.cooldown_blocks
+            if problem := await self._problem(plan, snapshot, timestamp):
+                refused.append(problem)
+            else:
+                self._emit(plan_made(plan, live=False))
+        return refused
+
+    async def _problem(self, plan: Plan, snapshot: Snapshot, timestamp: int) -> Rejected | None:
+        chosen = plan.opportunity
+        if any(units > 0 for units in chosen.spends.values()):
+            return None  # nobody's purse is empty: the simulation would say no more than that
+        try:
+            revert = await self._simulator.refusal(plan.call, chosen.gas_limit, snapshot.block, timestamp)
+        except Transient as error:
+            return rejected(plan, Rejection.HOLD, f"not simulated: {error}")
+        return rejected(plan, Rejection.SIMULATION_FAILED, str(revert)) if revert else None
+
+    async def follow(self, snapshot: Snapshot) -> None:
+        now = snapshot.block.number
+        self._cooling = {account: until for account, until in self._cooling.items() if until > now}
+
+    def in_flight(self) -> InFlight:
+        return InFlight(cooling=dict(self._cooling))
+
+    def hold(self, reason: str) -> None:
+        self._held = self._held or reason
+
+    async def drain(self, timeout_s: float) -> None:
+        """Nothing is ever on its way."""
+
+    async def close(self) -> None:
+        """Nothing was opened."""

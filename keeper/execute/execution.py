@@ -1,0 +1,75 @@
+"""What the daemon sees of sending: live and dry run look alike."""
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from keeper.abi import checksum
+from keeper.model.events import PLAN_MADE, Event
+from keeper.model.health import WAD
+from keeper.model.plan import InFlight, Plan, Rejected, Rejection
+from keeper.protocols.base import Snapshot
+
+
+class Execution(Protocol):
+    """Takes plans, and follows them block by block until each has ended."""
+
+    @property
+    def address(self) -> bytes | None:
+        """The keeper's address; None in a dry run, which has no signer."""
+        ...
+
+    @property
+    def held(self) -> str:
+        """Why nothing new is sent; empty while it is."""
+        ...
+
+    async def submit(self, plans: Sequence[Plan], snapshot: Snapshot, timestamp: int) -> list[Rejected]:
+        """Simulate and send plans, best first; returns those that were not sent. timestamp: the next block's, expected.
+
+        Emits plan.made and tx.* events; what it returns is for the caller to report.
+        """
+        ...
+
+    async def follow(self, snapshot: Snapshot) -> None:
+        """Bring everything on its way up to a new block: book, replace, cancel, send again."""
+        ...
+
+    def in_flight(self) -> InFlight:
+        """What is on its way and draws on accounts, limits and funds."""
+        ...
+
+    def hold(self, reason: str) -> None:
+        """Send nothing new until a person restarts; what is on its way is still followed."""
+        ...
+
+    async def drain(self, timeout_s: float) -> None:
+        """Take no more plans and let what is being sent right now finish."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of the journal."""
+        ...
+
+
+def plan_made(plan: Plan, live: bool) -> Event:
+    """The event of a plan that was simulated and, when live, is about to be sent."""
+    chosen = plan.opportunity
+    fields: dict[str, Any] = {
+        "account": checksum(plan.account),
+        "kind": chosen.kind,
+        "subject": chosen.subject,
+        "size": str(chosen.size),
+        "value_usd": round(plan.value_wad / WAD, 6),
+        "health_before_wad": str(chosen.before.health_wad),
+        "health_after_wad": str(chosen.after.health_wad),
+        "max_fee_wei": str(plan.max_fee),
+        "live": live,
+    }
+    mode = "" if live else " (dry run: not sent)"
+    message = f"{chosen.kind} {chosen.subject} of {checksum(plan.account)}, worth {plan.value_wad / WAD:.2f} USD{mode}"
+    return Event(PLAN_MADE, message, plan.planned_block, fields)
+
+
+def rejected(plan: Plan, reason: Rejection, message: str) -> Rejected:
+    """A plan that is not sent."""
+    return Rejected(plan.account, reason, message, plan.opportunity.before.health_wad)

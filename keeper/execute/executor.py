@@ -1,0 +1,247 @@
+"""The live executor: plans become intents, and every intent is followed until the chain has decided it."""
+
+import asyncio
+from collections.abc import Awaitable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from keeper.chain.ports import ChainReader, ChainSender
+from keeper.errors import InvariantBroken, Transient
+from keeper.execute import approvals, nonces
+from keeper.execute.booking import Bookkeeper, NativePrice
+from keeper.execute.breaker import Breaker
+from keeper.execute.desk import SigningDesk
+from keeper.execute.draft import APPROVE, Draft, from_plan
+from keeper.execute.execution import plan_made, rejected
+from keeper.execute.follower import Follower
+from keeper.execute.journal import Journal, JournalUnavailable
+from keeper.execute.ledger import Ledger
+from keeper.execute.replacement import ceiling
+from keeper.execute.simulate import Simulator
+from keeper.execute.wire import Hook, Wire
+from keeper.model.chain import BlockRef
+from keeper.model.events import BREAKER_CLOSED, BREAKER_OPEN, Emit, Event
+from keeper.model.intent import IntentState
+from keeper.model.plan import InFlight, Plan, Policy, Rejected, Rejection
+from keeper.protocols.base import Protocol, Revert, Snapshot
+
+T = TypeVar("T")
+
+
+def no_hook(_: str) -> None:
+    """Crash points are for tests."""
+
+
+@dataclass(frozen=True, slots=True)
+class Desks:
+    """What only a live executor has: who signs, who sends, and where it is written down first."""
+
+    journal: Journal
+    desk: SigningDesk
+    sender: ChainSender
+
+
+class Executor:
+    """One signer's transactions. All its work is serial: one lock covers each submission and each block.
+
+    `native_price`: dollars (1e18) of the native coin at a snapshot, for the books.
+    """
+
+    def __init__(
+        self,
+        desks: Desks,
+        reader: ChainReader,
+        protocol: Protocol,
+        policy: Policy,
+        breaker: Breaker,
+        emit: Emit,
+        native_price: NativePrice,
+        hook: Hook = no_hook,
+    ) -> None:
+        self._journal = desks.journal
+        self._desk = desks.desk
+        self._sender = desks.sender
+        self._reader = reader
+        self._protocol = protocol
+        self._policy = policy
+        self._breaker = breaker
+        self._emit = emit
+        self._ledger = Ledger()
+        self._wire = Wire(desks.journal, desks.desk, desks.sender, emit, self._ledger.keep, hook)
+        self._simulator = Simulator(reader, protocol, self.address)
+        books = Bookkeeper(protocol, self._simulator, self.address, native_price)
+        self._follower = Follower(
+            desks.journal, self._wire, desks.sender, self._ledger, self._simulator, books, policy, emit
+        )
+        self._lock = asyncio.Lock()
+        self._approved: frozenset[approvals.Pair] = frozenset()
+        self._draining = False
+
+    @property
+    def address(self) -> bytes:
+        return self._desk.address
+
+    @property
+    def held(self) -> str:
+        return "the keeper is stopping" if self._draining else self._breaker.reason
+
+    def in_flight(self) -> InFlight:
+        return self._ledger.in_flight()
+
+    def hold(self, reason: str) -> None:
+        if self._breaker.trip(reason):
+            self._opened(reason)
+
+    def release(self) -> None:
+        """Close the breaker by hand."""
+        if self._breaker.is_open:
+            self._breaker.close()
+            self._emit(Event(BREAKER_CLOSED, "sending goes on: closed by hand", None, {"breaker": "sending"}))
+
+    async def recover(self) -> None:
+        """Start-up, after a crash or not: what never left is dropped, the rest is sent again or cancelled.
+
+        Raises Transient when the chain's head cannot be read.
+        """
+        async with self._lock:
+            head = await self._reader.head()
+            self._ledger.keep_all(await self._wire.record(self._journal.open_intents))
+            self._ledger.keep_all(await self._wire.record(self._journal.settled_since, self._follower.window(head)))
+            await self._guarded(self._follower.resume(head))
+
+    async def submit(self, plans: Sequence[Plan], snapshot: Snapshot, timestamp: int) -> list[Rejected]:
+        if not plans:
+            return []
+        async with self._lock:
+            self._follower.next_block_s = max(timestamp - snapshot.block.timestamp, 1)
+            if why := self.held:
+                return [rejected(plan, Rejection.HOLD, why) for plan in plans]
+            try:
+                return await self._guarded(self._submit(plans, timestamp))
+            except Transient as error:
+                return [rejected(plan, Rejection.HOLD, f"not sent: {error}") for plan in plans]
+
+    async def follow(self, snapshot: Snapshot) -> None:
+        async with self._lock:
+            number = snapshot.block.number
+            if self._breaker.tick(number):
+                self._emit(Event(BREAKER_CLOSED, "sending goes on", number, {"breaker": "sending"}))
+            await self._guarded(self._follower.follow(snapshot))
+            self._judge(number)
+            if not self.held:
+                await self._guarded(self._approve(snapshot))
+
+    async def drain(self, timeout_s: float) -> None:
+        self._draining = True
+        try:
+            async with asyncio.timeout(timeout_s), self._lock:
+                pass
+        except TimeoutError:
+            return
+
+    async def close(self) -> None:
+        self._draining = True
+        self._wire.close()
+
+    async def _guarded(self, work: Awaitable[T]) -> T:
+        """No journal, no send; and nothing more after what must never happen. Raises what it caught."""
+        try:
+            return await work
+        except (JournalUnavailable, InvariantBroken) as error:
+            self.hold(str(error))
+            raise
+
+    async def _submit(self, plans: Sequence[Plan], timestamp: int) -> list[Rejected]:
+        head, chain_nonce = await asyncio.gather(self._reader.head(), self._sender.nonce(self.address))
+        chosen, refused = self._screen(plans, head)
+        answers = await asyncio.gather(*(self._simulated(plan, head, timestamp) for plan in chosen))
+        refused += [answer for answer in answers if answer]
+        sound = [plan for plan, answer in zip(chosen, answers, strict=True) if answer is None]
+        for plan in sound:
+            self._emit(plan_made(plan, live=True))
+        await self._launch(
+            [from_plan(plan, ceiling(plan.bid, self._policy.max_fee)) for plan in sound], chain_nonce, head
+        )
+        return refused
+
+    def _screen(self, plans: Sequence[Plan], head: BlockRef) -> tuple[list[Plan], list[Rejected]]:
+        """Plans that may be simulated, and those that need no simulation to be left out."""
+        in_flight = self._ledger.in_flight()
+        busy, chosen, refused = set(in_flight.accounts), list[Plan](), list[Rejected]()
+        for plan in plans:
+            gas_limit = plan.opportunity.gas_limit
+            if plan.account in busy:
+                refused.append(rejected(plan, Rejection.IN_FLIGHT, "a transaction for it is on its way"))
+            elif self._ledger.cools(plan.account, head.number):
+                refused.append(rejected(plan, Rejection.COOLING_DOWN, "its last attempt failed a moment ago"))
+            elif gas_limit > self._desk.max_gas:
+                refused.append(rejected(plan, Rejection.BLOCK_GAS, f"a gas limit of {gas_limit} is never signed"))
+            elif in_flight.count + len(chosen) >= self._policy.max_in_flight:
+                refused.append(rejected(plan, Rejection.TOO_MANY_IN_FLIGHT, "KEEPER_MAX_IN_FLIGHT are on their way"))
+            else:
+                busy.add(plan.account)
+                chosen.append(plan)
+        return chosen, refused
+
+    async def _simulated(self, plan: Plan, head: BlockRef, timestamp: int) -> Rejected | None:
+        try:
+            revert = await self._simulator.refusal(plan.call, plan.opportunity.gas_limit, head, timestamp)
+        except Transient as error:
+            return rejected(plan, Rejection.HOLD, f"not simulated: {error}")
+        return self._failed(plan, revert, head) if revert else None
+
+    def _failed(self, plan: Plan, revert: Revert, head: BlockRef) -> Rejected:
+        self._ledger.cool(plan.account, head.number + self._policy.cooldown_blocks)
+        return rejected(plan, Rejection.SIMULATION_FAILED, str(revert))
+
+    async def _launch(self, drafts: Sequence[Draft], chain_nonce: int, block: BlockRef) -> None:
+        if not drafts:
+            return
+        consumed = await self._wire.record(self._journal.consumed_nonce)
+        given = nonces.allocate(len(drafts), chain_nonce, consumed, self._ledger.nonces())
+        for intent in await self._wire.launch(drafts, given, block.number):
+            if intent.state is IntentState.DROPPED:
+                self._ledger.cool(intent.account, block.number + self._policy.cooldown_blocks)
+
+    async def _approve(self, snapshot: Snapshot) -> None:
+        """Grant what liquidations need, whenever the protocol names a pair that was not seen granted."""
+        pairs = frozenset(self._protocol.allowances(snapshot.state))
+        if pairs <= self._approved:
+            return
+        self._desk.allow(pairs)
+        block = snapshot.block
+        try:
+            lacking = await approvals.missing(self._reader, block, self.address, pairs - self._approved)
+            self._approved |= pairs.difference(lacking)
+            drafts = [approvals.approval(pair, self.address, block, self._policy) for pair in lacking]
+            drafts = [draft for draft in drafts if await self._grantable(draft, block)]
+            if drafts:
+                await self._launch(drafts, await self._sender.nonce(self.address), block)
+        except JournalUnavailable:
+            raise
+        except Transient:
+            return  # the next block asks again
+
+    async def _grantable(self, draft: Draft, block: BlockRef) -> bool:
+        """Not on its way, not refused a moment ago, and the token takes it."""
+        token = draft.call.to
+        on_its_way = any(intent.kind == APPROVE and intent.to == token for intent in self._ledger.open())
+        if on_its_way or self._ledger.cools(token, block.number):
+            return False
+        revert = await self._simulator.refusal(draft.call, draft.gas_limit, block, block.timestamp + 1)
+        if revert:
+            self._ledger.cool(token, block.number + self._policy.cooldown_blocks)
+        return revert is None
+
+    def _judge(self, block: int) -> None:
+        """What the block's outcomes mean for sending on."""
+        for state in self._follower.take_ended():
+            if state is IntentState.MINED:
+                self._breaker.succeeded()
+            elif state is IntentState.REVERTED and self._breaker.reverted(block):
+                self._opened(self._breaker.reason)
+            elif state is IntentState.SUPERSEDED:
+                self.hold("a nonce was used by a transaction that this keeper did not send")
+
+    def _opened(self, reason: str) -> None:
+        self._emit(Event(BREAKER_OPEN, f"sending is held: {reason}", None, {"breaker": "sending", "reason": reason}))

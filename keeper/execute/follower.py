@@ -1,0 +1,276 @@
+"""Follows what is on its way through the blocks: book, replace, cancel, send again, mend nonce gaps."""
+
+from keeper.chain.ports import ChainSender
+from keeper.errors import Transient
+from keeper.execute import nonces
+from keeper.execute.booking import Bookkeeper, booked_event
+from keeper.execute.draft import FILL, Draft
+from keeper.execute.journal import Journal, JournalUnavailable
+from keeper.execute.ledger import Ledger, highest
+from keeper.execute.replacement import Fees, ceiling, needed, next_base, next_rung
+from keeper.execute.simulate import Simulator
+from keeper.execute.wire import TRANSFER_GAS, Wire, identity
+from keeper.model.chain import BlockRef, Call, Receipt, hexed
+from keeper.model.events import TX_REORGED, TX_STUCK, TX_SUPERSEDED, Emit, Event
+from keeper.model.intent import Attempt, Intent, IntentState
+from keeper.model.plan import Policy
+from keeper.protocols.base import Snapshot
+
+REORG_WINDOW = 128  # blocks in which an outcome is checked again when heads do not link up
+PATIENCE = 2  # blocks before an attempt is bumped, looked for in the pool, or a nonce gap is filled
+LOOKS = 3  # how often none of our hashes may be found mined before a used nonce counts as someone else's
+
+
+class Follower:
+    """The part of the executor that runs in each block. The executor's lock covers it."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        wire: Wire,
+        sender: ChainSender,
+        ledger: Ledger,
+        simulator: Simulator,
+        books: Bookkeeper,
+        policy: Policy,
+        emit: Emit,
+    ) -> None:
+        self._journal = journal
+        self._wire = wire
+        self._sender = sender
+        self._ledger = ledger
+        self._simulator = simulator
+        self._books = books
+        self._policy = policy
+        self._emit = emit
+        self.next_block_s = 1  # seconds to the next block's timestamp, as last expected
+        self._last: BlockRef | None = None
+        self._why: dict[int, str] = {}  # intent -> why it is being cancelled
+        self._looks: dict[int, int] = {}
+        self._stuck: set[int] = set()
+        self._gaps: dict[int, int] = {}  # nonce -> block in which it was first seen free
+        self._ended: list[IntentState] = []
+
+    @staticmethod
+    def window(head: BlockRef) -> int:
+        """The oldest block whose outcomes are kept in mind."""
+        return head.number - REORG_WINDOW
+
+    def take_ended(self) -> list[IntentState]:
+        """How intents ended since the last call."""
+        ended, self._ended = self._ended, []
+        return ended
+
+    async def resume(self, head: BlockRef) -> None:
+        """Take up what an earlier run left."""
+        for intent in self._ledger.open():
+            if intent.state is IntentState.RESERVED:
+                await self._wire.drop(intent, "it was never signed")
+                continue
+            try:
+                if await self._receipt(intent) is None:
+                    await self._resend(intent, head)
+            except JournalUnavailable:
+                raise
+            except Transient:
+                continue  # no answer: the first block looks again
+
+    async def _resend(self, intent: Intent, head: BlockRef) -> None:
+        late = head.number >= intent.deadline_block and intent.state is not IntentState.CANCELLING
+        if late:
+            await self._cancel(intent, head, "the deadline passed while the keeper was down")
+        else:
+            await self._wire.rebroadcast(intent)
+
+    async def follow(self, snapshot: Snapshot) -> None:
+        """One block. No answer from a node leaves an intent as it is, for the next block."""
+        block = snapshot.block
+        await self._take_back(block)
+        self._ledger.forget(block.number, self.window(block))
+        waiting = [intent for intent in self._ledger.open() if not await self._book(intent, snapshot)]
+        if waiting:
+            try:
+                chain_nonce = await self._sender.nonce(self._books.keeper)
+            except Transient:
+                return
+            for intent in waiting:
+                await self._push(intent, block, chain_nonce)
+            await self._fill_gaps(block, chain_nonce)
+
+    # Booking.
+
+    async def _receipt(self, intent: Intent) -> tuple[Attempt, Receipt] | None:
+        """Whichever attempt was mined. Raises Transient."""
+        for attempt in reversed(intent.attempts):
+            if receipt := await self._sender.receipt(attempt.tx_hash):
+                return attempt, receipt
+        return None
+
+    async def _book(self, intent: Intent, snapshot: Snapshot) -> bool:
+        """Book an intent that was mined; one mined beyond the snapshot is left alone. False when it still waits."""
+        block = snapshot.block
+        try:
+            found = await self._receipt(intent)
+            if found is None:
+                return False
+            attempt, receipt = found
+            elsewhere = receipt.block_number == block.number and receipt.block_hash != block.hash
+            if receipt.block_number > block.number or elsewhere:
+                return True
+            booked = await self._books.book(intent, attempt, receipt, snapshot)
+        except Transient:
+            return True
+        settled = await self._wire.record(self._journal.settle, intent.id, booked.state, booked.outcome)
+        self._end(settled)
+        why = self._why.pop(intent.id, "its deadline passed")
+        self._emit(booked_event(settled, why))
+        if booked.state is not IntentState.MINED:
+            self._ledger.cool(intent.account, block.number + self._policy.cooldown_blocks)
+        return True
+
+    def _end(self, intent: Intent) -> None:
+        self._ledger.keep(intent)
+        self._ended.append(intent.state)
+        self._looks.pop(intent.id, None)
+        self._stuck.discard(intent.id)
+
+    async def _take_back(self, block: BlockRef) -> None:
+        """Reopen what a reorg dropped. While heads link up nothing is asked."""
+        last, self._last = self._last, block
+        if last is not None and last.hash in (block.hash, block.parent):
+            return
+        for intent in self._ledger.settled():
+            outcome = intent.outcome
+            assert outcome is not None
+            try:
+                receipt = await self._sender.receipt(outcome.tx_hash)
+            except Transient:
+                self._last = None  # look again in the next block
+                continue
+            if receipt is None or receipt.block_hash != outcome.block_hash:
+                self._ledger.keep(await self._wire.record(self._journal.reopen, intent))
+                fields = {**identity(intent), "hash": hexed(outcome.tx_hash)}
+                message = f"block {outcome.block_number} of intent {intent.id} was replaced"
+                self._emit(Event(TX_REORGED, message, block.number, fields))
+
+    # Pushing.
+
+    async def _push(self, intent: Intent, block: BlockRef, chain_nonce: int) -> None:
+        """Do what one block asks for an intent that is not mined."""
+        try:
+            if intent.state is IntentState.RESERVED:
+                await self._wire.drop(intent, "it was never signed")
+            elif chain_nonce > intent.nonce:
+                await self._suspect(intent, block)
+            elif intent.state is IntentState.CANCELLING:
+                if self._is_due(intent, block):
+                    await self._raise(intent, block, self._policy.max_fee, cancels=True)
+            elif block.number >= intent.deadline_block:
+                await self._cancel(intent, block, "its deadline passed")
+            elif self._is_due(intent, block):
+                await self._renew(intent, block)
+        except JournalUnavailable:
+            raise
+        except Transient:
+            return
+
+    def _is_due(self, intent: Intent, block: BlockRef) -> bool:
+        return self._is_underpriced(intent, block) or self._is_old(intent, block)
+
+    def _is_underpriced(self, intent: Intent, block: BlockRef) -> bool:
+        return next_base(block, self._policy) > intent.attempts[-1].max_fee
+
+    def _is_old(self, intent: Intent, block: BlockRef) -> bool:
+        return block.number - intent.attempts[-1].signed_block >= PATIENCE
+
+    async def _renew(self, intent: Intent, block: BlockRef) -> None:
+        """Simulate again, then bump; cancel what is no longer valid; hold on to what may not cost more."""
+        call = Call(intent.to, intent.data)
+        timestamp = block.timestamp + self.next_block_s
+        if revert := await self._simulator.refusal(call, intent.gas_limit, block, timestamp):
+            await self._cancel(intent, block, str(revert))
+        else:
+            await self._raise(intent, block, ceiling(intent.bid, self._policy.max_fee), cancels=False)
+
+    async def _raise(self, intent: Intent, block: BlockRef, limit: int, cancels: bool) -> None:
+        """The same bytes again when the pool lost them, else a higher fee; at the limit, wait."""
+        if await self._revive(intent, block) and not self._is_underpriced(intent, block):
+            return
+        if not await self._climb(intent, block, limit, cancels):
+            self._say_stuck(intent, block)
+
+    async def _cancel(self, intent: Intent, block: BlockRef, why: str) -> None:
+        """Send a self-transfer at the same nonce. Where even that may not cost more, wait for whichever is mined."""
+        self._why[intent.id] = why
+        if not await self._climb(intent, block, self._policy.max_fee, cancels=True):
+            self._say_stuck(intent, block)
+            await self._revive(intent, block)
+
+    async def _climb(self, intent: Intent, block: BlockRef, limit: int, cancels: bool) -> bool:
+        """One rung up, and one more at once where a node knows a higher fee than we do. False at the limit."""
+        for _ in range(2):
+            known = highest(intent.attempts)
+            left = self._policy.deadline_blocks if cancels else intent.deadline_block - block.number
+            fees = next_rung(known, needed(block, left, known.priority_fee, self._policy), limit)
+            if fees is None:
+                return False
+            intent, reply = await self._wire.replace(intent, fees, block.number, cancels)
+            if reply.reason != "replacement_underpriced":
+                break
+        return True
+
+    async def _revive(self, intent: Intent, block: BlockRef) -> bool:
+        """Send the same bytes again when the pool no longer has them. True when it had to."""
+        newest = intent.attempts[-1]
+        if not self._is_old(intent, block) or await self._sender.transaction(newest.tx_hash) is not None:
+            return False
+        await self._wire.rebroadcast(intent)
+        return True
+
+    def _say_stuck(self, intent: Intent, block: BlockRef) -> None:
+        if intent.id in self._stuck:
+            return
+        self._stuck.add(intent.id)
+        fees = highest(intent.attempts)
+        values = {"max_fee_wei": str(fees.max_fee), "base_fee_wei": str(block.base_fee)}
+        message = f"nonce {intent.nonce} waits at {fees.max_fee / 1e9:.3f} gwei and may not offer more"
+        self._emit(Event(TX_STUCK, message, block.number, {**identity(intent), **values}))
+
+    # Nonces.
+
+    async def _suspect(self, intent: Intent, block: BlockRef) -> None:
+        """The nonce is used, and by none of our hashes: the node may lag, so look more than once."""
+        looks = self._looks.get(intent.id, 0) + 1
+        self._looks[intent.id] = looks
+        if looks < LOOKS:
+            return
+        self._end(await self._wire.record(self._journal.move, intent.id, IntentState.SUPERSEDED))
+        message = f"nonce {intent.nonce} was used by a transaction that this keeper did not send"
+        self._emit(Event(TX_SUPERSEDED, message, block.number, identity(intent)))
+
+    async def _fill_gaps(self, block: BlockRef, chain_nonce: int) -> None:
+        """A freed nonce that no plan took holds up all above it: fill it with a self-transfer."""
+        consumed = await self._wire.record(self._journal.consumed_nonce)
+        free = nonces.gaps(chain_nonce, consumed, self._ledger.nonces())
+        self._gaps = {nonce: self._gaps.get(nonce, block.number) for nonce in free}
+        due = [nonce for nonce, since in self._gaps.items() if block.number - since >= PATIENCE]
+        if due:
+            for filler in await self._wire.launch([self._filler(block)] * len(due), due, block.number):
+                self._why[filler.id] = "it only filled a gap"
+
+    def _filler(self, block: BlockRef) -> Draft:
+        policy, keeper = self._policy, self._books.keeper
+        max_fee = min(needed(block, policy.deadline_blocks, policy.priority_fee, policy), policy.max_fee)
+        return Draft(
+            account=keeper,
+            kind=FILL,
+            subject="",
+            size=0,
+            call=Call(keeper, b""),
+            gas_limit=TRANSFER_GAS,
+            fees=Fees(max_fee, min(policy.priority_fee, max_fee)),
+            bid=policy.max_fee,
+            value_wad=0,
+            planned_block=block.number,
+            deadline_block=block.number + policy.deadline_blocks,
+        )

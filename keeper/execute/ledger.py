@@ -1,0 +1,74 @@
+"""What is on its way, in memory: a mirror of the journal's open intents, and accounts that cool down."""
+
+from collections import Counter
+from collections.abc import Iterable
+
+from keeper.execute.replacement import Fees
+from keeper.model.intent import Attempt, Intent
+from keeper.model.plan import InFlight
+
+
+class Ledger:
+    """Open and recently settled intents, and the accounts that are left alone for a while."""
+
+    def __init__(self) -> None:
+        self._intents: dict[int, Intent] = {}
+        self._cooling: dict[bytes, int] = {}
+
+    def keep(self, intent: Intent) -> None:
+        """Remember the newest version of an intent."""
+        self._intents[intent.id] = intent
+
+    def keep_all(self, intents: Iterable[Intent]) -> None:
+        for intent in intents:
+            self.keep(intent)
+
+    def open(self) -> list[Intent]:
+        """Intents without an outcome, lowest nonce first."""
+        return sorted((i for i in self._intents.values() if not i.state.final), key=lambda intent: intent.nonce)
+
+    def settled(self) -> list[Intent]:
+        """Intents whose outcome a reorg may still take back."""
+        return [intent for intent in self._intents.values() if intent.state.final and intent.outcome]
+
+    def nonces(self) -> set[int]:
+        return {intent.nonce for intent in self.open()}
+
+    def cool(self, account: bytes, until: int) -> None:
+        """Leave an account alone before block `until`."""
+        self._cooling[account] = max(until, self._cooling.get(account, 0))
+
+    def cools(self, account: bytes, block: int) -> bool:
+        return self._cooling.get(account, 0) > block
+
+    def forget(self, block: int, settled_before: int) -> None:
+        """Drop what is of no use any more at a block."""
+        self._cooling = {account: until for account, until in self._cooling.items() if until > block}
+        for intent in list(self._intents.values()):
+            old = intent.outcome is None or intent.outcome.block_number < settled_before
+            if intent.state.final and old:
+                del self._intents[intent.id]
+
+    def in_flight(self) -> InFlight:
+        uses: Counter[str] = Counter()
+        spends: Counter[bytes] = Counter()
+        native = 0
+        intents = self.open()
+        for intent in intents:
+            uses.update(intent.uses)
+            spends.update(intent.spends)
+            native += intent.gas_limit * max((attempt.max_fee for attempt in intent.attempts), default=intent.bid)
+        return InFlight(
+            accounts=frozenset(intent.account for intent in intents),
+            cooling=dict(self._cooling),
+            uses=dict(uses),
+            spends=dict(spends),
+            native=native,
+            count=len(intents),
+        )
+
+
+def highest(attempts: Iterable[Attempt]) -> Fees:
+    """The highest fees known at a nonce, each field by itself."""
+    known = list(attempts)
+    return Fees(max(a.max_fee for a in known), max(a.priority_fee for a in known))
