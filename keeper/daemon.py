@@ -142,7 +142,7 @@ class Daemon:
             stack.push_async_callback(wiring.chain.close)
             self.settings.data_dir.mkdir(parents=True, exist_ok=True)
             execution = await build_execution(
-                self.settings, self.policy, wiring.chain, wiring.protocol, wiring.deployment, self._emit, self._clock
+                self.settings, self.policy, wiring.chain, wiring.protocol, wiring.deployment, self._emit
             )
             stack.push_async_callback(execution.close)
             follower = Follower(
