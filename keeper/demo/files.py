@@ -1,0 +1,99 @@
+"""What the demo leaves in the data directory: deployment file, key, settings for a fork, journal, report."""
+
+import os
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+
+from eth_account import Account
+from pydantic import SecretStr
+
+from keeper.errors import OperatorError
+from keeper.model.chain import hexed, unhexed
+from keeper.settings import Settings
+
+CHAIN_ID = 31337
+PROTOCOL = "margin_engine"
+FORK_PORT = 8546
+JOURNAL = "sqlite:///demo.db"
+
+
+@dataclass(frozen=True, slots=True)
+class DemoFiles:
+    """Paths, all absolute. The journals of the demo and of its fork begin anew with each demo."""
+
+    directory: Path
+
+    @property
+    def deployment(self) -> Path:
+        return self.directory / "deployment.json"
+
+    @property
+    def key(self) -> Path:
+        return self.directory / "keeper.key"
+
+    @property
+    def environment(self) -> Path:
+        return self.directory / ".env"
+
+    @property
+    def journal(self) -> Path:
+        return self.directory / "demo.db"
+
+    @property
+    def fork(self) -> Path:
+        return self.directory / "fork"
+
+    @property
+    def report(self) -> Path:
+        return self.directory / "report.html"
+
+
+def prepare(directory: Path) -> DemoFiles:
+    """Make the directory and remove an earlier demo's journals. Raises OperatorError when it cannot be written."""
+    files = DemoFiles(directory.absolute())
+    try:
+        files.directory.mkdir(parents=True, exist_ok=True)
+        for old in (files.journal, files.fork / "keeper.db"):
+            for suffix in ("", "-wal", "-shm"):
+                old.with_name(old.name + suffix).unlink(missing_ok=True)
+    except OSError as error:
+        raise OperatorError(f"KEEPER_DATA_DIR: cannot write to {files.directory}: {error.strerror}") from None
+    return files
+
+
+def make_signer(files: DemoFiles) -> bytes:
+    """A fresh key, readable by its owner only; returns its address."""
+    key = secrets.token_bytes(32)
+    files.key.unlink(missing_ok=True)
+    descriptor = os.open(files.key, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as out:
+        out.write(hexed(key) + "\n")
+    return unhexed(Account.from_key(key).address)
+
+
+def write_environment(files: DemoFiles) -> None:
+    """Settings with which `keeper run --live` works against a fork on the usual port."""
+    lines = {
+        "KEEPER_RPC_URLS": f"ws://127.0.0.1:{FORK_PORT}",
+        "KEEPER_CHAIN_ID": CHAIN_ID,
+        "KEEPER_PROTOCOL": PROTOCOL,
+        "KEEPER_DEPLOYMENT": files.deployment,
+        "KEEPER_PRIVATE_KEY_FILE": files.key,
+        "KEEPER_DATA_DIR": files.fork,
+    }
+    files.environment.write_text("".join(f"{name}={value}\n" for name, value in lines.items()))
+
+
+def demo_settings(files: DemoFiles, rpc_url: str) -> Settings:
+    """What the demo's keeper is told: the node, the deployment, its key. Nothing comes from the environment."""
+    return Settings(
+        rpc_urls=(SecretStr(rpc_url),),
+        chain_id=CHAIN_ID,
+        protocol=PROTOCOL,
+        deployment=files.deployment,
+        live=True,
+        private_key=SecretStr(files.key.read_text().strip()),
+        data_dir=files.directory,
+        database_url=SecretStr(JOURNAL),
+    )

@@ -1,0 +1,188 @@
+"""Writes `report.html`: one page that needs nothing else, readable on light and dark screens."""
+
+from collections.abc import Sequence
+from html import escape
+from pathlib import Path
+
+from keeper.abi import checksum
+from keeper.demo import charts
+from keeper.demo.census import Record
+from keeper.demo.results import DemoResult
+from keeper.demo.view import dollars
+
+_STYLE = """
+:root { --paper: #fdfdfc; --card: #ffffff; --ink: #1c2430; --soft: #5b6675; --line: #e2e5ea; --good: #1f7d5c;
+  --bad: #b9364a; color-scheme: light dark; }
+@media (prefers-color-scheme: dark) { :root { --paper: #12161c; --card: #1a2029; --ink: #e6e9ee; --soft: #9aa5b4;
+  --line: #2c3541; --good: #4fc79c; --bad: #f0788a; } }
+* { box-sizing: border-box; }
+body { margin: 0; background: var(--paper); color: var(--ink); font: 16px/1.55 system-ui, -apple-system, "Segoe UI",
+  Roboto, "Noto Sans", "DejaVu Sans", sans-serif; }
+main { max-width: 1080px; margin: 0 auto; padding: 48px 24px 96px; }
+h1 { font-size: 30px; line-height: 1.2; margin: 0 0 12px; letter-spacing: -0.01em; }
+h2 { font-size: 19px; margin: 0 0 4px; }
+p { margin: 0 0 12px; max-width: 72ch; }
+.soft { color: var(--soft); }
+.lead { font-size: 18px; }
+.figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(150px, 1fr)); gap: 12px; margin: 28px 0; }
+.figure { background: var(--card); border: 1px solid var(--line); border-radius: 10px; padding: 14px 16px; }
+.figure b { display: block; font-size: 25px; line-height: 1.25; font-weight: 650; font-variant-numeric: tabular-nums; }
+.figure span { color: var(--soft); font-size: 13.5px; }
+.good b { color: var(--good); } .bad b { color: var(--bad); }
+section { background: var(--card); border: 1px solid var(--line); border-radius: 10px; padding: 20px 20px 8px;
+  margin: 20px 0; }
+section p { font-size: 14.5px; color: var(--soft); margin-bottom: 4px; }
+.scroll { max-height: 540px; overflow: auto; margin: 12px -20px 0; border-top: 1px solid var(--line); }
+table { border-collapse: collapse; width: 100%; font-size: 13.5px; font-variant-numeric: tabular-nums; }
+th { position: sticky; top: 0; background: var(--card); text-align: left; font-weight: 600; color: var(--soft); }
+th, td { padding: 6px 12px; border-bottom: 1px solid var(--line); white-space: nowrap; }
+th:first-child, td:first-child { padding-left: 20px; }
+.n { text-align: right; }
+code { font: 13px ui-monospace, "SF Mono", Menlo, Consolas, "DejaVu Sans Mono", monospace; }
+"""
+
+# Plotly cannot read the page's colours: text and grid are set for the scheme, and again when it changes.
+_THEME = """
+const dark = window.matchMedia("(prefers-color-scheme: dark)");
+function paint() {
+  const ink = dark.matches ? "#c3cad4" : "#3b4552", line = dark.matches ? "#2c3541" : "#e6e9ed";
+  for (const plot of document.querySelectorAll(".plotly-graph-div")) {
+    const change = { "font.color": ink, "hoverlabel.bgcolor": dark.matches ? "#222a35" : "#ffffff" };
+    for (const axis of Object.keys(plot.layout).filter((key) => /^[xy]axis/.test(key))) {
+      change[axis + ".gridcolor"] = line;
+      change[axis + ".zerolinecolor"] = line;
+      change[axis + ".linecolor"] = line;
+    }
+    Plotly.relayout(plot, change);
+  }
+}
+dark.addEventListener("change", paint);
+window.addEventListener("load", paint);
+"""
+
+
+def write_report(path: Path, result: DemoResult, records: Sequence[Record], baseline: Sequence[Record]) -> None:
+    """One HTML file with the plots and the library that draws them."""
+    from plotly.offline import get_plotlyjs
+
+    sections = "".join(
+        f"<section><h2>{title}</h2><p>{text}</p>{_html(figure)}</section>"
+        for title, text, figure in _plots(records, baseline)
+    )
+    path.write_text(
+        "<!doctype html><html lang='en'><head><meta charset='utf-8'>"
+        "<meta name='viewport' content='width=device-width, initial-scale=1'>"
+        f"<title>Keeper demo, seed {result.seed}</title><style>{_STYLE}</style>"
+        f"<script>{get_plotlyjs()}</script></head><body><main>"
+        f"{_head(result, records)}{sections}{_table(records)}"
+        f"</main><script>{_THEME}</script></body></html>",
+        encoding="utf-8",
+    )
+
+
+def _html(figure: charts.Figure) -> str:
+    html: str = figure.to_html(
+        include_plotlyjs=False, full_html=False, config={"displayModeBar": False, "responsive": True}
+    )
+    return html
+
+
+def _plots(records: Sequence[Record], baseline: Sequence[Record]) -> list[tuple[str, str, charts.Figure]]:
+    return [
+        (
+            "Prices and liquidations",
+            "The shaded blocks are the crash. A mark is a block in which positions of that market were liquidated; "
+            "its area grows with the dollars closed.",
+            charts.prices(records),
+        ),
+        (
+            "Health over time",
+            "Health is equity over maintenance requirement as the contract computes it; below the dotted line an "
+            "account can be liquidated. The bands hold half and nine tenths of the open accounts.",
+            charts.health(records, baseline),
+        ),
+        (
+            "Bad debt",
+            "What accounts owe beyond what they own: debts written off so far, and negative equity still open.",
+            charts.debts(records, baseline),
+        ),
+        (
+            "Each liquidation, before and after",
+            "Health in the block before and in the block that mined it, prices having moved in between. "
+            f"The dotted line is the target of a partial liquidation, {charts.TARGET:.2f}.",
+            charts.rescues(records),
+        ),
+        (
+            "Where accounts ended",
+            "Health of the accounts that still hold positions, after the same prices with and without the keeper.",
+            charts.ends(records, baseline),
+        ),
+        (
+            "Profit and gas",
+            "Rewards and discounts at each block's prices, less all gas. Below, what gas cost in each block beside the "
+            "base fee, which full blocks drive up.",
+            charts.money(records),
+        ),
+    ]
+
+
+def _head(result: DemoResult, records: Sequence[Record]) -> str:
+    moves = ", ".join(
+        f"{label} {min(record.prices[label] for record in records) / first - 1:+.0%}"
+        for label, first in records[0].prices.items()
+    )
+    waits = result.blocks_to_inclusion
+    speed = "-" if waits.p50 is None else f"{waits.p50:.0f} / {waits.p99:.0f}"
+    figures = (
+        ("bad" if result.missed else "good", f"{result.rescued} of {result.liquidatable}", "unsafe accounts rescued"),
+        ("bad" if result.missed else "good", f"{result.missed}", "missed"),
+        ("good", dollars(result.bad_debt_without_keeper_usd - result.bad_debt_usd), "bad debt prevented"),
+        ("", dollars(result.bad_debt_usd), "bad debt left"),
+        ("", f"{result.partial} / {result.full}", "partial / full liquidations"),
+        ("", dollars(result.profit_usd), "profit after gas"),
+        ("", f"{result.gas_wei / 10**18:.3f} ETH", "gas"),
+        ("", speed, "blocks to inclusion, p50 / p99"),
+    )
+    tiles = "".join(
+        f"<div class='figure {kind}'><b>{value}</b><span>{name}</span></div>" for kind, value, name in figures
+    )
+    return (
+        "<h1>A crashing market, and the keeper in it</h1>"
+        f"<p class='lead'>{result.accounts} accounts, {result.blocks} blocks, lowest prices: {escape(moves)}. "
+        f"The same path without a keeper ends in {dollars(result.bad_debt_without_keeper_usd)} of bad debt; "
+        f"with it in {dollars(result.bad_debt_usd)}.</p>"
+        f"<p class='soft'>Seed {result.seed}. {result.sent} transactions sent, {result.replaced} of them replacements; "
+        f"{result.mined} mined, {result.reverted} reverted. {result.seized} seizures of collateral.</p>"
+        f"<div class='figures'>{tiles}</div>"
+    )
+
+
+def _table(records: Sequence[Record]) -> str:
+    rows = "".join(
+        f"<tr><td>{act.block}</td><td><code>{checksum(act.account)[:10]}…{act.account.hex()[-4:]}</code></td>"
+        f"<td>{_deed(act.kind, act.full)}</td><td>{escape(act.subject)}</td>"
+        f"<td class='n'>{dollars(act.notional_usd)}</td><td class='n'>{_ratio(before)}</td>"
+        f"<td class='n'>{_ratio(after)}</td><td class='n'>{act.reward_usd:,.2f}</td>"
+        f"<td class='n'>{act.gas_usd:,.2f}</td></tr>"
+        for act, before, after in charts.before_and_after(records)
+    )
+    heads = "<th>Block</th><th>Account</th><th>What</th><th>Of</th>" + "".join(
+        f"<th class='n'>{name}</th>" for name in ("Notional", "Health before", "after", "Reward $", "Gas $")
+    )
+    return (
+        "<section><h2>Every liquidation and seizure</h2>"
+        "<p>In the order of the chain; rewards and gas at the block's prices.</p>"
+        f"<div class='scroll'><table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table></div></section>"
+    )
+
+
+def _deed(kind: str, full: bool) -> str:
+    if kind == "seize":
+        return "seizure"
+    return "full" if full else "partial"
+
+
+def _ratio(health: float) -> str:
+    if health in (float("inf"), float("-inf")):
+        return "closed" if health > 0 else "owes"
+    return f"{health:.3f}"

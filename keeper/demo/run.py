@@ -1,0 +1,253 @@
+"""The demo from end to end: a node, a market, the path without a keeper, then the same path with one."""
+
+import asyncio
+import signal
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from keeper.abi import checksum
+from keeper.demo.anvil import Anvil
+from keeper.demo.census import Record
+from keeper.demo.deploy import deploy
+from keeper.demo.files import (
+    CHAIN_ID,
+    FORK_PORT,
+    JOURNAL,
+    DemoFiles,
+    demo_settings,
+    make_signer,
+    prepare,
+    write_environment,
+)
+from keeper.demo.node import Node
+from keeper.demo.player import BLOCK_S, FIRST_BASE_FEE, GAS_LIMIT, Player
+from keeper.demo.report import write_report
+from keeper.demo.results import DemoResult, summarise
+from keeper.demo.scenario import CALM_DEMAND, LATE_DEMAND, Scenario, Step, build_scenario
+from keeper.demo.view import View, make_view
+from keeper.errors import InvariantBroken, OperatorError
+from keeper.execute.journal import open_history
+from keeper.model.events import HEAD_NEW, Emit, Event
+from keeper.model.health import WAD
+from keeper.model.intent import Intent
+from keeper.settings import Settings
+
+KEEPER_ETH = 100
+KEEPER_DOLLARS = 10_000_000
+USUAL_PORT = 8545
+WARM_BLOCKS, SETTLE_BLOCKS = 60, 60
+SETUP_S = 120  # chain time that the set-up may take
+HOLD_S = 1.0
+STOP_S = 15.0
+
+
+class RunningKeeper(Protocol):
+    """The daemon, as far as the demo knows it."""
+
+    async def run(self, stop: asyncio.Event) -> int:
+        """Run until `stop` is set; returns the exit code."""
+        ...
+
+
+MakeKeeper = Callable[[Settings, Emit], RunningKeeper]
+Ready = Callable[[DemoResult], None]
+
+
+@dataclass(frozen=True, slots=True)
+class DemoOptions:
+    """What a person can choose. `pace_s`: real seconds from block to block, in which the keeper has to act."""
+
+    accounts: int = 300
+    blocks: int = 60
+    seed: int = 1
+    as_json: bool = False
+    keep: bool = False
+    data_dir: Path = Path("keeper-data")
+    pace_s: float = 0.4
+
+    def check(self) -> None:
+        """Raises OperatorError when a demo cannot be made of it."""
+        limits = {"--accounts": (self.accounts, 10, 5_000), "--blocks": (self.blocks, 20, 2_000)}
+        for name, (value, low, high) in limits.items():
+            if not low <= value <= high:
+                raise OperatorError(f"{name} {value}: give a number from {low} to {high}")
+
+
+async def run_demo(options: DemoOptions, make_keeper: MakeKeeper, ready: Ready | None = None) -> DemoResult:
+    """Play it all. `ready` gets the result as soon as it is known; with `keep`, this returns when interrupted.
+
+    Raises KeyboardInterrupt on SIGINT or SIGTERM before that, with everything it started ended.
+    """
+    options.check()
+    files = prepare(options.data_dir)
+    scenario = build_scenario(options.seed, options.accounts, options.blocks)
+    port = USUAL_PORT if options.keep and _free(USUAL_PORT) else None
+    started = int(time.time()) - BLOCK_S * (options.blocks + len(scenario.aftermath)) - SETUP_S
+    node = Anvil(
+        mining=False, chain_id=CHAIN_ID, port=port, timestamp=started, gas_limit=GAS_LIMIT, base_fee=FIRST_BASE_FEE
+    )
+    with _interruptible(), make_view(options.as_json) as view, node:
+        demo = _Demo(options, files, scenario, node, view)
+        result = await demo.play(make_keeper)
+        view.finish(result)
+        if options.keep:
+            await demo.leave_unsafe()
+        if ready:
+            ready(result)
+        if options.keep:
+            await demo.hold()
+        return result
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """SIGINT and SIGTERM cancel the current task; when that ends it, KeyboardInterrupt is raised."""
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    assert task is not None
+    heard: list[signal.Signals] = []
+
+    def interrupt(name: signal.Signals) -> None:
+        heard.append(name)
+        task.cancel()
+
+    names = (signal.SIGINT, signal.SIGTERM)
+    for name in names:
+        loop.add_signal_handler(name, interrupt, name)
+    try:
+        yield
+    except asyncio.CancelledError:
+        if not heard:
+            raise
+        raise KeyboardInterrupt from None
+    finally:
+        for name in names:
+            loop.remove_signal_handler(name)
+
+
+def _free(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) != 0
+
+
+@dataclass(slots=True)
+class _Demo:
+    """One demo on one node. Whatever blocks runs in a thread, for the keeper shares the event loop."""
+
+    options: DemoOptions
+    files: DemoFiles
+    scenario: Scenario
+    anvil: Anvil
+    view: View
+    records: list[Record] = field(default_factory=list)
+    _player: Player = field(init=False)
+    _watching: bool = False
+    _waiting: int = 0  # transactions of the keeper that no block has taken
+    _total: int = 0  # blocks until the end of the path
+    _without_usd: float = 0.0
+
+    async def play(self, make_keeper: MakeKeeper) -> DemoResult:
+        """Set up, play without a keeper, play with one, count."""
+        self._player = await asyncio.to_thread(self._set_up)
+        baseline = await asyncio.to_thread(self._player.baseline, self._bar("the crash without a keeper"))
+        self._without_usd = baseline.bad_debt_usd
+        self._total = len(self.scenario.steps)
+        stop = asyncio.Event()
+        keeper = make_keeper(demo_settings(self.files, self.anvil.ws_url), self._heard)
+        task = asyncio.create_task(keeper.run(stop))
+        try:
+            await self._race(task)
+            stop.set()
+            await asyncio.wait_for(asyncio.shield(task), STOP_S)
+        finally:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+        intents = await asyncio.to_thread(self._intents)
+        result = summarise(self.options.seed, self.anvil.url, self.records, baseline.records, intents)
+        await asyncio.to_thread(write_report, self.files.report, result, self.records, baseline.records)
+        self.view.say(f"report: {self.files.report}")
+        return result
+
+    async def leave_unsafe(self) -> None:
+        """A second, smaller fall, which the keeper that has stopped does not see: work for one on a fork."""
+        for step in self.scenario.aftermath:
+            record = await asyncio.to_thread(self._player.step, step, False)
+        self.view.say(
+            f"\nA second fall came after the keeper had stopped: {record.unsafe} accounts are unsafe now.\n"
+            f"This chain stays up at {self.anvil.url} until you press Ctrl-C. Rescue them on a fork of it:\n\n"
+            f"  anvil --fork-url {self.anvil.url} --port {FORK_PORT} --block-time 1\n"
+            f"  cp {self.files.environment} .env && keeper run --live\n"
+        )
+
+    async def hold(self) -> None:
+        """Keep mining, with fresh prices that stand still, until interrupted."""
+        with suppress(asyncio.CancelledError):
+            while True:
+                behind = int(time.time()) - self._player.time
+                await asyncio.to_thread(self._player.step, self._player.quiet(0), False, max(1, behind))
+                await asyncio.sleep(HOLD_S)
+        task = asyncio.current_task()
+        if task:
+            task.uncancel()
+
+    def _set_up(self) -> Player:
+        node = Node.at(self.anvil.url)
+        market = deploy(node)
+        keeper = make_signer(self.files)
+        self.anvil.set_balance(keeper, KEEPER_ETH * WAD)
+        listing = market.listing
+        node.send(market.mint(listing.settlement, keeper, KEEPER_DOLLARS * 10**listing.settlement_decimals))
+        market.write_deployment(self.files.deployment)
+        write_environment(self.files)
+        self._bar("contracts, feeds, tokens")(1, 1)
+        player = Player(node, market, self.scenario, keeper)
+        player.open(self._bar("accounts opened"))
+        self.view.say(f"MarginEngine {checksum(market.engine)} on {self.anvil.url}, keeper {checksum(keeper)}")
+        return player
+
+    async def _race(self, keeper: asyncio.Task[int]) -> None:
+        """Blocks at the pace of the demo: until the keeper watches, along the path, until nothing is left to do."""
+        for _ in range(WARM_BLOCKS):
+            await self._turn(self._player.quiet(CALM_DEMAND), keeper)
+            if self._watching and not self._waiting:
+                break
+        else:
+            raise InvariantBroken(f"the keeper did not start to watch within {WARM_BLOCKS} blocks")
+        self._total = len(self.records) + len(self.scenario.steps)
+        for step in self.scenario.steps:
+            await self._turn(step, keeper)
+        for _ in range(SETTLE_BLOCKS):
+            if not self._waiting and not self.records[-1].unsafe:
+                break
+            await self._turn(self._player.quiet(LATE_DEMAND), keeper)
+
+    async def _turn(self, step: Step, keeper: asyncio.Task[int]) -> None:
+        """One block, and the time that the keeper has until the next. Raises what ended the keeper, if anything did."""
+        loop = asyncio.get_running_loop()
+        due = loop.time() + self.options.pace_s
+        self.records.append(await asyncio.to_thread(self._player.step, step))
+        await asyncio.wait({keeper}, timeout=max(0.0, due - loop.time()))
+        if keeper.done():
+            raise InvariantBroken(f"the keeper ended in the middle of the demo with code {keeper.result()}")
+        self._waiting = await asyncio.to_thread(self._player.waiting)
+        self.view.block(self.records, self._total, self._without_usd, self._waiting)
+
+    def _heard(self, event: Event) -> None:
+        if event.kind is HEAD_NEW:
+            self._watching = True
+        self.view.event(event)
+
+    def _intents(self) -> list[Intent]:
+        history = open_history(JOURNAL, self.files.directory)
+        try:
+            return history.intents()
+        finally:
+            history.close()
+
+    def _bar(self, task: str) -> Callable[[int, int], None]:
+        return lambda done, total: self.view.progress(task, done, total)

@@ -1,0 +1,165 @@
+"""What will happen in the demo, from one seed: who opens which accounts, and the path of prices and of block space."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from random import Random
+
+from eth_utils.crypto import keccak
+
+from keeper.demo.deploy import Opening
+from keeper.demo.listing import DEMO, Listing, MarketSpec
+from keeper.model.health import WAD
+
+LONG_SHARE = 0.78
+WHALE_SHARE = 0.08
+CRASH_SHARE = 0.42  # of all blocks
+CRASH_LOG_RETURN = -0.50  # of the market factor: -39 %
+JUMP_LOG_RETURN = -0.035
+JUMPS = 4
+REBOUND_LOG_RETURN = 0.06
+AFTERMATH_LOG_RETURN = -0.13
+NOISE = 0.003  # of a price, a block, on top of the market factor
+INITIAL_MARGIN_USE = 0.96  # of what the protocol allows at opening
+BETAS = {"BTC": 0.9, "ETH": 1.0, "SOL": 1.12}
+CALM_DEMAND, CRASH_DEMAND, LATE_DEMAND = 0.5, 0.93, 0.12
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One block. `demand`: share of the block's gas that other people's better-paying transactions take."""
+
+    prices: Mapping[str, float]  # dollars, by feed
+    demand: float
+    phase: str  # "calm", "crash", "rebound", "aftermath"
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """Everything that chance decides. `aftermath` is a second, smaller fall that no keeper of the demo sees."""
+
+    seed: int
+    openings: tuple[Opening, ...]
+    steps: tuple[Step, ...]
+    aftermath: tuple[Step, ...]
+
+
+def build_scenario(seed: int, accounts: int, blocks: int, listing: Listing = DEMO) -> Scenario:
+    """The same for the same arguments, on every machine."""
+    people, weather = Random(f"accounts {seed}"), Random(f"path {seed}")  # noqa: S311
+    openings = tuple(_opening(people, seed, index, listing) for index in range(accounts))
+    steps = _path(weather, blocks, listing)
+    return Scenario(seed, openings, steps, _aftermath(weather, steps[-1].prices, max(4, blocks // 10)))
+
+
+def maintenance(spec: MarketSpec, notional: float) -> float:
+    """Maintenance margin in dollars: the contract's brackets in floats, for choosing leverage only."""
+    floor, rate, offset = next(tier for tier in reversed(spec.brackets()) if tier[0] <= notional * WAD)
+    assert floor >= 0
+    return notional * rate / WAD - offset / WAD
+
+
+# Accounts.
+
+
+def _opening(chance: Random, seed: int, index: int, listing: Listing) -> Opening:
+    """One account: what it deposits, and positions as large as its appetite and its initial margin allow."""
+    whale = chance.random() < WHALE_SHARE
+    wealth = chance.lognormvariate(math.log(400_000), 0.6) if whale else chance.lognormvariate(math.log(9_000), 0.9)
+    wealth = min(max(wealth, 1_500), 2_500_000)
+    deposits, equity = _deposits(chance, wealth, listing)
+    leverage = math.exp(chance.uniform(math.log(1.5), math.log(20)))
+    markets = chance.sample(listing.markets, chances(chance, (0.68, 0.24, 0.08)[: len(listing.markets)]) + 1)
+    shares = _shares(chance, len(markets))
+    scale = min(1.0, _largest_scale(markets, shares, equity, leverage))
+    trades = []
+    for spec, share in zip(markets, shares, strict=True):
+        notional = max(equity * leverage * share * scale, 4 * spec.min_notional)
+        size = int(notional / listing.feeds[spec.feed][1] * WAD) // spec.step * spec.step
+        if size:
+            trades.append((spec.symbol, size if chance.random() < LONG_SHARE else -size))
+    account = keccak(text=f"demo account {seed} {index}")[-20:]
+    return Opening(account, tuple(deposits), tuple(trades))
+
+
+def _deposits(chance: Random, wealth: float, listing: Listing) -> tuple[list[tuple[str, int]], float]:
+    """Deposits worth `wealth` dollars, and what they count as equity."""
+    kinds = [(listing.settlement, listing.settlement_decimals, 1.0, 1.0)]
+    kinds += [(c.symbol, c.decimals, float(listing.feeds[c.feed][1]), c.weight / WAD) for c in listing.collaterals]
+    chosen = chance.sample(kinds, chances(chance, (0.55, 0.3, 0.15)[: len(kinds)]) + 1)
+    deposits, equity = [], 0.0
+    for (symbol, decimals, price, weight), share in zip(chosen, _shares(chance, len(chosen)), strict=True):
+        deposits.append((symbol, max(1, int(wealth * share / price * 10**decimals))))
+        equity += wealth * share * weight
+    return deposits, equity
+
+
+def _largest_scale(markets: Sequence[MarketSpec], shares: Sequence[float], equity: float, leverage: float) -> float:
+    """The factor by which positions may be scaled so that initial margin and fees leave a little room."""
+
+    def needed(scale: float) -> float:
+        notionals = [equity * leverage * share * scale for share in shares]
+        margin = sum(
+            maintenance(spec, n) * spec.initial_factor / WAD for spec, n in zip(markets, notionals, strict=True)
+        )
+        fees = sum(n * spec.trading_fee / WAD for spec, n in zip(markets, notionals, strict=True))
+        return margin + fees
+
+    low, high = 0.0, 1.0
+    for _ in range(40):
+        middle = (low + high) / 2
+        low, high = (middle, high) if needed(middle) <= equity * INITIAL_MARGIN_USE else (low, middle)
+    return low
+
+
+def _shares(chance: Random, count: int) -> list[float]:
+    """Random positive shares that add up to one."""
+    raw = [chance.uniform(0.25, 1.0) for _ in range(count)]
+    return [part / sum(raw) for part in raw]
+
+
+def chances(chance: Random, odds: Sequence[float]) -> int:
+    """An index, drawn with these odds."""
+    return chance.choices(range(len(odds)), odds)[0]
+
+
+# Prices and block space.
+
+
+def _path(chance: Random, blocks: int, listing: Listing) -> tuple[Step, ...]:
+    """Calm, a crash with jumps in which blocks fill up, a small rebound, calm again."""
+    calm = max(2, blocks // 6)
+    crash = max(3, round(blocks * CRASH_SHARE))
+    rebound = max(1, blocks // 8)
+    late = max(1, blocks - calm - crash - rebound)
+    jumps = set(chance.sample(range(1, crash), min(JUMPS, crash - 1)))
+    slope = (CRASH_LOG_RETURN - JUMP_LOG_RETURN * len(jumps)) / crash
+    squeeze = {round(crash * 0.35), round(crash * 0.35) + 1, round(crash * 0.7), round(crash * 0.7) + 1}
+    prices = {label: float(dollars) for label, (_, dollars) in listing.feeds.items()}
+    plan = [("calm", 0.0, CALM_DEMAND)] * calm
+    for index in range(crash):
+        drop = slope * chance.uniform(0.6, 1.4) + (JUMP_LOG_RETURN if index in jumps else 0.0)
+        plan.append(("crash", drop, 1.0 if index in squeeze else CRASH_DEMAND))
+    plan += [("rebound", REBOUND_LOG_RETURN / rebound, CRASH_DEMAND - 0.5)] * rebound
+    plan += [("calm", 0.0, LATE_DEMAND)] * late
+    steps = []
+    for phase, factor, demand in plan:
+        prices = _moved(chance, prices, factor)
+        steps.append(Step(prices, demand, phase))
+    return tuple(steps)
+
+
+def _aftermath(chance: Random, prices: Mapping[str, float], blocks: int) -> tuple[Step, ...]:
+    steps = []
+    for _ in range(blocks):
+        prices = _moved(chance, prices, AFTERMATH_LOG_RETURN / blocks)
+        steps.append(Step(prices, CALM_DEMAND, "aftermath"))
+    return tuple(steps)
+
+
+def _moved(chance: Random, prices: Mapping[str, float], factor: float) -> dict[str, float]:
+    """Prices one block on: the market factor by each one's beta, and noise of its own."""
+    return {
+        label: round(price * math.exp(BETAS.get(label, 1.0) * factor + chance.gauss(0.0, NOISE)), 6)
+        for label, price in prices.items()
+    }

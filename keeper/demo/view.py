@@ -1,0 +1,305 @@
+"""What a person sees while the demo runs: a live board on a terminal, plain lines elsewhere, nothing when asked."""
+
+import sys
+from collections import Counter, deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Protocol, Self, TextIO
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.panel import Panel
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+from keeper.demo.census import Record
+from keeper.demo.results import DemoResult, all_acts, bad_debt, ever_unsafe
+from keeper.model.events import Event
+
+BARS = "▁▂▃▄▅▆▇█"
+BUCKETS = (
+    (0.0, "bankrupt"),
+    (0.5, "below 0.5"),
+    (1.0, "0.5 - 1"),
+    (1.1, "1 - 1.1"),
+    (1.5, "1.1 - 1.5"),
+    (3.0, "1.5 - 3"),
+)
+SHOWN = frozenset(
+    {"account.unsafe", "plan.rejected", "tx.mined", "tx.replaced", "tx.reverted", "tx.cancelled", "tx.unknown"}
+)
+COLOURS = {"debug": "dim", "info": "default", "warning": "yellow", "error": "red", "critical": "bold red"}
+GWEI = 10**9
+
+
+class View(Protocol):
+    """Who is told how the demo goes."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+    def progress(self, task: str, done: int, total: int) -> None:
+        """A part of the set-up goes on."""
+        ...
+
+    def block(self, records: Sequence[Record], total: int, without_keeper_usd: float, waiting: int, /) -> None:
+        """A block was mined: all records so far, and how many blocks the path has."""
+        ...
+
+    def event(self, event: Event) -> None:
+        """The keeper says something."""
+        ...
+
+    def say(self, text: str) -> None:
+        """A line for the person."""
+        ...
+
+    def finish(self, result: DemoResult) -> None:
+        """The figures at the end, where standard output is not taken by the document."""
+        ...
+
+
+def make_view(as_json: bool) -> View:
+    """The board on a terminal; lines elsewhere: on standard error when standard output carries the document."""
+    console = Console(stderr=as_json)
+    if console.is_terminal:
+        return LiveView(console, quiet=as_json)
+    return LineView(sys.stderr if as_json else sys.stdout, quiet=as_json)
+
+
+@dataclass(slots=True)
+class LineView:
+    """Plain lines: one for each finished part, one for every tenth block."""
+
+    out: TextIO
+    quiet: bool = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        return None
+
+    def progress(self, task: str, done: int, total: int) -> None:
+        if done == total:
+            self.say(f"{task}: done")
+
+    def block(self, records: Sequence[Record], total: int, _without_keeper_usd: float, _waiting: int) -> None:
+        if len(records) % 10 and len(records) != total:
+            return
+        last = records[-1]
+        prices = "  ".join(f"{label} {price:,.2f}" for label, price in last.prices.items())
+        self.say(
+            f"block {len(records)} of {total}  {last.phase:<9}  {prices}  unsafe {last.unsafe}  "
+            f"liquidations {len(all_acts(records))}  base fee {last.base_fee / GWEI:.1f} gwei"
+        )
+
+    def event(self, event: Event) -> None:
+        if event.kind.level in ("error", "critical"):
+            self.say(f"{event.kind.level}: {event.message}")
+
+    def say(self, text: str) -> None:
+        print(text, file=self.out, flush=True)
+
+    def finish(self, result: DemoResult) -> None:
+        if not self.quiet:
+            Console(file=self.out, width=100).print(result_table(result))
+
+
+@dataclass(slots=True)
+class LiveView:
+    """A board that is drawn again with every block."""
+
+    console: Console
+    quiet: bool = False
+    _recent: deque[Event] = field(default_factory=lambda: deque(maxlen=7))
+    _counts: Counter[str] = field(default_factory=Counter)
+    _tasks: dict[str, int] = field(default_factory=dict)  # description -> id in the progress bars
+    _bars: Progress = field(init=False)
+    _live: Live = field(init=False)
+
+    def __post_init__(self) -> None:
+        columns = (TextColumn("{task.description:<28}"), BarColumn(36), MofNCompleteColumn(), TimeElapsedColumn())
+        self._bars = Progress(*columns, console=self.console)
+        self._live = Live(self._bars, console=self.console, refresh_per_second=8)
+
+    def __enter__(self) -> Self:
+        self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._live.stop()
+
+    def progress(self, task: str, done: int, total: int) -> None:
+        if task not in self._tasks:
+            self._tasks[task] = self._bars.add_task(task, total=total)
+        self._bars.update(self._tasks[task], completed=done)  # type: ignore[arg-type]
+
+    def event(self, event: Event) -> None:
+        self._counts[event.kind.code] += 1
+        if event.kind.code in SHOWN or event.kind.level in ("error", "critical"):
+            self._recent.append(event)
+
+    def say(self, text: str) -> None:
+        self.console.print(text, highlight=False)
+
+    def finish(self, result: DemoResult) -> None:
+        self._live.stop()
+        if not self.quiet:
+            self.console.print(result_table(result))
+
+    def block(self, records: Sequence[Record], total: int, without_keeper_usd: float, waiting: int) -> None:
+        upper = Table.grid(expand=True, padding=(0, 1))
+        upper.add_column(ratio=1)
+        upper.add_column(ratio=1)
+        upper.add_row(
+            Group(_panel("Prices", prices_table(records)), _panel("Block space", self._space(records, waiting))),
+            Group(
+                _panel("Health of accounts", health_table(records[-1])),
+                _panel("Rescue", rescue_table(records, without_keeper_usd)),
+            ),
+        )
+        self._live.update(Group(_heading(records, total), upper, _panel("The keeper says", self._log())))
+
+    def _space(self, records: Sequence[Record], waiting: int) -> Table:
+        last = records[-1]
+        table = _facts()
+        table.add_row("base fee", f"{last.base_fee / GWEI:.2f} gwei  {spark([r.base_fee for r in records], 24)}")
+        table.add_row("block", f"{last.gas_used / last.gas_limit:.0%} full")
+        table.add_row("on their way", f"{waiting} waiting, {self._counts['tx.replaced']} replaced")
+        table.add_row("mined", f"{sum(r.mined for r in records)}, {sum(r.reverted for r in records)} of them reverted")
+        return table
+
+    def _log(self) -> RenderableType:
+        lines = [
+            Text(
+                f"{event.block or '':>5}  {event.message}", COLOURS[event.kind.level], no_wrap=True, overflow="ellipsis"
+            )
+            for event in self._recent
+        ]
+        missing = (self._recent.maxlen or 0) - len(lines)
+        return Group(*lines, *[Text("")] * missing)
+
+
+def _panel(title: str, body: RenderableType) -> Panel:
+    return Panel(body, title=title, title_align="left", border_style="dim", padding=(0, 1))
+
+
+def _heading(records: Sequence[Record], total: int) -> Text:
+    phase = records[-1].phase
+    colour = {"crash": "bold white on red", "rebound": "black on yellow"}.get(phase, "black on green")
+    return Text.assemble(
+        (" keeper demo ", "reverse"), f"  block {min(len(records), total)} of {total}  ", (f" {phase} ", colour)
+    )
+
+
+def _facts() -> Table:
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="dim")
+    table.add_column()
+    return table
+
+
+def prices_table(records: Sequence[Record]) -> Table:
+    """Each price with its change since the first block."""
+    table = Table.grid(padding=(0, 2))
+    for justify in ("left", "right", "right", "left"):
+        table.add_column(justify=justify)
+    for label, price in records[-1].prices.items():
+        change = price / records[0].prices[label] - 1
+        colour = "red" if change < -0.001 else "green" if change > 0.001 else "dim"
+        line = spark([record.prices[label] for record in records], 24)
+        table.add_row(label, f"{price:,.2f}", Text(f"{change:+.1%}", colour), Text(line, colour))
+    return table
+
+
+def health_table(record: Record) -> Table:
+    """How many accounts lie in each range of health."""
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="dim")
+    table.add_column(justify="right")
+    table.add_column()
+    counts = histogram(record)
+    largest = max(*counts.values(), 1)
+    for index, (name, count) in enumerate(counts.items()):
+        colour = "red" if index < 3 else "yellow" if index == 3 else "green"
+        table.add_row(name, str(count), Text("█" * round(26 * count / largest), colour))
+    return table
+
+
+def histogram(record: Record) -> dict[str, int]:
+    """Accounts by range of health, worst first."""
+    counts = dict.fromkeys([*(name for _, name in BUCKETS), "3 and more"], 0)
+    for state in record.states:
+        name = next((name for limit, name in BUCKETS if state.health < limit), "3 and more")
+        counts[name] += 1
+    return counts
+
+
+def rescue_table(records: Sequence[Record], without_keeper_usd: float) -> Table:
+    """What has been achieved so far."""
+    ever, last = len(ever_unsafe(records)), records[-1]
+    acts = all_acts(records)
+    profit = sum(act.reward_usd for act in acts) - sum(record.gas_usd for record in records)
+    table = _facts()
+    table.add_row("unsafe now", Text(str(last.unsafe), "bold red" if last.unsafe else "green"))
+    table.add_row("rescued", f"{ever - last.unsafe} of {ever} that ever were unsafe")
+    full = sum(act.full for act in acts if act.kind == "liquidate")
+    seized = sum(act.kind == "seize" for act in acts)
+    table.add_row("liquidations", f"{len(acts) - full - seized} partial, {full} full, {seized} seizures")
+    table.add_row("bad debt", f"{dollars(bad_debt(records))}, {dollars(without_keeper_usd)} with no keeper")
+    table.add_row("profit", f"{dollars(profit)} after {dollars(sum(r.gas_usd for r in records))} of gas")
+    return table
+
+
+def result_table(result: DemoResult) -> Table:
+    """The end of the demo in figures."""
+    table = Table(title="What the keeper did", title_justify="left", title_style="bold", show_header=False, box=None)
+    table.add_column(style="dim")
+    table.add_column(justify="right")
+    waits = result.blocks_to_inclusion
+    prevented = result.bad_debt_without_keeper_usd - result.bad_debt_usd
+    rows = (
+        ("accounts", f"{result.accounts}"),
+        ("ever liquidatable", f"{result.liquidatable}"),
+        ("rescued", f"{result.rescued}"),
+        ("missed", f"{result.missed}"),
+        ("liquidations", f"{result.partial} partial, {result.full} full"),
+        ("seizures of collateral", f"{result.seized}"),
+        ("bad debt", dollars(result.bad_debt_usd)),
+        ("bad debt without a keeper", dollars(result.bad_debt_without_keeper_usd)),
+        ("bad debt prevented", dollars(prevented)),
+        ("profit after gas", dollars(result.profit_usd)),
+        ("gas", f"{result.gas_wei / 10**18:.4f} ETH"),
+        ("transactions", f"{result.sent} sent, {result.mined} mined, {result.reverted} reverted"),
+        ("replacements", f"{result.replaced}"),
+        (
+            "blocks to inclusion",
+            "-" if waits.p50 is None else f"{waits.p50:.0f} median, {waits.p99:.0f} at the 99th percentile",
+        ),
+    )
+    for name, value in rows:
+        table.add_row(name, value)
+    return table
+
+
+def dollars(amount: float) -> str:
+    """Whole dollars, the sign in front."""
+    return f"{'-' if amount < 0 else ''}${abs(amount):,.0f}"
+
+
+def spark(values: Sequence[float], width: int) -> str:
+    """The newest values as a line of bars."""
+    shown = [values[index * len(values) // width] for index in range(width)] if len(values) > width else list(values)
+    low, high = min(shown), max(shown)
+    scale = (len(BARS) - 1) / (high - low) if high > low else 0.0
+    return "".join(BARS[round((value - low) * scale)] for value in shown)
