@@ -1,0 +1,54 @@
+"""Sets up everything that listens to events, from the settings, and takes it down again."""
+
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from urllib.parse import urlsplit
+
+from keeper.clock import Clock, SystemClock
+from keeper.model.events import Level
+from keeper.observe.alerts import Alerts
+from keeper.observe.bus import Bus
+from keeper.observe.log import Log
+from keeper.observe.metrics import Metrics
+from keeper.observe.redact import Redactor
+from keeper.settings import Settings
+
+_TOKEN = 12  # characters; shorter words of a URL are names
+
+
+def secrets_of(settings: Settings) -> list[str]:
+    """Every setting that must not show anywhere, and the long words of URLs, which are tokens."""
+    single = [settings.private_key, settings.keystore_password]
+    found = [secret.get_secret_value() for secret in single if secret]
+    for url in (secret.get_secret_value() for secret in [*settings.rpc_urls, *settings.alert_urls]):
+        parts = urlsplit(url)
+        words = re.split(r"[/&=?]", f"{parts.path}?{parts.query}") if parts.scheme else []
+        found += [word for word in [*words, parts.password or ""] if len(word) >= _TOKEN]
+    return found
+
+
+@asynccontextmanager
+async def observing(settings: Settings, clock: Clock | None = None, terminal: bool = True) -> AsyncIterator[Bus]:
+    """The bus that stages emit to, with log, alerts and metrics behind it. Raises OperatorError.
+
+    terminal: show events on standard error as well, from KEEPER_LOG_LEVEL on.
+    """
+    clock = clock or SystemClock()
+    secrets = secrets_of(settings)
+    log = Log(settings.log_level if terminal else None, settings.log_json, secrets, clock)
+    bus = Bus(log)
+    metrics = Metrics()
+    bus.listen(metrics)
+    urls = [url.get_secret_value() for url in settings.alert_urls]
+    alerts = Alerts(urls, Level(settings.alert_level), settings.alert_repeat_s, Redactor(secrets), clock, bus)
+    bus.listen(alerts)
+    try:
+        if settings.metrics_port:
+            metrics.serve(settings.metrics_port)
+        alerts.start()
+        yield bus
+    finally:
+        await alerts.close()
+        metrics.close()
+        log.close()

@@ -1,0 +1,83 @@
+"""Prometheus metrics, made from events. Labels are codes and reasons, never addresses, URLs or secrets."""
+
+from threading import Thread
+from wsgiref.simple_server import WSGIServer
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
+
+from keeper.errors import OperatorError
+from keeper.model.events import (
+    BREAKER_CLOSED,
+    BREAKER_OPEN,
+    HEAD_NEW,
+    KEEPER_IDLE,
+    PLAN_REJECTED,
+    TX_MINED,
+    TX_REVERTED,
+    Event,
+)
+
+_MS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)
+
+
+class Metrics:
+    """A listener that counts, in a registry of its own."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self._events = Counter("keeper_events", "Log events", ["event", "level"], registry=self.registry)
+        self._rejected = Counter("keeper_plans_rejected", "Rejected plans", ["reason"], registry=self.registry)
+        self._head = Gauge("keeper_head_number", "Newest block applied", registry=self.registry)
+        self._base_fee = Gauge("keeper_base_fee_wei", "Base fee of the newest block", registry=self.registry)
+        self._unsafe = Gauge("keeper_accounts_unsafe", "Liquidatable accounts", registry=self.registry)
+        self._accounts = Gauge("keeper_accounts", "Accounts watched", registry=self.registry)
+        self._nearest = Gauge("keeper_nearest_health", "Lowest health of a safe account", registry=self.registry)
+        self._in_flight = Gauge("keeper_in_flight", "Transactions on their way", registry=self.registry)
+        self._gas = Counter("keeper_gas_used", "Gas of mined transactions", registry=self.registry)
+        self._profit = Gauge("keeper_profit_usd", "Profit since the start, after gas", registry=self.registry)
+        self._held = Gauge("keeper_held", "1 while sending is held", registry=self.registry)
+        self._elapsed = Histogram(
+            "keeper_block_ms", "Milliseconds from a head to the end of its turn", buckets=_MS, registry=self.registry
+        )
+        self._server: tuple[WSGIServer, Thread] | None = None
+
+    def serve(self, port: int) -> None:
+        """Serve on 127.0.0.1. Raises OperatorError when the port is taken."""
+        try:
+            self._server = start_http_server(port, addr="127.0.0.1", registry=self.registry)
+        except OSError as error:
+            raise OperatorError(f"KEEPER_METRICS_PORT: cannot listen on {port}: {error.strerror}") from None
+
+    @property
+    def port(self) -> int | None:
+        """The port that is served, None when none is."""
+        return self._server[0].server_port if self._server else None
+
+    def close(self) -> None:
+        """Stop serving."""
+        if self._server:
+            server, thread = self._server
+            server.shutdown()
+            server.server_close()
+            thread.join()
+            self._server = None
+
+    def __call__(self, event: Event) -> None:
+        self._events.labels(event.kind.code, str(event.kind.level)).inc()
+        fields = event.fields
+        if event.kind is HEAD_NEW:
+            self._head.set(event.block or 0)
+            self._base_fee.set(float(fields.get("base_fee_wei", 0)))
+            self._unsafe.set(fields.get("unsafe", 0))
+            self._elapsed.observe(fields.get("elapsed_ms", 0))
+        elif event.kind is KEEPER_IDLE:
+            self._accounts.set(fields.get("accounts", 0))
+            self._in_flight.set(fields.get("in_flight", 0))
+            self._nearest.set(fields.get("nearest_health") or 0)
+        elif event.kind is PLAN_REJECTED:
+            self._rejected.labels(str(fields.get("reason", ""))).inc()
+        elif event.kind in (TX_MINED, TX_REVERTED):
+            self._gas.inc(int(fields.get("gas_used", 0)))
+            self._profit.inc(float(fields.get("profit_usd", 0)))
+        elif event.kind in (BREAKER_OPEN, BREAKER_CLOSED):
+            self._held.set(event.kind is BREAKER_OPEN)

@@ -1,0 +1,42 @@
+"""Profit and loss from the journal's intents, to the wei."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from keeper.model.intent import Intent, IntentState
+
+NATIVE = bytes(20)
+
+
+@dataclass(frozen=True, slots=True)
+class Pnl:
+    """What all intents together brought and cost. The native coin is 20 zero bytes; it carries the gas."""
+
+    profit: Mapping[bytes, int] = field(default_factory=dict)  # token -> units, signed
+    value_wad: int = 0  # dollars (1e18) at the prices when each was mined, gas taken off
+    bad_debt_wad: int = 0  # dollars (1e18)
+    gas_wei: int = 0  # paid, also for reverted and cancelled ones
+    wasted_gas_wei: int = 0  # of it, paid for nothing
+    sent: int = 0
+    states: Mapping[str, int] = field(default_factory=dict)
+
+
+def summarise(intents: Iterable[Intent]) -> Pnl:
+    """The sums over intents."""
+    profit: Counter[bytes] = Counter()
+    states: Counter[str] = Counter()
+    value = bad_debt = gas = wasted = sent = 0
+    for intent in intents:
+        states[str(intent.state)] += 1
+        sent += bool(intent.attempts)
+        outcome = intent.outcome
+        if outcome is None:
+            continue
+        profit.update(outcome.profit)
+        value += outcome.value_wad
+        bad_debt += outcome.bad_debt_wad
+        cost = outcome.gas_used * outcome.effective_gas_price
+        gas += cost
+        wasted += 0 if intent.state is IntentState.MINED else cost
+    return Pnl(dict(profit), value, bad_debt, gas, wasted, sent, dict(states))
