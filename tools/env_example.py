@@ -20,7 +20,7 @@ EXAMPLES = {
     "rpc_urls": "ws://127.0.0.1:8545",
     "chain_id": "31337",
     "protocol": "margin_engine",
-    "deployment": "keeper-data/demo/deployment.json",
+    "deployment": "keeper-data/deployment.json",
 }
 BETTER_AS_FILE = {"keystore_password": "/run/secrets/keystore-password", "private_key": "/run/secrets/key"}
 OPTIONAL_EXAMPLES = {

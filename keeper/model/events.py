@@ -200,6 +200,7 @@ BREAKER_OPEN = _kind(
     "breaker.open", Level.CRITICAL, "Sending is held.", "breaker reason", "Read the reason; `keeper status` shows it."
 )
 BREAKER_CLOSED = _kind("breaker.closed", Level.INFO, "Sending goes on.", "breaker")
+ALERT_TEST = _kind("alert.test", Level.INFO, "`keeper doctor --send-test-alert` asks every webhook whether it works.")
 ALERT_FAILED = _kind(
     "alert.failed", Level.WARNING, "A webhook did not take an alert.", "url error dropped", "Check the webhook."
 )

@@ -1,0 +1,50 @@
+"""`keeper demo`: a market crashes on an embedded node, and the keeper rescues it."""
+
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from keeper.cli.options import AsJson
+from keeper.cli.output import print_json
+from keeper.errors import OperatorError
+
+if TYPE_CHECKING:
+    from keeper.demo.results import DemoResult
+
+EXAMPLES = "Examples: `keeper demo`, `keeper demo --accounts 1000 --seed 7`, `keeper demo --keep`"
+
+Accounts = Annotated[int, typer.Option("--accounts", help="Accounts of the market.")]
+Blocks = Annotated[int, typer.Option("--blocks", help="Blocks of the price path.")]
+Seed = Annotated[int, typer.Option("--seed", help="Same seed, same market and same prices.")]
+Keep = Annotated[bool, typer.Option("--keep", help="Leave the node up until interrupted, with more to rescue.")]
+DataDir = Annotated[
+    Path, typer.Option("--data-dir", envvar="KEEPER_DATA_DIR", help="Where the report, the key and the settings go.")
+]
+
+
+def command(
+    accounts: Accounts = 300,
+    blocks: Blocks = 60,
+    seed: Seed = 1,
+    as_json: AsJson = False,
+    keep: Keep = False,
+    data_dir: DataDir = Path("keeper-data"),
+) -> None:
+    """Start a node, open a market, let it crash, and run the very same daemon against it.
+
+    Needs no settings. Compares with the same path without a keeper, and writes report.html. With --keep the chain
+    stays up for a keeper on a fork of it: deployment.json, keeper.key and .env lie in the data directory.
+    """
+    if (data_dir / "keeper.db").exists():
+        raise OperatorError(f"{data_dir} holds the journal of a keeper: give the demo another place by --data-dir")
+    from keeper.daemon import Daemon
+    from keeper.demo.run import DemoOptions, run_demo
+
+    def ready(result: "DemoResult") -> None:
+        if as_json:
+            print_json(result.document())
+
+    options = DemoOptions(accounts, blocks, seed, as_json, keep, data_dir)
+    asyncio.run(run_demo(options, Daemon, ready))

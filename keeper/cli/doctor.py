@@ -1,0 +1,77 @@
+"""`keeper doctor`: whether everything that a run needs is there."""
+
+import asyncio
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from keeper.cli.options import DEFAULT_ENV_FILE, AsJson, EnvFile, settings_from
+from keeper.cli.output import print_json, show, table
+
+if TYPE_CHECKING:
+    from keeper.cli.checks import Check
+    from keeper.settings import Settings
+
+EXAMPLES = "Examples: `keeper doctor`, `keeper doctor --json`, `keeper doctor --send-test-alert`"
+PREFLIGHT = 4
+
+SendTestAlert = Annotated[
+    bool, typer.Option("--send-test-alert", help="Send an alert to every webhook of KEEPER_ALERT_URLS.")
+]
+
+
+def command(
+    as_json: AsJson = False, send_test_alert: SendTestAlert = False, env_file: EnvFile = DEFAULT_ENV_FILE
+) -> int:
+    """Check settings, nodes, contracts, prices, the signer and the journal, and say what to do about what is wrong.
+
+    Compares local health with the contract's for every account. Signs and sends nothing, except test alerts when asked.
+    Ends with 4 when a check failed.
+    """
+    settings = settings_from(env_file)
+    checks = asyncio.run(examine(settings, send_test_alert))
+    failed = sum(check.verdict == "fail" for check in checks)
+    if as_json:
+        print_json({"ok": not failed, "checks": [_entry(check) for check in checks]})
+    else:
+        _show(checks, failed)
+    return PREFLIGHT if failed else 0
+
+
+async def examine(settings: "Settings", send_test_alert: bool) -> list["Check"]:
+    """Every check, each node alone first; what needs a chain is left out when no node can be used.
+
+    Raises OperatorError for settings and a deployment file that cannot be used at all.
+    """
+    from keeper.cli import checks
+    from keeper.cli.wiring import signer_address
+    from keeper.clock import SystemClock
+    from keeper.protocols.registry import load_deployment, load_protocol
+
+    deployment = load_deployment(settings.deployment, settings.chain_id, settings.protocol)
+    protocol = load_protocol(deployment)
+    address = signer_address(settings)
+    mode = "live" if settings.live else "dry run"
+    found = [checks.ok("settings", f"{settings.protocol} on chain {settings.chain_id}, {mode}")]
+    now = SystemClock().now()
+    for index, url in enumerate(settings.rpc_urls, 1):
+        label = f"node {index}"
+        found += await checks.check_endpoint(settings, url.get_secret_value(), label, deployment, protocol, now)
+    found += await checks.check_market(settings, address)
+    found.append(checks.check_journal(settings, address))
+    found += await checks.check_webhooks(settings, send_test_alert)
+    return found
+
+
+def _entry(check: "Check") -> dict[str, Any]:
+    return {"name": check.name, "verdict": str(check.verdict), "message": check.message, "action": check.action}
+
+
+def _show(checks: list["Check"], failed: int) -> None:
+    colours = {"ok": "green", "warn": "yellow", "fail": "red"}
+    grid = table("doctor", ("", "check", "", "what to do"))
+    for check in checks:
+        colour = colours[check.verdict]
+        grid.add_row(f"[{colour}]{check.verdict}[/{colour}]", check.name, check.message, check.action)
+    warned = sum(check.verdict == "warn" for check in checks)
+    show(grid, f"{len(checks)} checks, {failed} failed, {warned} to look at")

@@ -1,0 +1,25 @@
+"""Options that several commands share, and the settings behind them."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from keeper.errors import OperatorError
+
+if TYPE_CHECKING:
+    from keeper.settings import Settings
+
+DEFAULT_ENV_FILE = Path(".env")
+
+EnvFile = Annotated[Path, typer.Option("--env-file", help="File with KEEPER_ settings; the environment wins.")]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
+
+
+def settings_from(env_file: Path, **overrides: Any) -> "Settings":
+    """The operator's settings. Raises OperatorError, also for a named file that is not there."""
+    from keeper.settings import load_settings
+
+    if env_file != DEFAULT_ENV_FILE and not env_file.is_file():
+        raise OperatorError(f"--env-file: there is no file {env_file}")
+    return load_settings(env_file, **overrides)

@@ -1,0 +1,62 @@
+"""What commands print: one JSON document, or tables for people."""
+
+import json
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from keeper.model.health import INFINITE_HEALTH, WAD
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+
+def print_json(document: Any) -> None:
+    """The document and a line break, on standard output."""
+    sys.stdout.write(json.dumps(document, indent=2) + "\n")
+    sys.stdout.flush()
+
+
+def table(title: str, columns: Sequence[str], right: Sequence[str] = ()) -> "Table":
+    """A table whose columns in `right` are aligned to the right."""
+    from rich.table import Table
+
+    result = Table(title=title, title_justify="left", header_style="bold")
+    for column in columns:
+        result.add_column(column, justify="right" if column in right else "left", overflow="fold")
+    return result
+
+
+def show(*parts: Any) -> None:
+    """Print for people: as wide as the terminal, or wide enough for addresses where there is none."""
+    from rich.console import Console
+
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console = Console(highlight=False, width=160)
+    for part in parts:
+        console.print(part)
+
+
+def dollars(value_wad: int) -> str:
+    """1e18 dollars with two decimals, for people."""
+    sign = "-" if value_wad < 0 else ""
+    cents = (abs(value_wad) + WAD // 200) // (WAD // 100)
+    return f"{sign}{cents // 100:,}.{cents % 100:02d}"
+
+
+def ratio(health_wad: int | None) -> str:
+    """Health for people."""
+    if health_wad is None:
+        return "?"
+    if health_wad == INFINITE_HEALTH:
+        return "inf"
+    return f"{health_wad / WAD:.4f}"
+
+
+def units(amount: int, decimals: int) -> str:
+    """Token units with their decimal point, exactly, for people."""
+    sign = "-" if amount < 0 else ""
+    whole, fraction = divmod(abs(amount), 10**decimals)
+    digits = f"{fraction:0{decimals}d}".rstrip("0") if decimals else ""
+    return f"{sign}{whole:,}" + (f".{digits}" if digits else "")

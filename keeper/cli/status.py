@@ -1,0 +1,67 @@
+"""`keeper status`: what the running keeper last knew, without a network."""
+
+import os
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from keeper.cli.options import DEFAULT_ENV_FILE, AsJson, EnvFile, settings_from
+from keeper.cli.output import print_json, show, table
+from keeper.clock import SystemClock, iso
+
+if TYPE_CHECKING:
+    from keeper.observe.status import Status
+
+EXAMPLES = "Examples: `keeper status`, `keeper status --json`"
+
+
+def command(as_json: AsJson = False, env_file: EnvFile = DEFAULT_ENV_FILE) -> None:
+    """Show whether the keeper runs, its last block, how near the market is to a liquidation, and what holds it.
+
+    Reads status.json in KEEPER_DATA_DIR, which the daemon rewrites in every block. Talks to no node.
+    """
+    settings = settings_from(env_file)
+    from keeper.observe.status import read_status
+
+    status = read_status(settings.data_dir)
+    running = not status.stopped and _alive(status.pid)
+    if as_json:
+        print_json({**asdict(status), "running": running})
+        return
+    grid = table("keeper", ("", ""))
+    grid.show_header = False
+    for name, value in _lines(status, running, SystemClock().now()):
+        grid.add_row(name, value)
+    show(grid)
+
+
+def _lines(status: "Status", running: bool, now: float) -> list[tuple[str, str]]:
+    if running:
+        state = f"[green]running[/green], pid {status.pid}, since {iso(status.started_at)}"
+    else:
+        state = f"[yellow]not running[/yellow]: {status.stopped or 'ended without saying why'}"
+    nearest = "nothing open"
+    if status.nearest_health is not None:
+        nearest = f"{status.nearest_account} at health {status.nearest_health:.4f}"
+    return [
+        ("state", state),
+        ("mode", f"live as {status.signer}" if status.live else "dry run"),
+        ("watching", f"{status.protocol} on chain {status.chain_id}"),
+        ("last block", f"{status.block}, handled {max(now - status.updated_at, 0):.0f} s ago"),
+        ("blocks handled", str(status.blocks_seen)),
+        ("accounts", f"{status.active} of {status.accounts} hold something"),
+        ("unsafe", f"{status.unsafe}, and {status.unpriced} without a usable price"),
+        ("nearest", nearest),
+        ("in flight", str(status.in_flight)),
+        ("sending", f"[red]held: {status.held}[/red]" if status.held else "open" if status.live else "off"),
+        ("prices", ", ".join(status.problems) or "all usable"),
+    ]
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True  # it exists, and belongs to another user
+    return True

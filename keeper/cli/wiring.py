@@ -1,0 +1,65 @@
+"""How commands that look once reach the chain: connected, checked, read, closed again."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from keeper.daemon import Wiring
+    from keeper.model.events import Event
+    from keeper.protocols.base import Snapshot
+    from keeper.settings import Settings
+
+T = TypeVar("T")
+
+
+def ignore(_: "Event") -> None:
+    """An emit for commands whose answer is their output."""
+
+
+@asynccontextmanager
+async def wired(settings: "Settings") -> AsyncIterator["Wiring"]:
+    """A connected protocol. Raises OperatorError when a node or the deployment is not what the settings say."""
+    from keeper.daemon import wire
+
+    wiring = await wire(settings, ignore)
+    try:
+        yield wiring
+    finally:
+        await wiring.chain.close()
+
+
+async def snapshot_at(wiring: "Wiring", number: int | None) -> "Snapshot":
+    """Every account as of a block, the newest when None.
+
+    Raises OperatorError for a block that is not there yet or lies before the deployment.
+    """
+    from keeper.book.follower import load_snapshot
+    from keeper.errors import OperatorError
+
+    start = wiring.deployment.start_block
+    if number is not None:
+        head = await wiring.chain.reader.head()
+        if number > head.number:
+            raise OperatorError(f"--block {number}: the newest block is {head.number}")
+        if number < start:
+            raise OperatorError(f"--block {number}: the deployment begins at block {start}")
+    return await load_snapshot(wiring.chain.reader, wiring.protocol, start, number)
+
+
+def run_once(settings: "Settings", work: Callable[["Wiring"], Awaitable[T]]) -> T:
+    """Connect, do the work, disconnect."""
+
+    async def main() -> T:
+        async with wired(settings) as wiring:
+            return await work(wiring)
+
+    return asyncio.run(main())
+
+
+def signer_address(settings: "Settings") -> bytes | None:
+    """Address of the signer, None when the settings name none. Raises OperatorError for one that cannot be read."""
+    from keeper.execute.build import signer_of
+
+    return signer_of(settings).address if settings.keystore_file or settings.private_key else None
