@@ -1,11 +1,21 @@
-"""Errors of the network layer. Their texts never carry a URL's path, user, password or query."""
+"""Errors of the network layer, and the rule that no text of ours carries a URL's path, user, password or query."""
 
+import re
 from typing import Any
+from urllib.parse import urlsplit
 
 from keeper.errors import Transient
 
+_URL = re.compile(r"\b(?:https?|wss?)://[^\s\"'<>]+", re.IGNORECASE)
+_LONGEST_MESSAGE = 300
+_SHORTEST_SECRET = 6
 
-class RpcError(Transient):
+
+class Unserved(Transient):
+    """A node that is up cannot serve this request: it lags, has pruned, or refuses."""
+
+
+class RpcError(Unserved):
     """A node's JSON-RPC error, as it said it. `data` is whatever came with it."""
 
     def __init__(self, code: int, message: str, data: Any = None, method: str = "") -> None:
@@ -14,3 +24,52 @@ class RpcError(Transient):
         self.message = message
         self.data = data
         self.method = method
+
+
+class Unreachable(Transient):
+    """No connection could be made: the request certainly did not leave."""
+
+
+class Disconnected(Transient):
+    """The connection was lost before the answer came: the request may have been served."""
+
+
+class HttpStatus(Transient):
+    """An HTTP error without a JSON-RPC answer. `retry_after_s`: what the node asks to wait, if it does."""
+
+    def __init__(self, message: str, status: int, retry_after_s: float | None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.retry_after_s = retry_after_s
+
+
+def redact(url: str) -> str:
+    """Scheme, host and port of a URL; an IPC path as it is."""
+    if "://" not in url:
+        return url
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname or "?", parts.port
+    except ValueError:
+        return f"{url.split('://', 1)[0]}://?"
+    host = f"[{host}]" if ":" in host else host
+    return f"{parts.scheme}://{host}" + (f":{port}" if port else "")
+
+
+def secrets_of(url: str) -> tuple[str, ...]:
+    """The parts of a URL that may be credentials: user, password, path segments, query values."""
+    if "://" not in url:
+        return ()
+    rest = url.split("://", 1)[1]
+    userinfo, _, tail = rest.rpartition("@") if "@" in rest.split("/", 1)[0] else ("", "", rest)
+    _, _, path = tail.partition("/")
+    found = re.split(r"[/?&=#]", path) + userinfo.split(":")
+    return tuple(sorted((part for part in found if len(part) >= _SHORTEST_SECRET), key=len, reverse=True))
+
+
+def scrub(text: str, secrets: tuple[str, ...] = ()) -> str:
+    """A node's own words, safe to log: on one line, not too long, without URLs' paths and without `secrets`."""
+    text = _URL.sub(lambda match: redact(match.group()), " ".join(text.split()))
+    for secret in secrets:
+        text = text.replace(secret, "***")
+    return text if len(text) <= _LONGEST_MESSAGE else text[:_LONGEST_MESSAGE] + "..."

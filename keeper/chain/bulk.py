@@ -1,0 +1,64 @@
+"""Many views in one `eth_call`: packs `BulkReader.read((address,bytes)[])` and unpacks its answer. Pure.
+
+By hand, since it runs in every block: see `contracts/src/BulkReader.sol` and the ABI specification for the layout.
+"""
+
+from collections.abc import Sequence
+from functools import cache
+
+from keeper.abi import load_abi, load_runtime
+from keeper.errors import Transient
+from keeper.model.chain import Call, CallResult, hexed
+
+_WORD = 32
+READER = b"keeper.bulk-reader.1"  # 20 bytes: an address that nobody has the key of
+
+
+@cache
+def overrides() -> dict[str, dict[str, str]]:
+    """The state override that puts the reader's code where no contract is."""
+    return {hexed(READER): {"code": hexed(load_runtime("BulkReader"))}}
+
+
+def pack(calls: Sequence[Call]) -> bytes:
+    """Calldata of `read(calls)`."""
+    heads, bodies, offset = [], [], _WORD * len(calls)
+    for call in calls:
+        size = len(call.data)
+        body = b"".join(
+            (bytes(12), call.to, _word(2 * _WORD), _word(size), call.data, bytes(-size % _WORD)),
+        )
+        heads.append(_word(offset))
+        bodies.append(body)
+        offset += len(body)
+    selector = load_abi("BulkReader").functions["read"].selector
+    return b"".join((selector, _word(_WORD), _word(len(calls)), *heads, *bodies))
+
+
+def unpack(data: bytes, count: int) -> list[CallResult]:
+    """The results of `count` calls. Raises Transient when the answer is not what `read` returns."""
+    start = _at(data, 0)
+    if _at(data, start) != count:
+        raise Transient(f"unusable answer: not {count} results")
+    base = start + _WORD
+    return [_result(data, base + _at(data, base + _WORD * index)) for index in range(count)]
+
+
+def _result(data: bytes, place: int) -> CallResult:
+    success = _at(data, place)
+    where = place + _at(data, place + _WORD)
+    size = _at(data, where)
+    begin = where + _WORD
+    if success > 1 or begin + size > len(data):
+        raise Transient("unusable answer: a malformed result")
+    return CallResult(success == 1, data[begin : begin + size])
+
+
+def _at(data: bytes, place: int) -> int:
+    if place + _WORD > len(data):
+        raise Transient("unusable answer: cut short")
+    return int.from_bytes(data[place : place + _WORD], "big")
+
+
+def _word(value: int) -> bytes:
+    return value.to_bytes(_WORD, "big")

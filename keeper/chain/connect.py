@@ -1,0 +1,74 @@
+"""The one way in: `connect` gives a `Chain`, everything that the other stages need of the network."""
+
+from collections import Counter
+from collections.abc import Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from keeper.chain.endpoint import pushes
+from keeper.chain.heads import Heads
+from keeper.chain.pool import Pool
+from keeper.chain.reader import NodeReader
+from keeper.chain.sender import NodeSender
+from keeper.model.events import Emit
+
+if TYPE_CHECKING:
+    from web3 import AsyncWeb3
+
+    from keeper.chain.web3 import PoolProvider
+
+
+class Chain:
+    """A chain behind one or more nodes. Close it after use: `async with await connect(...) as chain`."""
+
+    def __init__(self, pool: Pool, urls: Sequence[str], timeout_s: float, emit: Emit) -> None:
+        self.chain_id = pool.chain_id
+        self.reader = NodeReader(pool)
+        self.sender = NodeSender(pool)
+        self._pool = pool
+        self._streams = [url for url in urls if pushes(url)]
+        self._timeout_s = timeout_s
+        self._emit = emit
+        self._heads: list[Heads] = []
+
+    @property
+    def requests(self) -> Counter[str]:
+        """How many requests went out so far, by method."""
+        return self._pool.requests
+
+    def heads(self, poll_interval_s: float = 1.0) -> Heads:
+        """New heads: pushed where a WebSocket or IPC endpoint is given, else polled."""
+        heads = Heads(self._pool, self._streams, poll_interval_s, self._timeout_s, self._emit)
+        self._heads.append(heads)
+        return heads
+
+    def web3(self) -> "AsyncWeb3[PoolProvider]":
+        """web3 over the same connections, for cold paths."""
+        from keeper.chain.web3 import web3_over
+
+        return web3_over(self._pool)
+
+    async def close(self) -> None:
+        """End every task and connection."""
+        for heads in self._heads:
+            await heads.close()
+        await self._pool.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+
+async def connect(urls: Sequence[str], chain_id: int, timeout_s: float, emit: Emit) -> Chain:
+    """Dial the nodes, in order of preference. Raises OperatorError when none answers or one serves another chain."""
+    pool = Pool(urls, chain_id, timeout_s, emit)
+    try:
+        await pool.dial()
+    except BaseException:
+        await pool.close()
+        raise
+    return Chain(pool, urls, timeout_s, emit)

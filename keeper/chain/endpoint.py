@@ -1,0 +1,128 @@
+"""One node: JSON-RPC requests with typed answers, a time limit, a bound on how many are under way, and a count."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import count
+from typing import Any, TypeVar
+
+import msgspec
+
+from keeper.chain.errors import Disconnected, RpcError, redact, scrub, secrets_of
+from keeper.chain.transport import HttpTransport, IpcTransport, Notify, Transport, WebSocketTransport
+from keeper.chain.wire import Envelope, shaped
+from keeper.errors import Transient
+
+T = TypeVar("T")
+Request = tuple[str, Sequence[Any]]
+
+_MOST_AT_ONCE = 16
+
+
+@dataclass(slots=True)
+class Abilities:
+    """What this node's `eth_call` can do, found out once."""
+
+    code_override: bool = False
+    time_override: bool = False
+
+
+class Endpoint:
+    """A node behind one URL or IPC path. Its `name` is safe to log. Every method raises Transient."""
+
+    def __init__(
+        self, url: str, timeout_s: float, requests: Counter[str] | None = None, notify: Notify | None = None
+    ) -> None:
+        self.name = redact(url)
+        self.abilities = Abilities()
+        self._secrets = secrets_of(url)
+        self._timeout_s = timeout_s
+        self._requests = requests if requests is not None else Counter()
+        self._ids = count(1)
+        self._slots = asyncio.Semaphore(_MOST_AT_ONCE)
+        self._encode = msgspec.json.Encoder().encode
+        self._transport = _transport(url, timeout_s, notify)
+
+    async def request(self, kind: type[T], method: str, *params: Any) -> T:
+        """The result of one request as `kind`. A lost connection is tried once more, so reads only."""
+        try:
+            return await self._request(kind, method, params)
+        except Disconnected:  # a kept connection that the node had closed
+            return await self._request(kind, method, params)
+
+    async def request_once(self, kind: type[T], method: str, *params: Any) -> T:
+        """As `request`, but the bytes leave at most once, and ahead of the queue of reads."""
+        (envelope,) = await self._exchange([(method, params)])
+        return self._result(envelope, kind, method)
+
+    async def batch(self, requests: Sequence[Request]) -> list[msgspec.Raw | RpcError]:
+        """Many requests in one; answers in their order, matched by id. Reads only."""
+        async with self._slots:
+            envelopes = await self._exchange(requests, batch=True)
+        return [
+            self._error(envelope, method) or envelope.result
+            for envelope, (method, _) in zip(envelopes, requests, strict=True)
+        ]
+
+    async def wait_closed(self) -> None:
+        """Until a connection that carries subscriptions ends."""
+        await self._transport.wait_closed()
+
+    async def close(self) -> None:
+        await self._transport.close()
+
+    async def _request(self, kind: type[T], method: str, params: Sequence[Any]) -> T:
+        async with self._slots:
+            (envelope,) = await self._exchange([(method, params)])
+        return self._result(envelope, kind, method)
+
+    async def _exchange(self, requests: Sequence[Request], batch: bool = False) -> list[Envelope]:
+        ids = [next(self._ids) for _ in requests]
+        bodies = [
+            {"jsonrpc": "2.0", "id": number, "method": method, "params": params}
+            for number, (method, params) in zip(ids, requests, strict=True)
+        ]
+        self._requests.update(method for method, _ in requests)
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                answers = await self._transport.exchange(self._encode(bodies if batch else bodies[0]), ids)
+        except TimeoutError:
+            raise Transient(f"{self.name}: no answer to {requests[0][0]} within {self._timeout_s:g} s") from None
+        except Transient as error:
+            error.args = (f"{self.name}: {scrub(str(error), self._secrets)}",)
+            raise
+        return [answers[number] for number in ids]
+
+    def _result(self, envelope: Envelope, kind: type[T], method: str) -> T:
+        if error := self._error(envelope, method):
+            raise error
+        try:
+            return shaped(envelope.result, kind)
+        except Transient as error:
+            raise Transient(f"{self.name}: {method}: {error}") from None
+
+    def _error(self, envelope: Envelope, method: str) -> RpcError | None:
+        if envelope.error is None:
+            return None
+        return RpcError(envelope.error.code, scrub(envelope.error.message, self._secrets), envelope.error.data, method)
+
+
+def served(answer: msgspec.Raw | RpcError, kind: type[T]) -> T:
+    """One answer of a batch as `kind`. Raises Transient."""
+    if isinstance(answer, RpcError):
+        raise answer
+    return shaped(answer, kind)
+
+
+def _transport(url: str, timeout_s: float, notify: Notify | None) -> Transport:
+    if url.startswith(("http://", "https://")):
+        return HttpTransport(url, _MOST_AT_ONCE * 2)
+    if url.startswith(("ws://", "wss://")):
+        return WebSocketTransport(url, timeout_s, notify)
+    return IpcTransport(url, notify)
+
+
+def pushes(url: str) -> bool:
+    """Whether subscriptions can be had there."""
+    return not url.startswith(("http://", "https://"))

@@ -1,0 +1,228 @@
+"""The newest head, pushed by a subscription or polled; whoever reads it gets the latest, never a backlog.
+
+A subscription has a connection of its own. When it is silent for two block times the head is polled meanwhile, and
+when polling shows that it missed blocks, its connection is replaced: absence of a message proves nothing.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Self
+
+from keeper.chain.endpoint import Endpoint
+from keeper.chain.pool import Pool
+from keeper.chain.wire import WireBlock, WireNotice, block_of, shaped
+from keeper.clock import Clock, SystemClock
+from keeper.errors import Transient
+from keeper.model.chain import BlockRef
+from keeper.model.events import HEAD_STALLED, NODE_DOWN, Emit, Event
+
+_REMEMBERED = 128
+_SILENT_BLOCKS = 2
+_STALLED_BLOCKS = 5
+_STALLED_S = 30.0
+_FIRST_PAUSE_S = 0.5
+_LONGEST_PAUSE_S = 5.0
+
+
+class Pace:
+    """How fast blocks come, from their own timestamps, and what silence that makes suspicious. Pure."""
+
+    def __init__(self, poll_interval_s: float) -> None:
+        self._poll_interval_s = poll_interval_s
+        self._stamps: deque[tuple[int, int]] = deque(maxlen=16)
+
+    def note(self, block: BlockRef) -> None:
+        if self._stamps and block.number <= self._stamps[-1][0]:
+            self._stamps.clear()  # a reorg
+        self._stamps.append((block.number, block.timestamp))
+
+    @property
+    def block_time_s(self) -> float:
+        """Mean over the last blocks, at least the poll interval; that alone before two blocks are known."""
+        if len(self._stamps) < 2:
+            return self._poll_interval_s
+        (first, start), (last, end) = self._stamps[0], self._stamps[-1]
+        return max((end - start) / (last - first), self._poll_interval_s)
+
+    @property
+    def silence_s(self) -> float:
+        """Seconds after which a silent subscription is no longer relied on."""
+        return _SILENT_BLOCKS * self.block_time_s
+
+    @property
+    def stalled_s(self) -> float:
+        """Seconds without a new block after which a person should know."""
+        return max(_STALLED_BLOCKS * self.block_time_s, _STALLED_S)
+
+
+class Slot:
+    """Holds one head, the latest; what was seen before does not count as new."""
+
+    def __init__(self) -> None:
+        self._seen: deque[bytes] = deque(maxlen=_REMEMBERED)
+        self._latest: BlockRef | None = None
+        self._filled = asyncio.Event()
+
+    def offer(self, block: BlockRef) -> bool:
+        """Whether it is new."""
+        if block.hash in self._seen:
+            return False
+        self._seen.append(block.hash)
+        self._latest = block
+        self._filled.set()
+        return True
+
+    def wake(self) -> None:
+        self._filled.set()
+
+    async def take(self) -> BlockRef | None:
+        """Wait for a head that was not taken yet; None when woken without one."""
+        await self._filled.wait()
+        self._filled.clear()
+        latest, self._latest = self._latest, None
+        return latest
+
+
+class Heads:
+    """`async for block in heads`: each time the newest block, skipping those that came meanwhile. Close it after use.
+
+    streams: URLs of nodes that push heads, by preference; without any the pool is polled.
+    """
+
+    def __init__(
+        self,
+        pool: Pool,
+        streams: Sequence[str],
+        poll_interval_s: float,
+        timeout_s: float,
+        emit: Emit,
+        clock: Clock | None = None,
+    ) -> None:
+        self._pool = pool
+        self._streams = tuple(streams)
+        self._poll_interval_s = poll_interval_s
+        self._timeout_s = timeout_s
+        self._emit = emit
+        self._clock = clock or SystemClock()
+        self._pace = Pace(poll_interval_s)
+        self._slot = Slot()
+        self._pushed_at = float("-inf")  # when the subscription last spoke
+        self._moved_at = 0.0  # when a new head last came
+        self._stalled = False
+        self._number = -1  # of the newest head
+        self._told = -1  # the newest head's when the subscription began or last spoke
+        self._owed = False  # the chain is ahead of what the subscription has told
+        self._missed = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> BlockRef:
+        if not self._tasks:
+            self._start()
+        while True:
+            if (block := await self._slot.take()) is not None:
+                return block
+            for task in self._tasks:
+                if task.cancelled():
+                    raise StopAsyncIteration
+                if task.done():
+                    task.result()  # raises what ended it
+
+    async def close(self) -> None:
+        """End its tasks and its connection; whoever waits for a head stops."""
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+        self._slot.wake()
+
+    def _start(self) -> None:
+        self._moved_at = self._clock.monotonic()
+        self._tasks = [asyncio.create_task(self._poll())]
+        if self._streams:
+            self._tasks.append(asyncio.create_task(self._subscribe()))
+        for task in self._tasks:
+            task.add_done_callback(lambda _: self._slot.wake())
+
+    def _offer(self, block: BlockRef) -> None:
+        if self._slot.offer(block):
+            self._number = block.number
+            self._pace.note(block)
+            self._moved_at = self._clock.monotonic()
+            self._stalled = False
+
+    # Polling: always, or while the subscription is silent.
+
+    async def _poll(self) -> None:
+        await self._look()
+        while True:
+            await asyncio.sleep(self._poll_interval_s)
+            if self._clock.monotonic() - self._pushed_at < self._pace.silence_s:
+                continue
+            if self._owed:
+                self._missed.set()
+            await self._look()
+            self._owed = self._number >= self._told + _SILENT_BLOCKS
+            self._warn_when_stalled()
+
+    async def _look(self) -> None:
+        with suppress(Transient):  # the pool has said which node is down
+            self._offer(block_of(await self._pool.request(WireBlock, "eth_getBlockByNumber", "latest", False)))
+
+    def _warn_when_stalled(self) -> None:
+        age_s = self._clock.monotonic() - self._moved_at
+        if self._stalled or age_s < self._pace.stalled_s:
+            return
+        self._stalled = True
+        endpoint = self._pool.in_order()[0].name
+        fields = {"age_s": round(age_s, 1), "endpoint": endpoint}
+        self._emit(Event(HEAD_STALLED, f"no new block for {age_s:.0f} s", fields=fields))
+
+    # The subscription: kept up for ever, one node after another.
+
+    async def _subscribe(self) -> None:
+        pause_s = _FIRST_PAUSE_S
+        turn = 0
+        while True:
+            url = self._streams[turn % len(self._streams)]
+            before = self._pushed_at
+            name, problem = await self._listen(url)
+            pause_s = _FIRST_PAUSE_S if self._pushed_at > before else min(pause_s * 2, _LONGEST_PAUSE_S)
+            fields = {"endpoint": name, "error": problem}
+            self._emit(Event(NODE_DOWN, f"{name} pushes no heads any more: {problem}", fields=fields))
+            turn += 1
+            await asyncio.sleep(pause_s)
+
+    async def _listen(self, url: str) -> tuple[str, str]:
+        """Follow one subscription to its end: who, and why it ended."""
+        endpoint = Endpoint(url, self._timeout_s, self._pool.requests, notify=self._take)
+        try:
+            await endpoint.request_once(str, "eth_subscribe", "newHeads")
+            self._heard()
+            self._missed.clear()
+            ends = [asyncio.create_task(endpoint.wait_closed()), asyncio.create_task(self._missed.wait())]
+            try:
+                await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                for task in ends:
+                    task.cancel()
+                await asyncio.wait(ends)
+            return endpoint.name, "it missed blocks" if self._missed.is_set() else "connection lost"
+        except Transient as error:
+            return endpoint.name, str(error)
+        finally:
+            await endpoint.close()
+
+    def _take(self, notice: WireNotice) -> None:
+        """A head that was pushed. Raises Transient, which ends the connection, when it is not one."""
+        self._offer(block_of(shaped(notice.result, WireBlock)))
+        self._heard()
+        self._pushed_at = self._clock.monotonic()
+
+    def _heard(self) -> None:
+        self._told = self._number
+        self._owed = False

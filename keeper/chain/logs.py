@@ -1,0 +1,121 @@
+"""Logs, none missed: by block hash and checked against the header's bloom, or by ranges that adapt to the node."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+from keeper.chain.bloom import may_contain
+from keeper.chain.endpoint import Endpoint, served
+from keeper.chain.errors import Unreachable
+from keeper.chain.pool import Pool
+from keeper.chain.wire import (
+    WireBlock,
+    WireLog,
+    WireReceipt,
+    block_of,
+    log_of,
+    logs_of,
+    quantity,
+    select,
+)
+from keeper.errors import Transient
+from keeper.model.chain import BlockRef, Log, LogFilter, hexed
+
+_FIRST_SPAN = 2_000
+_WIDEST_SPAN = 100_000
+_FEW_LOGS = 5_000
+_MANY_LOGS = 20_000
+
+
+class LogReader:
+    """Answers "which logs" so that an empty answer means that there are none."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    async def at(self, block: BlockRef, wanted: LogFilter) -> list[Log]:
+        """The logs of one block, in order."""
+        logs = await self._pool.run(lambda endpoint: _logs_of_block(endpoint, block, wanted))
+        if logs or not may_contain(block.bloom, wanted):
+            return logs
+        return await self._confirm_none(block, wanted)
+
+    async def _confirm_none(self, block: BlockRef, wanted: LogFilter) -> list[Log]:
+        """The bloom says that there may be logs and a node says that there are none: it may not have indexed them yet.
+
+        Another node's answer decides; without one the block's receipts do; without those the same question again.
+        """
+        for endpoint in self._pool.in_order()[1:]:
+            try:
+                return await _logs_of_block(endpoint, block, wanted)
+            except Transient:
+                continue
+        try:
+            return await self._pool.run(lambda endpoint: _logs_of_receipts(endpoint, block, wanted))
+        except Transient:
+            return await self._pool.run(lambda endpoint: _logs_of_block(endpoint, block, wanted))
+
+    async def between(self, first: int, last: int, wanted: LogFilter) -> AsyncIterator[list[Log]]:
+        """Logs of canonical blocks first..last, in order, in pages. Raises Transient when one block cannot be served.
+
+        A page that a node refuses is halved, down to one block; ranges grow again where there is little.
+        """
+        span = _FIRST_SPAN
+        while first <= last:
+            end = min(first + span - 1, last)
+            try:
+                logs = await self._page(first, end, wanted)
+            except Unreachable:
+                raise
+            except Transient:
+                if first == end:
+                    raise
+                span = (end - first + 1) // 2
+                continue
+            yield logs
+            first = end + 1
+            if len(logs) > _MANY_LOGS:
+                span = max(span // 2, 1)
+            elif len(logs) < _FEW_LOGS:
+                span = min(span * 2, _WIDEST_SPAN)
+
+    async def _page(self, first: int, last: int, wanted: LogFilter) -> list[Log]:
+        return await self._pool.run(lambda endpoint: _logs_of_range(endpoint, first, last, wanted))
+
+
+def _filter(wanted: LogFilter, **where: str) -> dict[str, Any]:
+    found: dict[str, Any] = dict(where)
+    if wanted.addresses:
+        found["address"] = [hexed(address) for address in wanted.addresses]
+    if wanted.topics:
+        found["topics"] = [[hexed(topic) for topic in wanted.topics]]
+    return found
+
+
+async def _logs_of_block(endpoint: Endpoint, block: BlockRef, wanted: LogFilter) -> list[Log]:
+    where = _filter(wanted, blockHash=hexed(block.hash))
+    logs = logs_of(await endpoint.request(list[WireLog], "eth_getLogs", where), wanted)
+    if any(log.block_hash != block.hash or log.block_number != block.number for log in logs):
+        raise Transient(f"{endpoint.name}: unusable answer: a log of another block")
+    return logs
+
+
+async def _logs_of_receipts(endpoint: Endpoint, block: BlockRef, wanted: LogFilter) -> list[Log]:
+    """Raises Transient unless the receipts account for all gas of the block."""
+    receipts = await endpoint.request(list[WireReceipt], "eth_getBlockReceipts", hexed(block.hash))
+    gas_used = max((quantity(receipt.cumulative_gas_used) for receipt in receipts), default=0)
+    logs = [log_of(log) for receipt in receipts for log in receipt.logs]
+    if gas_used != block.gas_used or any(log.block_hash != block.hash for log in logs):
+        raise Transient(f"{endpoint.name}: unusable answer: not all receipts of block {block}")
+    return sorted(select(logs, wanted), key=lambda log: log.index)
+
+
+async def _logs_of_range(endpoint: Endpoint, first: int, last: int, wanted: LogFilter) -> list[Log]:
+    """Asked together with block `last`: a node that lags answers a range it does not have with what it has."""
+    where = _filter(wanted, fromBlock=hex(first), toBlock=hex(last))
+    answer, head = await endpoint.batch([("eth_getLogs", [where]), ("eth_getBlockByNumber", [hex(last), False])])
+    if block_of(served(head, WireBlock)).number != last:
+        raise Transient(f"{endpoint.name}: unusable answer: another block than {last}")
+    logs = logs_of(served(answer, list[WireLog]), wanted)
+    if logs and not first <= logs[0].block_number <= logs[-1].block_number <= last:
+        raise Transient(f"{endpoint.name}: unusable answer: a log outside blocks {first} to {last}")
+    return logs
