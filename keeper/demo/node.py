@@ -115,9 +115,8 @@ def impersonate(node: Node, accounts: Sequence[bytes]) -> None:
 
 
 def http_batch(url: str) -> Batch:
-    """JSON-RPC batches over one kept connection. Raises Transient on an error or no answer."""
+    """JSON-RPC batches, a connection each. Raises Transient on an error or no answer."""
     parts = urlsplit(url)
-    connection = HTTPConnection(parts.hostname or "127.0.0.1", parts.port, timeout=120)
 
     def batch(calls: Sequence[tuple[str, Sequence[Any]]]) -> list[Any]:
         if not calls:
@@ -126,12 +125,14 @@ def http_batch(url: str) -> Batch:
             {"jsonrpc": "2.0", "id": id_, "method": method, "params": params}
             for id_, (method, params) in enumerate(calls)
         ]
+        connection = HTTPConnection(parts.hostname or "127.0.0.1", parts.port, timeout=120)
         try:
             connection.request("POST", parts.path or "/", msgspec.json.encode(body), _HEADERS)
             answers = msgspec.json.decode(connection.getresponse().read())
         except (OSError, HTTPException, msgspec.DecodeError) as error:
-            connection.close()
             raise Transient(f"the node does not answer: {error}") from None
+        finally:
+            connection.close()
         for answer in answers:
             if "error" in answer:
                 raise Transient(f"{calls[answer['id']][0]}: {answer['error']['message']}")
