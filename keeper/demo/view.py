@@ -299,7 +299,8 @@ def dollars(amount: float) -> str:
 
 def spark(values: Sequence[float], width: int) -> str:
     """The newest values as a line of bars."""
-    shown = [values[index * len(values) // width] for index in range(width)] if len(values) > width else list(values)
+    count = min(width, len(values))
+    shown = [values[(index + 1) * len(values) // count - 1] for index in range(count)]
     low, high = min(shown), max(shown)
     scale = (len(BARS) - 1) / (high - low) if high > low else 0.0
     return "".join(BARS[round((value - low) * scale)] for value in shown)

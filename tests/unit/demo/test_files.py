@@ -1,0 +1,70 @@
+"""What the demo leaves in the data directory."""
+
+import stat
+from pathlib import Path
+
+import pytest
+
+from keeper.demo.files import demo_settings, make_signer, prepare, write_environment
+from keeper.errors import OperatorError
+from keeper.settings import load_settings
+
+
+@pytest.fixture(autouse=True)
+def _bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    import os
+
+    for name in [name for name in os.environ if name.startswith("KEEPER_")]:
+        monkeypatch.delenv(name)
+
+
+def test_only_its_owner_can_read_the_key(tmp_path: Path) -> None:
+    files = prepare(tmp_path)
+    make_signer(files)
+    assert stat.S_IMODE(files.key.stat().st_mode) == 0o600
+
+
+def test_every_demo_has_a_key_of_its_own(tmp_path: Path) -> None:
+    files = prepare(tmp_path)
+    assert make_signer(files) != make_signer(files)
+
+
+def test_the_settings_for_a_fork_are_complete_without_being_live(tmp_path: Path) -> None:
+    files = prepare(tmp_path)
+    make_signer(files)
+    write_environment(files)
+    settings = load_settings(files.environment)
+    assert not settings.live
+    assert settings.private_key is not None
+    assert settings.deployment == files.deployment
+    assert settings.data_dir != files.directory
+
+
+def test_the_keeper_of_the_demo_hears_nothing_from_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KEEPER_RPC_URLS", "https://mainnet.example")
+    monkeypatch.setenv("KEEPER_KEYSTORE_FILE", "/somewhere")
+    files = prepare(tmp_path)
+    make_signer(files)
+    settings = demo_settings(files, "ws://127.0.0.1:1")
+    assert [url.get_secret_value() for url in settings.rpc_urls] == ["ws://127.0.0.1:1"]
+    assert settings.keystore_file is None
+    assert settings.live
+
+
+def test_a_new_demo_removes_the_journals_of_the_last_and_nothing_else(tmp_path: Path) -> None:
+    files = prepare(tmp_path / "new")
+    files.fork.mkdir()
+    for old in (files.journal, files.fork / "keeper.db", files.directory / "keeper.db"):
+        old.write_text("old")
+    prepare(files.directory)
+    assert not files.journal.exists()
+    assert not (files.fork / "keeper.db").exists()
+    assert (files.directory / "keeper.db").exists()
+
+
+def test_a_directory_that_cannot_be_made_is_one_clear_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OperatorError, match=r"KEEPER_DATA_DIR: cannot write to .*file/below"):
+        prepare(tmp_path / "file" / "below")
