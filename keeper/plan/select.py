@@ -1,17 +1,19 @@
 """Which options to take when they compete: one of each group, within every budget, for the greatest total gain.
 
-A knapsack with several budgets and groups. Mixed-integer programming solves it where something binds; its answer is
-checked in integers and replaced by the greedy one where that is better or the solver's does not hold.
+A knapsack with several budgets and groups. A few options are solved to the optimum by mixed-integer programming; of
+many, the linear relaxation says which to try first. Either answer is checked in integers, and never worse than greedy.
 """
 
-from collections.abc import Collection, Hashable, Mapping, Sequence
+import ctypes
+import os
+from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.optimize import Bounds, LinearConstraint, milp
 
-SOLVER_OPTIONS = 40  # of more, the solver sees the most promising: it stands between a block and its transactions
-EXACT_OPTIONS = 24  # up to so many it proves the optimum, beyond it stops within a thousandth
+EXACT_OPTIONS = 24  # more are not worth the wait: planning stands between a block and its transactions
 _NODES = 1_000  # a bound by work, not by time: the same input gives the same answer
 _EXACT_BUDGET = 10**7  # larger budgets are scaled to a million, draws rounded up: HiGHS is at ease with such numbers
 _SCALE = 10**6
@@ -35,9 +37,9 @@ def choose(options: Sequence[Option], budgets: Mapping[str, int]) -> list[int]:
     by_density = sorted(fitting, key=lambda i: (-_density(options[i], budgets), i))
     by_gain = sorted(fitting, key=lambda i: (-options[i].gain, i))
     answers = [greedy(options, order, budgets) for order in (by_density, by_gain)]
-    exact = solve(options, _promising(by_density, by_gain), budgets)
-    if exact is not None:
-        answers.append(greedy(options, by_density, budgets, exact))
+    shares = solve(options, by_density, budgets, whole=len(fitting) <= EXACT_OPTIONS)
+    by_share = sorted(shares, key=lambda i: -round(shares[i], 6))  # stable: by density among equals
+    answers.append(greedy(options, by_share + by_density, budgets))
     worth = [(sum(options[i].gain for i in taken), len(taken)) for taken in answers]
     return sorted(answers[worth.index(max(worth))])
 
@@ -52,43 +54,59 @@ def within(options: Sequence[Option], taken: Collection[int], budgets: Mapping[s
     return len(groups) == len(taken) and all(amount <= budgets.get(key, 0) for key, amount in total.items())
 
 
-def greedy(
-    options: Sequence[Option], order: Sequence[int], budgets: Mapping[str, int], start: Sequence[int] = ()
-) -> list[int]:
-    """`start`, and then whatever still fits, in the order given."""
-    taken = list(start)
-    groups = {options[i].group for i in taken}
+def greedy(options: Sequence[Option], order: Sequence[int], budgets: Mapping[str, int]) -> list[int]:
+    """Whatever fits, in the order given, in exact integers."""
+    taken: list[int] = []
+    groups: set[Hashable] = set()
     left = dict(budgets)
-    for i in taken:
-        _draw(left, options[i])
     for i in order:
-        if options[i].group not in groups and _fits(options[i], left):
+        option = options[i]
+        if option.group not in groups and _fits(option, left):
             taken.append(i)
-            groups.add(options[i].group)
-            _draw(left, options[i])
+            groups.add(option.group)
+            for key, amount in option.draws.items():
+                left[key] = left.get(key, 0) - amount
     return taken
 
 
-def solve(options: Sequence[Option], among: Sequence[int], budgets: Mapping[str, int]) -> list[int] | None:
-    """The best set by HiGHS (scipy.optimize.milp), None when its answer does not hold in integers."""
-    if not among:
-        return []
-    scale = max(options[i].gain for i in among) or 1
-    gains = np.array([options[i].gain / scale * 1e6 for i in among])
+def solve(options: Sequence[Option], among: Sequence[int], budgets: Mapping[str, int], whole: bool) -> dict[int, float]:
+    """How much of each option HiGHS (scipy.optimize.milp) takes: 0 or 1 when `whole`, any share of it otherwise.
+
+    Empty when the solver has no answer. Shares are floats: what they say of budgets has to be checked.
+    """
+    scale = max((options[i].gain for i in among), default=0)
     rows = _group_rows(options, among) + _budget_rows(options, among, budgets)
-    matrix = np.array([row for row, _ in rows])
-    upper = np.array([limit for _, limit in rows])
-    result = milp(
-        -gains,
-        integrality=np.ones(len(among)),
-        bounds=Bounds(0, 1),
-        constraints=LinearConstraint(matrix, -np.inf, upper) if rows else (),
-        options={"mip_rel_gap": 0.0 if len(among) <= EXACT_OPTIONS else 1e-3, "node_limit": _NODES},
-    )
-    if result.x is None:
-        return None
-    taken = [i for i, share in zip(among, result.x, strict=True) if share > 0.5]
-    return taken if within(options, taken, budgets) else None
+    if scale == 0 or not rows:
+        return dict.fromkeys(among, 1.0)
+    with _silent_stdout():
+        result = milp(
+            np.array([-options[i].gain / scale * 1e6 for i in among]),
+            integrality=np.full(len(among), int(whole)),
+            bounds=Bounds(0, 1),
+            constraints=LinearConstraint(np.array([row for row, _ in rows]), -np.inf, [limit for _, limit in rows]),
+            options={"mip_rel_gap": 0.0, "node_limit": _NODES},
+        )
+    return {} if result.x is None else dict(zip(among, result.x.tolist(), strict=True))
+
+
+@contextmanager
+def _silent_stdout() -> Iterator[None]:
+    """HiGHS prints a stray line from C now and then, which must not end up in a JSON document on standard output."""
+    flush = ctypes.CDLL(None).fflush
+    flush(None)
+    try:
+        saved, nowhere = os.dup(1), os.open(os.devnull, os.O_WRONLY)
+    except OSError:  # no standard output to keep clean
+        yield
+        return
+    try:
+        os.dup2(nowhere, 1)
+        yield
+    finally:
+        flush(None)
+        os.dup2(saved, 1)
+        os.close(saved)
+        os.close(nowhere)
 
 
 def _budget_rows(
@@ -119,16 +137,6 @@ def _group_rows(options: Sequence[Option], among: Sequence[int]) -> list[tuple[l
     return rows
 
 
-def _promising(by_density: Sequence[int], by_gain: Sequence[int]) -> list[int]:
-    """The first of both orders, alternating, in ascending order."""
-    chosen: dict[int, None] = {}
-    for pair in zip(by_density, by_gain, strict=True):
-        for i in pair:
-            if len(chosen) < SOLVER_OPTIONS:
-                chosen[i] = None
-    return sorted(chosen)
-
-
 def _best_of_groups(options: Sequence[Option], among: Sequence[int]) -> list[int]:
     best: dict[Hashable, int] = {}
     for i in among:
@@ -146,8 +154,3 @@ def _density(option: Option, budgets: Mapping[str, int]) -> float:
 
 def _fits(option: Option, left: Mapping[str, int]) -> bool:
     return all(amount <= left.get(key, 0) for key, amount in option.draws.items())
-
-
-def _draw(left: dict[str, int], option: Option) -> None:
-    for key, amount in option.draws.items():
-        left[key] = left.get(key, 0) - amount
