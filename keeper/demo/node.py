@@ -32,6 +32,7 @@ class Tx:
     sender: bytes
     to: bytes | None
     data: bytes
+    gas: int | None = None
 
 
 class Node:
@@ -98,7 +99,7 @@ def _request(tx: Tx, nonce: int) -> dict[str, str]:
     request = {
         "from": hexed(tx.sender),
         "data": hexed(tx.data),
-        "gas": hex(_GAS if tx.to else _DEPLOY_GAS),
+        "gas": hex(tx.gas or (_GAS if tx.to else _DEPLOY_GAS)),
         "maxFeePerGas": hex(_MAX_FEE_WEI),
         "maxPriorityFeePerGas": "0x0",
         "nonce": hex(nonce),

@@ -28,9 +28,11 @@ class Gas:
         return self.base + self.position * len(holdings.positions) + self.collateral * len(holdings.collaterals)
 
 
-LIQUIDATE_GAS = Gas(150_000, 35_000, 20_000)
-SEIZE_GAS = Gas(150_000, 20_000, 15_000)
-_LIMIT_PERCENT = 140  # of the expected use: storage that a rival's call made warm or cold, and 1/64 kept by each call
+# Least squares over calls measured on anvil with up to three positions and two collaterals, with plain ERC-20 tokens:
+# `liquidate` took 153,443 to 348,379, `seizeCollateral` 123,914 to 285,121.
+LIQUIDATE_GAS = Gas(126_000, 55_000, 15_000)
+SEIZE_GAS = Gas(122_000, 40_000, 8_500)
+_LIMIT_PERCENT = 150  # of the expected use; refunds come after it, and tokens behind a proxy cost more
 
 
 def cap_key(market: int) -> str:
@@ -83,7 +85,7 @@ def _liquidation(case: Case, before: Health, market_id: int) -> Opportunity | No
         return None
     outcome = sized.outcome
     settlement = case.state.collaterals[SETTLEMENT]
-    after = health_of(outcome.equity, outcome.requirement)
+    after = health_of(*equity_requirement(case.state, case.readings, outcome.holdings, case.timestamp))
     gas = LIQUIDATE_GAS.of(case.holdings)
     return Opportunity(
         account=case.address,
@@ -147,7 +149,7 @@ def _seizure(case: Case, before: Health, id_: int) -> Opportunity | None:
         gas_limit=gas * _LIMIT_PERCENT // 100,
         before=before,
         after=health_of(equity, requirement),
-        bad_debt_prevented_wad=_prevented(case, before.equity, equity, seizure.holdings),
+        bad_debt_prevented_wad=_prevented(case, before.equity, equity - seizure.bad_debt, seizure.holdings),
         partial=seizure.amount < case.holdings.collateral(id_),
         details={"collateral": id_, "repaid": seizure.repaid, "bad_debt": seizure.bad_debt},
     )

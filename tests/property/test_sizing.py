@@ -1,0 +1,322 @@
+"""Sizes on a real node: the smallest that restore the target, predicted to the wei, clipped where the engine clips."""
+
+import os
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings, strategies as st
+
+from keeper.demo.anvil import Anvil
+from keeper.demo.deploy import artifact
+from keeper.demo.node import Tx
+from keeper.errors import Refused
+from keeper.model.chain import Call
+from keeper.model.health import WAD
+from keeper.model.plan import Opportunity
+from keeper.protocols.base import Snapshot
+from keeper.protocols.margin_engine.health import equity_requirement, health_of
+from keeper.protocols.margin_engine.prices import FeedAnswer, Readings
+from keeper.protocols.margin_engine.simulate import simulate_seizure
+from keeper.protocols.margin_engine.sizing import choose
+from keeper.protocols.margin_engine.state import EngineState, holdings_of
+from tests.support.market import Bench, account, log_of
+
+EXAMPLES = int(os.environ.get("SIZING_EXAMPLES", "40"))
+WHO = account(1)
+ENGINE = artifact("MarginEngine")[0].functions
+REFUSALS = {
+    "close_factor": "CloseFactorExceeded",
+    "dust": "DustLeft",
+    "block_cap": "BlockCapReached",
+    "post_health": "OverLiquidation",
+}
+
+SCENE = st.fixed_dictionaries(
+    {
+        "wealth": st.integers(500, 400_000),  # dollars of collateral
+        "mix": st.sampled_from([(1, 0, 0), (0, 1, 0), (0, 0, 1), (1, 1, 1), (0, 2, 1)]),
+        "markets": st.lists(
+            st.tuples(st.sampled_from(("BTC", "ETH", "SOL")), st.sampled_from((-1, 1)), st.integers(5, 95)),
+            min_size=1,
+            max_size=3,
+            unique_by=lambda market: market[0],
+        ),
+        "health_pct": st.sampled_from((99, 97, 90, 80, 65, 55, 45, 30, 10, -20, -60, -150)),
+        "target_pct": st.sampled_from((100, 105, 110, 110, 120, 150)),
+        "wait": st.integers(1, 3_000),
+    }
+)
+
+
+@pytest.fixture(scope="module")
+def bench() -> Iterator[Bench]:
+    with Anvil(mining=False) as anvil:
+        bench = Bench.on(anvil, accounts=2)
+        market = bench.market
+        bench.node.send(
+            market.mint("USDC", market.owner, 10**12),
+            market.mint("WBTC", market.owner, 10**12),
+            market.mint("WETH", market.owner, 10**24),
+            *(market.approve(symbol, market.owner) for symbol in market.tokens),
+        )
+        yield bench
+
+
+class Run:
+    """What a whole run has seen."""
+
+    def __init__(self, bench: Bench) -> None:
+        self.bench = bench
+        self.seen: Counter[str] = Counter()
+        self.gas: dict[str, list[float]] = {}  # used, as a share of what was expected
+
+    def example(self, scene: dict[str, Any]) -> None:
+        start = self.bench.anvil.snapshot()
+        try:
+            if not self.open(scene) or not self.crash(scene):
+                self.seen["not unsafe"] += 1
+                return
+            for _ in range(5):  # what one liquidation leaves may ask for another, and for seizures
+                if not self.round(scene):
+                    break
+        finally:
+            self.bench.anvil.revert(start)
+
+    # ---- the scene
+
+    def open(self, scene: dict[str, Any]) -> bool:
+        """Deposits by the mix; positions that use a share of the initial margin."""
+        bench, market = self.bench, self.bench.market
+        prices = {"USDC": 1, "WBTC": 60_000, "WETH": 3_000}
+        places = {"USDC": 6, "WBTC": 8, "WETH": 18}
+        parts = dict(zip(prices, scene["mix"], strict=True))
+        txs = []
+        for symbol, part in parts.items():
+            units = scene["wealth"] * part * 10 ** places[symbol] // (sum(scene["mix"]) * prices[symbol])
+            if units:
+                data = market.call("depositFor", WHO, market.tokens[symbol], units)
+                txs.append(Tx(market.owner, market.engine, data))
+        for name, sign, percent in scene["markets"]:
+            spec = next(spec for spec in market.listing.markets if spec.symbol == name)
+            rate = spec.tiers[0][1] * 2 / 10_000
+            dollars = scene["wealth"] * 0.8 * percent / 100 / rate / len(scene["markets"])
+            size = int(dollars / market.listing.feeds[spec.feed][1] * 1e18) // spec.step * spec.step
+            while size and not self.margin_allows(spec, size, scene["wealth"] * 0.8 / len(scene["markets"])):
+                size = size * 2 // 3 // spec.step * spec.step
+            if size:
+                txs.append(market.trade(WHO, name, sign * size))
+        timestamp = bench.head().timestamp + 1
+        return any(int(receipt["status"], 16) for receipt in bench.mine_at(timestamp, *txs)[1:])
+
+    def margin_allows(self, spec: Any, size: int, budget: float) -> bool:
+        notional = size / WAD * self.bench.market.listing.feeds[spec.feed][1]
+        tier = [tier for tier in spec.brackets() if tier[0] / WAD <= notional][-1]
+        return 2.05 * (notional * tier[1] / WAD - tier[2] / WAD) < budget
+
+    def crash(self, scene: dict[str, Any]) -> bool:
+        """Move one feed against the account until its health is about what the scene asks for."""
+        bench = self.bench
+        snapshot = bench.snapshot()
+        holdings = holdings_of(snapshot.columns, 0)
+        if not holdings.positions:
+            return False
+        id_, position = holdings.positions[0]
+        feed = snapshot.state.markets[id_].rules.source.feed
+        answer = snapshot.readings.feeds[feed].answer
+        low, high = 0.0, 1.0  # share of the way to the worst price
+        for _ in range(40):
+            middle = (low + high) / 2
+            if self.health_pct(snapshot, feed, moved(answer, position.size, middle)) > scene["health_pct"]:
+                low = middle
+            else:
+                high = middle
+        label = next(label for label, address in bench.market.feeds.items() if address == feed)
+        data = artifact("SettableFeed")[0].functions["set"].encode(moved(answer, position.size, high))
+        bench.mine_at(snapshot.block.timestamp + 5, Tx(bench.market.owner, bench.market.feeds[label], data))
+        snapshot = bench.snapshot()
+        return bench.protocol.health(snapshot, 0, snapshot.block.timestamp).liquidatable
+
+    def health_pct(self, snapshot: Snapshot, feed: bytes, answer: int) -> float:
+        feeds = {**snapshot.readings.feeds, feed: FeedAnswer(answer, snapshot.block.timestamp)}
+        holdings = holdings_of(snapshot.columns, 0)
+        equity, requirement = equity_requirement(snapshot.state, Readings(feeds), holdings, snapshot.block.timestamp)
+        return 100 * equity / requirement
+
+    # ---- checks
+
+    def round(self, scene: dict[str, Any]) -> bool:
+        """Check every opportunity, then take the first. False when there is none."""
+        snapshot = self.bench.snapshot()
+        timestamp = snapshot.block.timestamp + scene["wait"]
+        target = scene["target_pct"] * WAD // 100
+        try:
+            found = self.bench.protocol.opportunities(snapshot, 0, timestamp, target, {})
+        except Refused:
+            return False
+        for opportunity in found:
+            self.seen[opportunity.kind] += 1
+            if opportunity.kind == "liquidate":
+                self.check_liquidation(snapshot, opportunity, timestamp, target)
+            else:
+                self.check_seizure(snapshot, opportunity, timestamp)
+        if found:
+            self.execute(snapshot, found[0], timestamp, keep=True)
+        return bool(found)
+
+    def execute(
+        self, snapshot: Snapshot, opportunity: Opportunity, timestamp: int, keep: bool = False
+    ) -> tuple[Snapshot, dict[str, Any]]:
+        """Send exactly what the keeper would, under its gas limit and with the predicted reward as its floor."""
+        before = self.bench.anvil.snapshot()
+        call = self.bench.protocol.encode(snapshot, opportunity, opportunity.reward_wad)
+        [receipt] = self.bench.mine_at(timestamp, Tx(self.bench.keeper, call.to, call.data, opportunity.gas_limit))
+        after = self.bench.snapshot()
+        assert after.block.timestamp == timestamp
+        assert int(receipt["status"], 16) == 1, f"{opportunity} reverted"
+        self.check_result(after, opportunity, receipt)
+        if not keep:
+            self.bench.anvil.revert(before)
+        return after, dict(receipt)
+
+    def check_result(self, after: Snapshot, opportunity: Opportunity, receipt: dict[str, Any]) -> None:
+        """Rewards, size, bad debt and health after are what was predicted."""
+        logs = [log_of(found) for found in receipt["logs"]]
+        done = self.bench.protocol.achieved(after.state, WHO, self.bench.keeper, logs)
+        assert done is not None
+        assert done.rewards == opportunity.rewards
+        assert done.size == opportunity.size
+        assert done.bad_debt_wad == opportunity.details["bad_debt"]
+        assert done.details["penalty"] == opportunity.details.get("penalty", 0)
+        self.seen["bad debt"] += done.bad_debt_wad > 0
+        health = self.bench.protocol.health(after, 0, after.block.timestamp)
+        assert health == opportunity.after
+        [answer] = self.bench.read([self.bench.protocol.audit(after, 0)], after.block)
+        assert not self.bench.protocol.audit_matches(after, 0, answer)
+        used = int(receipt["gasUsed"], 16)
+        self.gas.setdefault(opportunity.kind, []).append(used / opportunity.gas)
+
+    def check_liquidation(self, snapshot: Snapshot, opportunity: Opportunity, timestamp: int, target: int) -> None:
+        state: EngineState = snapshot.state
+        holdings = holdings_of(snapshot.columns, 0)
+        market = opportunity.details["market"]
+        sized = choose(state, snapshot.readings, holdings, market, timestamp, target)
+        assert sized is not None
+        assert sized.outcome.size == opportunity.size
+        after, _ = self.execute(snapshot, opportunity, timestamp)
+        assert holdings_of(after.columns, 0) == sized.outcome.holdings
+        assert after.state == sized.outcome.state
+        equity, requirement = equity_requirement(state, snapshot.readings, holdings, timestamp)
+        self.seen["deep" if equity * 2 < requirement else "shallow"] += 1
+        self.seen["full" if not opportunity.partial else "partial"] += 1
+        self.seen[f"limit {sized.limit}"] += 1
+        if sized.limit == "target":
+            assert opportunity.after.health_wad >= target
+            self.check_one_step_less(snapshot, opportunity, timestamp, target)
+        else:
+            self.check_the_clip(snapshot, opportunity, timestamp, target, sized.limit)
+
+    def check_one_step_less(self, snapshot: Snapshot, opportunity: Opportunity, timestamp: int, target: int) -> None:
+        """On chain, one step less leaves the account below the target, or is not allowed."""
+        step = snapshot.state.markets[opportunity.details["market"]].rules.step
+        size = (opportunity.size - 1) // step * step
+        if size == 0:
+            self.seen["one step"] += 1
+            return
+        before = self.bench.anvil.snapshot()
+        data = ENGINE["liquidate"].encode(WHO, opportunity.details["market"], size, 0)
+        [receipt] = self.bench.mine_at(timestamp, Tx(self.bench.keeper, self.bench.market.engine, data))
+        if int(receipt["status"], 16):
+            after = self.bench.snapshot()
+            [answer] = self.bench.read([self.bench.protocol.audit(after, 0)], after.block)
+            equity, requirement = ENGINE["health"].decode(answer.data)
+            assert health_of(equity, requirement).health_wad < target
+            self.seen["less falls short"] += 1
+        else:
+            self.seen["less is not allowed"] += 1
+        self.bench.anvil.revert(before)
+
+    def check_the_clip(
+        self, snapshot: Snapshot, opportunity: Opportunity, timestamp: int, target: int, limit: str
+    ) -> None:
+        """On chain, one step more is refused, as a rule for the very reason that was given: two may bind at once."""
+        market = snapshot.state.markets[opportunity.details["market"]]
+        held = abs(holdings_of(snapshot.columns, 0).position(market.id).size)
+        if limit == "full":
+            assert opportunity.size == held
+            return
+        if limit != "post_health":
+            assert opportunity.after.health_wad < target
+        size = opportunity.size + market.rules.step
+        if size >= held:
+            return
+        before = self.bench.anvil.snapshot()
+        self.bench.mine_at(timestamp)
+        call = Call(self.bench.market.engine, ENGINE["liquidate"].encode(WHO, market.id, size, 0))
+        reason = self.bench.revert_reason(self.bench.keeper, call)
+        assert reason in REFUSALS.values()
+        self.seen["more is refused, as said" if reason == REFUSALS[limit] else "more is refused, otherwise"] += 1
+        self.bench.anvil.revert(before)
+
+    def check_seizure(self, snapshot: Snapshot, opportunity: Opportunity, timestamp: int) -> None:
+        holdings = holdings_of(snapshot.columns, 0)
+        id_ = opportunity.details["collateral"]
+        predicted = simulate_seizure(snapshot.state, snapshot.readings, holdings, id_, opportunity.size, timestamp)
+        after, _ = self.execute(snapshot, opportunity, timestamp)
+        assert holdings_of(after.columns, 0) == predicted.holdings
+        assert after.state == predicted.state
+        self.seen["seize all" if not opportunity.partial else "seize part"] += 1
+        smaller = replace(opportunity, size=opportunity.size * 2 // 3, details=opportunity.details)
+        half = simulate_seizure(snapshot.state, snapshot.readings, holdings, id_, smaller.size, timestamp)
+        if half.amount:
+            before = self.bench.anvil.snapshot()
+            token = snapshot.state.collaterals[id_].token
+            data = ENGINE["seizeCollateral"].encode(WHO, token, smaller.size, half.amount)
+            [receipt] = self.bench.mine_at(timestamp, Tx(self.bench.keeper, self.bench.market.engine, data))
+            assert int(receipt["status"], 16) == 1
+            assert holdings_of(self.bench.snapshot().columns, 0) == half.holdings
+            self.seen["seize less"] += 1
+            self.bench.anvil.revert(before)
+
+
+def moved(answer: int, size: int, share: float) -> int:
+    """A feed's answer moved against a position: down to a twentieth, or up to three times."""
+    worst = answer // 20 if size > 0 else answer * 3
+    return answer + int((worst - answer) * share)
+
+
+def test_sizes_restore_the_target_on_chain_and_outcomes_are_predicted_to_the_wei(
+    bench: Bench, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = Run(bench)
+
+    @settings(
+        max_examples=EXAMPLES,
+        deadline=None,
+        derandomize=True,
+        database=None,
+        phases=(Phase.generate,),
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(SCENE)
+    def drive(scene: dict[str, Any]) -> None:
+        run.example(scene)
+
+    drive()
+    with capsys.disabled():
+        spread = {kind: f"{min(shares):.2f} to {max(shares):.2f}" for kind, shares in run.gas.items()}
+        print(f"\nsizing on chain: {dict(sorted(run.seen.items()))}; gas used of expected: {spread}")
+    wanted = (
+        "partial",
+        "full",
+        "deep",
+        "shallow",
+        "limit target",
+        "less falls short",
+        "more is refused, as said",
+        "bad debt",
+    )
+    for what in (*wanted, "limit close_factor", "limit block_cap", "seize all", "seize part", "seize less"):
+        assert run.seen[what], f"no case of {what}: the run says little"
