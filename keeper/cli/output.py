@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from keeper.model.health import INFINITE_HEALTH, WAD
+from keeper.model.health import WAD, shown
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -46,12 +46,8 @@ def dollars(value_wad: int) -> str:
 
 
 def ratio(health_wad: int | None) -> str:
-    """Health for people."""
-    if health_wad is None:
-        return "?"
-    if health_wad == INFINITE_HEALTH:
-        return "inf"
-    return f"{health_wad / WAD:.4f}"
+    """Health, or that it cannot be known."""
+    return "?" if health_wad is None else shown(health_wad)
 
 
 def units(amount: int, decimals: int) -> str:

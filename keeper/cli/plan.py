@@ -35,8 +35,8 @@ def command(as_json: AsJson = False, env_file: EnvFile = DEFAULT_ENV_FILE) -> No
     head = document["block"]["number"]
     plans = table(
         f"{len(document['plans'])} liquidations would be sent on top of block {head}",
-        ("account", "what", "health", "after", "worth $", "reward $", "max fee gwei", "bid gwei"),
-        right=("health", "after", "worth $", "reward $", "max fee gwei", "bid gwei"),
+        ("account", "what", "health", "after", "notional $", "net $", "max fee gwei", "bid gwei"),
+        right=("health", "after", "notional $", "net $", "max fee gwei", "bid gwei"),
     )
     for item in document["plans"]:
         plans.add_row(*_plan_cells(item))

@@ -26,3 +26,10 @@ def ratio_wad(equity: int, requirement: int) -> int:
     if requirement == 0:
         return INFINITE_HEALTH if equity >= 0 else -INFINITE_HEALTH
     return equity * WAD // requirement
+
+
+def shown(health_wad: int) -> str:
+    """Health for people: infinite where nothing is required, and the other way where something is owed all the same."""
+    if abs(health_wad) == INFINITE_HEALTH:
+        return "inf" if health_wad > 0 else "-inf"
+    return f"{health_wad / WAD:.4f}"

@@ -19,7 +19,7 @@ from keeper.model.events import (
     Emit,
     Event,
 )
-from keeper.model.health import WAD
+from keeper.model.health import shown
 from keeper.model.plan import Rejected
 from keeper.observe.status import Status, write_status
 from keeper.protocols.base import PriceReading
@@ -77,7 +77,7 @@ class Reporter:
                 "equity": str(health.equity),
                 "requirement": str(health.requirement),
             }
-            message = f"{checksum(address)} is liquidatable at health {health.health_wad / WAD:.4f}"
+            message = f"{checksum(address)} is liquidatable at health {shown(health.health_wad)}"
             self._emit(Event(ACCOUNT_UNSAFE, message, block.number, fields))
         self._unsafe = set(unsafe)
         self._rejected = {account: why for account, why in self._rejected.items() if account in unsafe}
