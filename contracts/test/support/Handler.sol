@@ -1,0 +1,342 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity ^0.8.28;
+
+import {MarginEngine} from "../../src/MarginEngine.sol";
+import {Wad} from "../../src/libraries/Wad.sol";
+import {SettableFeed} from "../../src/mocks/SettableFeed.sol";
+import {TestToken} from "../../src/mocks/TestToken.sol";
+import {EngineTest} from "./EngineTest.sol";
+import {vm} from "./Vm.sol";
+
+/// What random callers do to the engine, with the rules restated: each success must be a legal one, and each refusal
+/// one of the engine's own. Counts what it reached, so that a test can tell whether the invariants saw anything.
+contract Handler is EngineTest {
+    struct Counts {
+        uint256 trades;
+        uint256 withdrawals;
+        uint256 liquidations;
+        uint256 partials; // left a position
+        uint256 fulls; // closed one
+        uint256 forced; // dust or a single step
+        uint256 deep; // below half the requirement
+        uint256 above; // health above the frontier before
+        uint256 below; // and not
+        uint256 upper; // began in an upper bracket
+        uint256 seizures;
+        uint256 badDebts;
+        uint256 healthyRefused;
+        uint256 overRefused;
+        uint256 closeFactorRefused;
+        uint256 dustRefused;
+        uint256 capRefused;
+        uint256 staleRefused;
+        uint256 seizureRefused;
+    }
+
+    struct Case {
+        address account;
+        uint256 market;
+        uint256 held;
+        uint256 size;
+        uint256 price;
+        int256 equity;
+        uint256 requirement;
+        uint256 keeperTokens;
+        int256 funds;
+    }
+
+    uint256 public constant ACTORS = 5;
+    Counts private counts;
+    int256[3] private firstAnswers;
+
+    function setUp() public override {
+        super.setUp();
+        give(keeper, usd, 1e24);
+        engine.fundInsurance(50_000e6);
+        engine.setLimits(1.25e18, 20_000e18);
+        for (uint256 id = 0; id < 3; ++id) {
+            (, firstAnswers[id],,,) = feedOf(id).latestRoundData();
+        }
+        for (uint256 i = 0; i < ACTORS; ++i) {
+            deposit(actor(i), usd, i == 0 ? 5e6 : 20_000e6 * i); // the first one's positions are next to dust
+        }
+    }
+
+    // ---------------------------------------------------------------- actions
+
+    function putIn(uint256 who, uint256 what, uint256 amount) external {
+        uint256 dollars = who % ACTORS == 0 ? amount % 20 + 1 : amount % 60_000 + 10;
+        if (what % 3 == 0) deposit(actor(who), usd, dollars * 1e6);
+        if (what % 3 == 1 && engine.getCollateral(1).total < 900e8) deposit(actor(who), wbtc, dollars * 1e8 / 60_000);
+        if (what % 3 == 2 && engine.getCollateral(2).total < 40_000e18) {
+            deposit(actor(who), weth, dollars * 1e18 / 3_000);
+        }
+    }
+
+    function takeOut(uint256 who, uint256 what, uint256 share) external {
+        TestToken token = tokenOf(what % 3);
+        int256 settlement = engine.settlementBalance(actor(who));
+        uint256 balance = engine.collateralBalance(actor(who), what % 3);
+        if (what % 3 == 0) balance = settlement > 0 ? uint256(settlement) / 1e12 : 0;
+        uint256 amount = balance * (share % 101) / 100;
+        if (amount == 0) return;
+        vm.prank(actor(who));
+        try engine.withdraw(address(token), amount) {
+            requireSafe(actor(who));
+            ++counts.withdrawals;
+        } catch (bytes memory reason) {
+            assertTrue(bytes4(reason) == MarginEngine.MarginTooLow.selector, "a withdrawal was refused for no reason");
+        }
+    }
+
+    /// Opens or adds with a leverage of up to 100; one time in four it reduces.
+    function buyOrSell(uint256 who, uint256 where, uint256 seed) external {
+        address account = actor(who);
+        (int256 equity,) = engine.health(account);
+        if (equity <= 0) return;
+        uint256 market = where % 3;
+        uint256 step = engine.getMarket(market).params.step;
+        uint256 size = uint256(equity) * (seed % 100 + 1) * 1e18 / priceOf(market);
+        int256 held = sizeOf(account, market);
+        if (seed / 100 % 4 == 0) size = abs(held) * (seed / 400 % 11) / 10;
+        bool buys = seed / 100 % 4 == 0 ? held < 0 : seed / 100 % 4 == 1;
+        for (uint256 i = 0; i < 3 && size >= step; ++i) {
+            if (tryTrade(account, market, buys ? int256(size - size % step) : -int256(size - size % step))) break;
+            size /= 3;
+        }
+    }
+
+    function movePrice(uint256 where, uint256 seed) external {
+        (, int256 answer,,,) = feedOf(where % 3).latestRoundData();
+        uint256 permille = seed % 16 == 0 ? 800 + seed / 16 % 401 : 990 + seed / 16 % 21; // a jump, or a move
+        setPrice(where % 3, answer * int256(permille) / 1000);
+    }
+
+    /// Moves a price so that an account comes to a health of 0.3 to 1.
+    function pushOverTheEdge(uint256 who, uint256 where, uint256 seed) external {
+        int256 size = sizeOf(actor(who), where % 3);
+        if (size == 0) return;
+        (int256 equity, uint256 requirement) = engine.health(actor(who));
+        int256 toLose = equity - int256(requirement) * int256(seed % 71 + 30) / 100;
+        int256 move = toLose * 1e18 / size / int256(uint256(engine.getMarket(where % 3).feedScale));
+        (, int256 answer,,,) = feedOf(where % 3).latestRoundData();
+        setPrice(where % 3, answer - move);
+    }
+
+    function nextBlock(uint256 seconds_) external {
+        vm.roll(block.number + 1);
+        pass(seconds_ % 6 hours + 1);
+    }
+
+    /// Within a market whose feed is stale, nothing can be done to anybody.
+    function letFeedsGoStale(uint256 who, uint256 where) external {
+        vm.warp(block.timestamp + HEARTBEAT + 1);
+        vm.prank(keeper);
+        try engine.liquidate(actor(who), where % 3, 1e18, 0) {
+            assertTrue(false, "liquidated at a stale price");
+        } catch (bytes memory reason) {
+            assertTrue(bytes4(reason) == MarginEngine.StalePrice.selector, "stale");
+            ++counts.staleRefused;
+        }
+        pass(0);
+    }
+
+    function closeForThem(uint256 who, uint256 where, uint256 seed) external {
+        Case memory c;
+        c.account = preferUnsafe(who);
+        for (uint256 i = 0; i < 3 && c.held == 0; ++i) {
+            c.market = (where % 3 + i) % 3;
+            c.held = abs(sizeOf(c.account, c.market));
+        }
+        if (c.held == 0) return;
+        uint256 step = engine.getMarket(c.market).params.step;
+        uint256 mode = seed % 6;
+        if (mode == 0 || mode == 5) c.size = c.held;
+        if (mode == 1) c.size = step;
+        if (mode == 2) c.size = c.held / 2;
+        if (mode == 3) c.size = c.held * (seed / 5 % 1000) / 1000;
+        if (mode == 4) c.size = c.held * (seed / 5 % 1000) / 4000;
+        if (mode > 1 && mode < 5) c.size = c.size < step ? step : c.size - c.size % step;
+        c.price = priceOf(c.market);
+        (c.equity, c.requirement) = engine.health(c.account);
+        c.keeperTokens = usd.balanceOf(keeper);
+        c.funds = int256(engine.insuranceFund());
+        vm.prank(keeper);
+        try engine.liquidate(c.account, c.market, c.size, 0) returns (uint256 reward) {
+            checkLiquidated(c, reward);
+        } catch (bytes memory reason) {
+            checkRefused(c, bytes4(reason));
+        }
+    }
+
+    function buyCollateral(uint256 who, uint256 what, uint256 repay) external {
+        address account = preferUnsafe(who);
+        for (uint256 i = 0; i < ACTORS && engine.settlementBalance(account) >= 0; ++i) {
+            account = actor(who % ACTORS + i);
+        }
+        uint256 id = what % 2 + 1;
+        if (engine.collateralBalance(account, id) == 0) id = 3 - id;
+        int256 debt = -engine.settlementBalance(account);
+        (int256 equity, uint256 requirement) = engine.health(account);
+        uint256 balance = engine.collateralBalance(account, id);
+        vm.prank(keeper);
+        try engine.seizeCollateral(account, address(tokenOf(id)), repay % 500_000e6, 0) returns (
+            uint256 amount, uint256
+        ) {
+            assertTrue(
+                debt > 0
+                    && (!hasPosition(account) || uint256(debt) > engine.debtLimit() || equity < int256(requirement)),
+                "seized without a right"
+            );
+            assertTrue(equityOf(account) >= equity, "a seizure lowered the equity");
+            assertTrue(engine.collateralBalance(account, id) == balance - amount, "taken");
+            ++counts.seizures;
+            if (!hasPosition(account) && equity < 0 && equityOf(account) == 0) ++counts.badDebts;
+        } catch (bytes memory reason) {
+            bytes4 selector = bytes4(reason);
+            if (selector == MarginEngine.NotSeizable.selector) ++counts.seizureRefused;
+            else assertTrue(selector == MarginEngine.TooLittleOut.selector, "a seizure was refused for no reason");
+        }
+    }
+
+    function setPrice(uint256 market, int256 answer) private {
+        int256 first = firstAnswers[market];
+        feedOf(market).set(answer * 8 < first || answer > first * 8 ? first : answer);
+    }
+
+    // ---------------------------------------------------------------- the rules, restated
+
+    function checkLiquidated(Case memory c, uint256 reward) private {
+        MarginEngine.MarketParams memory params = engine.getMarket(c.market).params;
+        uint256 left = Wad.mulUp(c.held - c.size, c.price);
+        bool full = c.size == c.held;
+        bool deep = c.equity * 2 < int256(c.requirement);
+        bool small = Wad.mulUp(c.held, c.price) < 2 * uint256(params.minNotional) || c.held < 2 * uint256(params.step);
+        (int256 equity, uint256 requirement) = engine.health(c.account);
+
+        assertTrue(c.equity < int256(c.requirement), "a healthy account was liquidated");
+        assertTrue(c.size <= c.held / 2 || deep || small, "more than the close factor");
+        assertTrue(full || left >= params.minNotional, "dust");
+        assertTrue(usd.balanceOf(keeper) - c.keeperTokens == reward, "reward");
+        bool forced = (small && full) || c.size == params.step;
+        uint256 counted = requirement;
+        if (full) counted += Wad.mulUp(params.minNotional, engine.getBrackets(c.market)[0].rate);
+        assertTrue(forced || equity * 1e18 <= int256(counted * engine.maxPostHealth()), "above the maximum health");
+
+        // HF > phi / r, with r of the bracket that the rest is in: rounding may cost a few wei
+        int256 rate = int256(rateOf(c.market, left));
+        bool above = c.equity * rate >= int256(uint256(params.penalty) * c.requirement);
+        assertTrue(
+            !above || (equity + 8) * int256(c.requirement) + 8 * c.equity >= c.equity * int256(requirement),
+            "a liquidation above the frontier lowered health"
+        );
+        assertTrue(above || c.equity * 2 < int256(c.requirement), "below the frontier everything may be closed");
+        count(c, full, forced, deep, above);
+    }
+
+    function count(Case memory c, bool full, bool forced, bool deep, bool above) private {
+        ++counts.liquidations;
+        if (full) ++counts.fulls;
+        else ++counts.partials;
+        if (forced) ++counts.forced;
+        if (deep) ++counts.deep;
+        if (above) ++counts.above;
+        else ++counts.below;
+        if (rateOf(c.market, Wad.mulUp(c.held, c.price)) > rateOf(c.market, 0)) ++counts.upper;
+        if (int256(engine.insuranceFund()) < c.funds) ++counts.badDebts;
+    }
+
+    function checkRefused(Case memory c, bytes4 selector) private {
+        if (c.equity >= int256(c.requirement)) {
+            assertTrue(selector == MarginEngine.NotLiquidatable.selector, "refused for another reason");
+            ++counts.healthyRefused;
+        } else if (selector == MarginEngine.OverLiquidation.selector) {
+            ++counts.overRefused;
+        } else if (selector == MarginEngine.CloseFactorExceeded.selector) {
+            ++counts.closeFactorRefused;
+        } else if (selector == MarginEngine.DustLeft.selector) {
+            ++counts.dustRefused;
+        } else if (selector == MarginEngine.BlockCapReached.selector) {
+            ++counts.capRefused;
+        } else {
+            assertTrue(selector == MarginEngine.BadSize.selector && c.size > c.held, "refused for no reason");
+        }
+    }
+
+    function tryTrade(address account, uint256 market, int256 delta) private returns (bool) {
+        vm.prank(account);
+        try engine.trade(market, delta, delta > 0 ? ANY_PRICE : 0) {
+            requireSafe(account);
+            ++counts.trades;
+            return true;
+        } catch (bytes memory reason) {
+            bytes4 selector = bytes4(reason);
+            assertTrue(
+                selector == MarginEngine.MarginTooLow.selector || selector == MarginEngine.DustLeft.selector
+                    || selector == MarginEngine.OpenInterestTooHigh.selector,
+                "a trade was refused for no reason"
+            );
+            return false;
+        }
+    }
+
+    function requireSafe(address account) private view {
+        (int256 equity, uint256 requirement) = engine.health(account);
+        assertTrue(equity >= int256(requirement), "an account made itself unsafe");
+    }
+
+    // ---------------------------------------------------------------- questions
+
+    function preferUnsafe(uint256 who) private view returns (address) {
+        for (uint256 i = 0; i < ACTORS; ++i) {
+            address account = actor(who % ACTORS + i);
+            (int256 equity, uint256 requirement) = engine.health(account);
+            if (equity < int256(requirement)) return account;
+        }
+        return actor(who);
+    }
+
+    function theEngine() external view returns (MarginEngine) {
+        return engine;
+    }
+
+    function theCounts() external view returns (Counts memory) {
+        return counts;
+    }
+
+    function theKeeper() external view returns (address) {
+        return keeper;
+    }
+
+    function actor(uint256 i) public pure returns (address) {
+        return address(uint160(0xAC7000 + i % ACTORS));
+    }
+
+    function tokenOf(uint256 id) public view returns (TestToken) {
+        return id == 0 ? usd : id == 1 ? wbtc : weth;
+    }
+
+    function feedOf(uint256 market) private view returns (SettableFeed) {
+        return market == BTC ? btcFeed : market == ETH ? ethFeed : solFeed;
+    }
+
+    function priceOf(uint256 market) public view returns (uint256) {
+        (, int256 answer,,,) = feedOf(market).latestRoundData();
+        return uint256(answer) * engine.getMarket(market).feedScale;
+    }
+
+    function hasPosition(address account) public view returns (bool) {
+        return sizeOf(account, BTC) != 0 || sizeOf(account, ETH) != 0 || sizeOf(account, SOL) != 0;
+    }
+
+    function rateOf(uint256 market, uint256 notional) private view returns (uint256 rate) {
+        MarginEngine.Bracket[] memory tiers = engine.getBrackets(market);
+        for (uint256 k = 0; k < tiers.length && tiers[k].floor <= notional; ++k) {
+            rate = tiers[k].rate;
+        }
+    }
+
+    function abs(int256 value) private pure returns (uint256) {
+        return value < 0 ? uint256(-value) : uint256(value);
+    }
+}
