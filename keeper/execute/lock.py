@@ -31,7 +31,7 @@ class WriterLock:
         os.pwrite(self._file, f"{os.getpid()}\n".encode(), 0)
 
     def close(self) -> None:
-        """Let go. The file stays: removing it would let two processes lock two files of one name. May be called twice."""
+        """Let go. The file stays: removing it would let two processes lock two files of one name. Callable twice."""
         if self._file >= 0:
             os.close(self._file)
             self._file = -1

@@ -1,0 +1,152 @@
+"""Transactions that do not just get mined, on a real node."""
+
+from itertools import pairwise
+
+from keeper.model.intent import IntentState
+from keeper.model.plan import Rejection
+from keeper.observe.pnl import NATIVE, summarise
+from tests.support.world import GWEI, TOKENS
+
+
+async def test_a_transaction_under_the_base_fee_is_replaced_at_ten_percent_up_until_it_is_mined(world):
+    executor = await world.executor()
+    await world.submit(executor, await world.plan(0, max_fee=20 * GWEI))
+    await world.mine(executor, 1, base_fee=60 * GWEI)
+    await world.mine(executor, 1)
+    [intent] = world.intents()
+    assert intent.state is IntentState.MINED
+    assert len(intent.attempts) == 2
+    for low, high in pairwise(intent.attempts):
+        assert high.max_fee * 100 >= low.max_fee * 110
+        assert high.priority_fee * 100 >= low.priority_fee * 110
+    assert world.codes("tx.") == ["tx.sent", "tx.replaced", "tx.mined"]
+
+
+async def test_fees_stay_within_the_bid_and_the_cap_and_at_the_deadline_a_self_transfer_cancels(world):
+    executor = await world.executor()
+    await world.submit(executor, await world.plan(0, max_fee=20 * GWEI, bid=40 * GWEI))
+    await world.mine(executor, 6, base_fee=300 * GWEI)
+    [intent] = world.intents()
+    assert intent.state is IntentState.CANCELLING
+    calls = [attempt for attempt in intent.attempts if not attempt.cancels]
+    assert max(attempt.max_fee for attempt in calls) <= 40 * GWEI
+    assert max(attempt.max_fee for attempt in intent.attempts) <= world.policy.max_fee
+    assert world.codes("tx.stuck") == ["tx.stuck"]
+    await world.mine(executor, 1)
+    [intent] = world.intents()
+    assert intent.state is IntentState.CANCELLED
+    assert world.event("tx.cancelled").fields["reason"] == "its deadline passed"
+    assert summarise([intent]).profit == {NATIVE: -intent.outcome.gas_used * intent.outcome.effective_gas_price}
+
+
+async def test_what_is_no_longer_valid_is_cancelled_instead_of_replaced(world):
+    executor = await world.executor()
+    await world.submit(executor, await world.plan(0, 1000 * TOKENS, max_fee=20 * GWEI))
+    world.outbid(world.victims[0], "transfer", world.victims[1], 1)
+    await world.mine(executor, 1, base_fee=60 * GWEI)
+    await world.mine(executor, 1)
+    [intent] = world.intents()
+    assert intent.state is IntentState.CANCELLED
+    assert [attempt.cancels for attempt in intent.attempts] == [False, True]
+    assert world.event("tx.cancelled").fields["reason"] == "ERC20InsufficientBalance()"
+    assert world.tokens(world.keeper) == 0
+
+
+async def test_being_beaten_in_the_same_block_is_booked_with_its_reason_and_counted(world):
+    executor = await world.executor(max_reverts=1)
+    native = world.anvil.balance(world.keeper)
+    await world.submit(executor, await world.plan(0, 1000 * TOKENS))
+    world.outbid(world.victims[0], "transfer", world.victims[1], 1)
+    await world.mine(executor)
+    [intent] = world.intents()
+    assert (intent.state, intent.outcome.reason) == (IntentState.REVERTED, "ERC20InsufficientBalance()")
+    assert summarise([intent]).profit == {NATIVE: world.anvil.balance(world.keeper) - native}
+    assert world.codes("breaker.") == ["breaker.open"]
+    assert (await world.submit(executor, await world.plan(1)))[0].reason is Rejection.HOLD
+    await world.mine(executor, 50)
+    assert world.codes("breaker.") == ["breaker.open", "breaker.closed"]
+    assert await world.submit(executor, await world.plan(1)) == []
+
+
+async def test_a_nonce_used_by_somebody_else_holds_the_keeper(world):
+    executor = await world.executor()
+    await world.submit(executor, await world.plan(0))
+    [intent] = world.intents()
+    world.anvil.rpc("anvil_dropTransaction", "0x" + intent.attempts[0].tx_hash.hex())
+    world.anvil.send(world.keeper, sender=world.keeper)
+    await world.mine(executor, 3)
+    [intent] = world.intents()
+    assert intent.state is IntentState.SUPERSEDED
+    assert world.codes("tx.superseded") == ["tx.superseded"]
+    assert (await world.submit(executor, await world.plan(1)))[0].reason is Rejection.HOLD
+
+
+async def test_the_original_mined_while_its_replacement_is_out_is_booked_once(world):
+    executor = await world.executor()
+    await world.submit(executor, await world.plan(0, max_fee=20 * GWEI))
+    [first] = world.tap.sent
+    world.anvil.set_next_base_fee(60 * GWEI)
+    world.anvil.mine()
+    await executor.follow(await world.snapshot())
+    [intent] = world.intents()
+    world.anvil.rpc("anvil_dropTransaction", "0x" + intent.attempts[1].tx_hash.hex())
+    world.anvil.set_next_base_fee(GWEI)
+    world.anvil.mine()
+    world.anvil.rpc("eth_sendRawTransaction", "0x" + first.hex())
+    await world.mine(executor, 1, base_fee=GWEI)
+    [intent] = world.intents()
+    assert (intent.state, intent.outcome.tx_hash) == (IntentState.MINED, intent.attempts[0].tx_hash)
+    await world.mine(executor, 2)
+    assert world.codes("tx.mined") == ["tx.mined"]
+    assert world.tokens(world.keeper) == summarise(world.intents()).profit[world.token] == 10 * TOKENS
+
+
+async def test_an_evicted_transaction_is_sent_again_byte_for_byte(world):
+    executor = await world.executor()
+    await world.submit(executor, await world.plan(0))
+    [intent] = world.intents()
+    world.anvil.rpc("anvil_dropTransaction", "0x" + intent.attempts[0].tx_hash.hex())
+    await world.mine(executor, 3)
+    [intent] = world.intents()
+    assert intent.state is IntentState.MINED
+    assert world.tap.sent == [intent.attempts[0].raw] * 2
+
+
+async def test_a_reorg_takes_the_profit_back_and_the_same_bytes_earn_it_again(world):
+    executor = await world.executor()
+    native = world.anvil.balance(world.keeper)
+    await world.submit(executor, await world.plan(0))
+    await world.mine(executor, 2)
+    assert summarise(world.intents()).profit[world.token] == 10 * TOKENS
+    world.anvil.reorg(2)
+    await executor.follow(await world.snapshot())
+    [intent] = world.intents()
+    assert intent.state is IntentState.PENDING
+    assert world.codes("tx.reorged") == ["tx.reorged"]
+    await world.mine(executor, 3)
+    [intent] = world.intents()
+    assert intent.state is IntentState.MINED
+    sums = summarise(world.intents())
+    assert sums.profit == {world.token: world.tokens(world.keeper), NATIVE: world.anvil.balance(world.keeper) - native}
+    assert sums.profit[world.token] == 10 * TOKENS
+
+
+async def test_missing_allowances_are_granted_through_the_same_books(world):
+    executor = await world.executor()
+    world.protocol.wanted = [(world.token, world.token)]
+    await world.mine(executor, 3)
+    [intent] = world.intents()
+    assert (intent.kind, intent.state) == ("approve", IntentState.MINED)
+    allowance = world.abi.functions["allowance"]
+    data = allowance.encode(world.keeper, world.token)
+    assert allowance.decode(world.anvil.call(world.token, data)) == (2**256 - 1,)
+
+
+async def test_a_quiet_block_costs_no_request(world):
+    executor = await world.executor()
+    await world.mine(executor)
+    world.anvil.mine()
+    snapshot = await world.snapshot()
+    before = world.chain.requests.total()
+    await executor.follow(snapshot)
+    assert world.chain.requests.total() == before
