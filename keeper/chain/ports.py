@@ -8,7 +8,7 @@ from keeper.model.intent import SendResult
 
 
 class ChainReader(Protocol):
-    """Reads, each pinned to a block hash where the node allows it. Every method raises Transient on no usable answer."""
+    """Reads, each pinned to a block hash where the node allows it. All raise Transient when no usable answer comes."""
 
     async def head(self) -> BlockRef:
         """The newest block."""

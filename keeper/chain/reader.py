@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Sequence
 from functools import partial
+from itertools import accumulate
 from typing import Any
 
 from keeper.chain import bulk
@@ -15,6 +16,7 @@ from keeper.errors import Transient
 from keeper.model.chain import BlockRef, Call, CallResult, Log, LogFilter, hexed
 
 _MOST_CALLS = 512
+_MOST_BYTES = 200_000
 _MOST_PLAIN_CALLS = 100
 Pinned = dict[str, str]
 
@@ -46,7 +48,7 @@ class NodeReader:
         """Results in the order of the calls; one request while the calls fit into one, whatever their number."""
         results: list[CallResult] = []
         while len(results) < len(calls):
-            chunk = calls[len(results) : len(results) + self._most_calls]
+            chunk = _first_of(calls[len(results) : len(results) + self._most_calls])
             read = await self._pool.run(partial(_read, block=block, calls=chunk))
             if read is None:
                 self._most_calls = max(len(chunk) // 2, 1)
@@ -74,6 +76,12 @@ class NodeReader:
 
     async def code(self, address: bytes) -> bytes:
         return octets(await self._pool.request(str, "eth_getCode", hexed(address), "latest"))
+
+
+def _first_of(calls: Sequence[Call]) -> Sequence[Call]:
+    """As many as one request carries: calldata costs gas, also in an `eth_call`."""
+    sizes = accumulate(len(call.data) for call in calls)
+    return calls[: max(sum(1 for size in sizes if size <= _MOST_BYTES), 1)]
 
 
 def _pinned(block: BlockRef) -> Pinned:

@@ -5,6 +5,7 @@ import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from io import BytesIO
 from json import JSONDecodeError, JSONDecoder
 from typing import Protocol
 
@@ -19,6 +20,7 @@ from keeper.errors import Transient
 LARGEST_MESSAGE = 256 * 1024 * 1024
 _KEPT_S = 15.0  # shorter than servers keep idle connections, so that we do not write into a closed one
 _CHUNK = 1024 * 1024
+_LARGE_BODY = 1024 * 1024
 _HTTP_OK = 200
 
 # websockets logs handshakes, URL and all, at debug level.
@@ -61,7 +63,8 @@ class HttpTransport:
 
     async def exchange(self, body: bytes, ids: Sequence[int]) -> dict[int, Envelope]:
         try:
-            async with self._open().post(self._url, data=body, allow_redirects=False) as response:
+            data = body if len(body) < _LARGE_BODY else BytesIO(body)  # as aiohttp wants it
+            async with self._open().post(self._url, data=data, allow_redirects=False) as response:
                 if (response.content_length or 0) > LARGEST_MESSAGE:
                     raise Transient("unusable answer: too large")
                 content = await response.read()
