@@ -1,0 +1,22 @@
+"""The page of events."""
+
+from keeper.model.events import EVENTS
+from tools import events
+
+
+def test_the_page_is_what_the_code_says():
+    assert events.PAGE.read_text() == events.page()
+    assert events.main(["--check"]) == 0
+
+
+def test_every_event_has_its_section():
+    for code in EVENTS:
+        assert f"## `{code}`" in events.page()
+
+
+def test_the_check_fails_when_they_differ(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(events, "PAGE", tmp_path / "docs" / "events.md")
+    assert events.main(["--check"]) == 1
+    assert "python tools/events.py" in capsys.readouterr().err
+    assert events.main([]) == 0
+    assert events.main(["--check"]) == 0
