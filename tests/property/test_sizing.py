@@ -10,7 +10,8 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings, strategies as st
 
 from keeper.demo.anvil import Anvil
-from keeper.demo.deploy import artifact
+from keeper.demo.deploy import Market, artifact
+from keeper.demo.listing import MarketSpec
 from keeper.demo.node import Tx
 from keeper.errors import Refused
 from keeper.model.chain import Call
@@ -47,6 +48,7 @@ SCENE = st.fixed_dictionaries(
         "health_pct": st.sampled_from((99, 97, 90, 80, 65, 55, 45, 30, 10, -20, -60, -150)),
         "target_pct": st.sampled_from((100, 105, 110, 110, 120, 150)),
         "wait": st.integers(1, 3_000),
+        "nudge": st.integers(-2_000, 2_000),
     }
 )
 
@@ -100,7 +102,7 @@ class Run:
                 data = market.call("depositFor", WHO, market.tokens[symbol], units)
                 txs.append(Tx(market.owner, market.engine, data))
         for name, sign, percent in scene["markets"]:
-            spec = next(spec for spec in market.listing.markets if spec.symbol == name)
+            spec = spec_of(market, name)
             rate = spec.tiers[0][1] * 2 / 10_000
             dollars = scene["wealth"] * 0.8 * percent / 100 / rate / len(scene["markets"])
             size = int(dollars / market.listing.feeds[spec.feed][1] * 1e18) // spec.step * spec.step
@@ -109,9 +111,18 @@ class Run:
             if size:
                 txs.append(market.trade(WHO, name, sign * size))
         timestamp = bench.head().timestamp + 1
-        return any(int(receipt["status"], 16) for receipt in bench.mine_at(timestamp, *txs)[1:])
+        bench.mine_at(timestamp, *txs)
+        # A little more at another price: what a position cost is no longer a multiple of its size.
+        nudge = [
+            market.set_price(spec.feed, market.listing.feeds[spec.feed][1] * (1 + scene["nudge"] / 1_234_567))
+            for spec in market.listing.markets
+        ]
+        more = [market.trade(WHO, name, sign * spec_of(market, name).step) for name, sign, _ in scene["markets"]]
+        bench.mine_at(timestamp + 77, *nudge)
+        bench.mine_at(timestamp + 200, *more)
+        return True
 
-    def margin_allows(self, spec: Any, size: int, budget: float) -> bool:
+    def margin_allows(self, spec: MarketSpec, size: int, budget: float) -> bool:
         notional = size / WAD * self.bench.market.listing.feeds[spec.feed][1]
         tier = [tier for tier in spec.brackets() if tier[0] / WAD <= notional][-1]
         return 2.05 * (notional * tier[1] / WAD - tier[2] / WAD) < budget
@@ -279,6 +290,11 @@ class Run:
             assert holdings_of(self.bench.snapshot().columns, 0) == half.holdings
             self.seen["seize less"] += 1
             self.bench.anvil.revert(before)
+
+
+def spec_of(market: Market, name: str) -> MarketSpec:
+    """What was listed under a market's name."""
+    return next(spec for spec in market.listing.markets if spec.symbol == name)
 
 
 def moved(answer: int, size: int, share: float) -> int:
