@@ -4,6 +4,7 @@ pragma solidity ^0.8.28;
 import {MarginEngine} from "../src/MarginEngine.sol";
 import {Wad} from "../src/libraries/Wad.sol";
 import {Handler} from "./support/Handler.sol";
+import {Rules} from "./support/Rules.sol";
 import {vm} from "./support/Vm.sol";
 
 /// What holds after any sequence of actions. What must hold of each single action is checked by the handler.
@@ -15,7 +16,7 @@ contract InvariantsTest {
 
     error Possible();
 
-    event Reached(Handler.Counts counts);
+    event Reached(Rules.Counts counts);
 
     Handler private handler;
     MarginEngine private engine;
@@ -76,7 +77,7 @@ contract InvariantsTest {
                 invariant_every_unsafe_account_can_be_rescued();
             }
         }
-        Handler.Counts memory counts = handler.theCounts();
+        Rules.Counts memory counts = handler.theCounts();
         emit Reached(counts);
         vm.assertGe(counts.trades, 80, "trades");
         vm.assertGe(counts.withdrawals, 20, "withdrawals");
