@@ -163,7 +163,11 @@ def read_environment(env_file: Path | None = Path(".env")) -> dict[str, str]:
 
     found: dict[str, str] = {}
     if env_file is not None and env_file.is_file():
-        found.update({key: value or "" for key, value in dotenv_values(env_file, interpolate=False).items()})
+        try:
+            found.update({key: value or "" for key, value in dotenv_values(env_file, interpolate=False).items()})
+        except (OSError, UnicodeDecodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "not a text file"
+            raise OperatorError(f"cannot read the settings in {env_file}: {reason}") from None
     found.update(os.environ)
     values = {key[len(PREFIX) :].lower(): value for key, value in found.items() if key.startswith(PREFIX)}
     fields = Settings.model_fields

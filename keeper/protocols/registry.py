@@ -6,7 +6,7 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any
 
-from eth_utils.address import is_address
+from eth_utils.address import is_address, is_checksum_address
 
 from keeper.errors import OperatorError
 from keeper.protocols.base import Deployment, Protocol
@@ -90,9 +90,15 @@ def _contracts(path: Path, document: Mapping[str, Any]) -> dict[str, bytes]:
 
 
 def _address(path: Path, name: str, value: object) -> bytes:
-    if not isinstance(value, str) or not value.startswith("0x") or not is_address(value):
+    if not isinstance(value, str) or not value.startswith("0x") or not is_address(value) or _garbled(value):
         raise _wrong(path, f"has no valid address of {name}: {value!r} (20 bytes in hex, its checksum intact)")
     address = bytes.fromhex(value[2:])
     if not any(address):
         raise _wrong(path, f"has the zero address for {name}")
     return address
+
+
+def _garbled(address: str) -> bool:
+    """Mixed case that is not the address's checksum: a digit may be wrong."""
+    digits = address[2:]
+    return digits not in (digits.lower(), digits.upper()) and not is_checksum_address(address)
