@@ -1,4 +1,4 @@
-"""Write the minimal ABIs in `abis/` from a contract build, or with --check say whether they are what the build gives."""
+"""Write the minimal ABIs in `abis/` from a contract build; with --check, say whether they are what the build gives."""
 
 import json
 import sys
@@ -18,7 +18,7 @@ WITH_RUNTIME = {"BulkReader"}
 
 def minimal(contract: str) -> dict[str, object]:
     """The kept part of a contract's ABI, and its runtime code where the keeper needs that."""
-    artifact = json.loads(next(OUT.glob(f"{contract}.sol/{contract}.json")).read_text())
+    artifact = json.loads((OUT / f"{contract}.sol" / f"{contract}.json").read_text())
     kept = [
         entry for entry in artifact["abi"] if entry["type"] in ("event", "error") or entry.get("name") in KEPT[contract]
     ]
@@ -29,6 +29,9 @@ def minimal(contract: str) -> dict[str, object]:
 
 
 def main() -> int:
+    if not OUT.is_dir():
+        print(f"{OUT.relative_to(ROOT)} is missing: run `forge build` first")
+        return 2
     stale = []
     for contract in KEPT:
         path = ROOT / "abis" / f"{contract}.json"
