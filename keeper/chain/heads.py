@@ -185,15 +185,16 @@ class Heads:
     # The subscription: kept up for ever, one node after another.
 
     async def _subscribe(self) -> None:
-        pause_s = _FIRST_PAUSE_S
+        pause_s = 0.0
         turn = 0
         while True:
-            url = self._streams[turn % len(self._streams)]
             before = self._pushed_at
-            name, problem = await self._listen(url)
-            pause_s = _FIRST_PAUSE_S if self._pushed_at > before else min(pause_s * 2, _LONGEST_PAUSE_S)
-            fields = {"endpoint": name, "error": problem}
-            self._emit(Event(NODE_DOWN, f"{name} pushes no heads any more: {problem}", fields=fields))
+            name, problem = await self._listen(self._streams[turn % len(self._streams)])
+            if self._pushed_at > before or not turn:  # said once, until it speaks again
+                fields = {"endpoint": name, "error": problem}
+                self._emit(Event(NODE_DOWN, f"{name} pushes no heads any more: {problem}", fields=fields))
+                pause_s = 0.0
+            pause_s = min(max(pause_s * 2, _FIRST_PAUSE_S), _LONGEST_PAUSE_S)
             turn += 1
             await asyncio.sleep(pause_s)
 
@@ -202,6 +203,7 @@ class Heads:
         endpoint = Endpoint(url, self._timeout_s, self._pool.requests, notify=self._take)
         try:
             await endpoint.request_once(str, "eth_subscribe", "newHeads")
+            await self._look()  # what came before it began
             self._heard()
             self._missed.clear()
             ends = [asyncio.create_task(endpoint.wait_closed()), asyncio.create_task(self._missed.wait())]

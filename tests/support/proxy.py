@@ -329,16 +329,16 @@ class FaultProxy:
         async with self._session.ws_connect(self._upstream, max_msg_size=0) as upstream, asyncio.TaskGroup() as tasks:
 
             async def forward(message: Message) -> Message:
-                waiting[message["id"]] = asyncio.get_running_loop().create_future()
+                future = waiting[message["id"]] = asyncio.get_running_loop().create_future()
                 await upstream.send_json(message)
-                return await waiting.pop(message["id"])
+                return await future
 
             async def pump() -> None:
                 async for frame in upstream:
                     message = json.loads(frame.data)
                     if "method" in message:
                         tasks.create_task(self._notice(socket, message, who))
-                    elif (future := waiting.get(message.get("id"))) is not None:
+                    elif (future := waiting.pop(message.get("id"), None)) is not None:
                         future.set_result(message)
 
             pumping = tasks.create_task(pump())
