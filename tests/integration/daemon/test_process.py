@@ -1,0 +1,157 @@
+"""The program as operators start it: stopped at any time it ends cleanly, and the next start goes on where it was."""
+
+import asyncio
+import os
+import signal
+import sys
+from asyncio.subprocess import PIPE, Process
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from keeper.abi import load_abi
+from keeper.demo.files import CHAIN_ID, JOURNAL
+from keeper.errors import OperatorError
+from keeper.execute.journal import open_history
+from keeper.model.intent import Intent, IntentState
+from tests.support.arena import WAIT_S, Arena, arena_node
+
+NATIVE = bytes(20)
+
+
+_started: list[Process] = []
+
+
+@pytest.fixture(autouse=True)
+def _no_process_is_left() -> Iterator[None]:
+    yield
+    for process in _started:
+        if process.returncode is None:
+            process.kill()
+    _started.clear()
+
+
+async def start(arena: Arena, *arguments: str, **changes: str) -> Process:
+    """`keeper run` with settings from the environment alone."""
+    settings = {
+        "KEEPER_RPC_URLS": arena.anvil.ws_url,
+        "KEEPER_CHAIN_ID": str(CHAIN_ID),
+        "KEEPER_PROTOCOL": "margin_engine",
+        "KEEPER_DEPLOYMENT": str(arena.files.deployment),
+        "KEEPER_PRIVATE_KEY_FILE": str(arena.files.key),
+        "KEEPER_DATA_DIR": str(arena.files.directory),
+        "KEEPER_DATABASE_URL": JOURNAL,
+    }
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("KEEPER_")}
+    command = [sys.executable, "-m", "keeper", "run", *arguments]
+    process = await asyncio.create_subprocess_exec(
+        *command, env=inherited | settings | changes, cwd=arena.files.directory, stdout=PIPE, stderr=PIPE
+    )
+    _started.append(process)
+    return process
+
+
+async def finish(process: Process) -> tuple[int, str]:
+    """Exit code and standard error."""
+    async with asyncio.timeout(WAIT_S):
+        _, errors = await process.communicate()
+    assert process.returncode is not None
+    return process.returncode, errors.decode()
+
+
+def intents(arena: Arena) -> list[Intent]:
+    history = open_history(JOURNAL, arena.files.directory)
+    try:
+        return history.intents()
+    finally:
+        history.close()
+
+
+async def play_until(arena: Arena, condition: Callable[[], bool], blocks: int = 60) -> None:
+    for _ in range(blocks):
+        await arena.step()
+        await asyncio.sleep(0.1)  # the pace of the chain: the keeper has to act in time
+        if condition():
+            return
+    raise AssertionError(f"it did not come to pass within {blocks} blocks")
+
+
+def balance(arena: Arena, token: bytes) -> int:
+    if token == NATIVE:
+        return arena.anvil.balance(arena.keeper)
+    balance_of = load_abi("IERC20Metadata").functions["balanceOf"]
+    return int(balance_of.decode(arena.anvil.call(token, balance_of.encode(arena.keeper)))[0])
+
+
+def some_mined(arena: Arena, count: int) -> bool:
+    try:
+        return sum(intent.state is IntentState.MINED for intent in intents(arena)) >= count
+    except OperatorError:  # there is no journal yet
+        return False
+
+
+@pytest.mark.parametrize("name", [signal.SIGINT, signal.SIGTERM], ids=["ctrl-c", "sigterm"])
+async def test_a_signal_ends_it_cleanly_and_a_second_start_goes_on_from_the_journal(
+    tmp_path: Path, name: signal.Signals
+) -> None:
+    with arena_node() as anvil:
+        arena = Arena.on(anvil, tmp_path, accounts=40, blocks=40)
+        tokens = [NATIVE, *arena.market.tokens.values()]
+        before = {token: balance(arena, token) for token in tokens}
+        ended = []
+        for round_ in range(1, 4):
+            process = await start(arena, "--live")
+            await play_until(arena, lambda round_=round_: some_mined(arena, 4 * round_))
+            process.send_signal(name)
+            ended.append(await finish(process))
+        assert [code for code, _ in ended] == [0, 0, 0], ended
+        assert not any("Traceback" in errors for _, errors in ended)
+
+        # What was left on its way is taken up and comes to an end; nothing is worth that much, so nothing new begins.
+        process = await start(arena, "--live", KEEPER_MIN_PROFIT_USD="1000000")
+        await play_until(arena, lambda: all(intent.state.final for intent in intents(arena)))
+        process.send_signal(name)
+        assert (await finish(process))[0] == 0
+        await arena.step()
+
+        journal = intents(arena)
+        assert all(intent.state.final for intent in journal)
+        mined = [intent.outcome.tx_hash for intent in journal if intent.outcome]
+        assert len(mined) == len(set(mined))
+        assert anvil.quantity("eth_getTransactionCount", "0x" + arena.keeper.hex(), "latest") == len(mined)
+        for token in tokens:
+            booked = sum(intent.outcome.profit.get(token, 0) for intent in journal if intent.outcome)
+            assert booked == balance(arena, token) - before[token]
+
+
+async def test_a_second_keeper_with_the_same_journal_is_refused_with_code_3(tmp_path: Path) -> None:
+    with arena_node() as anvil:
+        arena = Arena.on(anvil, tmp_path, accounts=10, blocks=40)
+        first = await start(arena, "--live")
+        await play_until(arena, (tmp_path / "status.json").exists)
+        code, errors = await finish(await start(arena, "--live"))
+        assert code == 3
+        assert errors.strip().count("\n") == 0
+        first.terminate()
+        assert (await finish(first))[0] == 0
+
+
+async def test_it_rescues_on_a_fork_and_leaves_the_first_chain_untouched(tmp_path: Path) -> None:
+    with arena_node() as anvil:
+        arena = Arena.on(anvil, tmp_path, accounts=40, blocks=40)
+        for _ in range(20):
+            record = await arena.step()
+        assert record.unsafe
+        head = anvil.block()["hash"]
+        with arena_node(fork_url=anvil.url) as fork:
+            process = await start(arena, "--live", KEEPER_RPC_URLS=fork.ws_url)
+            async with asyncio.timeout(WAIT_S):
+                while not some_mined(arena, 10):
+                    await asyncio.to_thread(fork.mine, 1, 1)
+                    await asyncio.sleep(0.2)  # the pace of the fork
+            process.terminate()
+            assert (await finish(process))[0] == 0
+            assert fork.quantity("eth_getTransactionCount", "0x" + arena.keeper.hex(), "latest") >= 10
+        assert anvil.block()["hash"] == head
+        assert anvil.quantity("eth_getTransactionCount", "0x" + arena.keeper.hex(), "pending") == 0

@@ -1,0 +1,67 @@
+"""Reorgs in the middle of the crash: the book follows the chain, and equals one that was built afresh."""
+
+from pathlib import Path
+
+import pytest
+
+from keeper.book.book import differences
+from keeper.book.follower import Follower
+from keeper.chain.connect import connect
+from keeper.demo.files import CHAIN_ID
+from keeper.model.events import BOOK_PARITY_FAILED, HEAD_REORG, TX_MINED
+from keeper.protocols.registry import load_deployment, load_protocol
+from tests.support.arena import Arena, arena_node, running
+
+
+async def fresh(arena: Arena, number: int) -> Follower:
+    """A follower that reads everything up to a block for the first time."""
+    async with await connect([arena.anvil.url], CHAIN_ID, 10, lambda _: None) as chain:
+        deployment = load_deployment(arena.files.deployment, CHAIN_ID, "margin_engine")
+        protocol = load_protocol(deployment)
+        follower = Follower(chain.reader, protocol, deployment.start_block, lambda _: None)
+        await follower.advance(await chain.reader.block_by_number(number))
+        return follower
+
+
+@pytest.mark.parametrize("depth", [1, 3, 8])
+@pytest.mark.parametrize("pushed", [True, False], ids=["pushed", "polled"])
+async def test_after_a_reorg_the_book_equals_a_fresh_sync(tmp_path: Path, depth: int, pushed: bool) -> None:
+    with arena_node() as anvil:
+        arena = Arena.on(anvil, tmp_path, accounts=40, blocks=40)
+        url = anvil.ws_url if pushed else anvil.url
+        async with running(arena.settings(url, live=True)) as keeper:
+            for _ in range(16):
+                record = await arena.step()
+                await keeper.handled(record.number)
+            assert keeper.of(TX_MINED), "the crash must be under way"
+            anvil.reorg(depth)
+            for _ in range(4):
+                record = await arena.step()
+                await keeper.handled(record.number)
+            assert keeper.of(HEAD_REORG)[0].fields["depth"] >= depth
+            assert not keeper.of(BOOK_PARITY_FAILED)
+            snapshot = keeper.daemon.snapshot
+            assert snapshot is not None
+            assert snapshot.block.number == record.number
+            again = await fresh(arena, record.number)
+            assert differences(snapshot.columns, again.book.columns) == []
+            assert snapshot.state == again.book.state
+            assert again.book.head == snapshot.block
+
+
+async def test_a_reorg_deeper_than_the_ring_rebuilds_the_book(tmp_path: Path) -> None:
+    with arena_node() as anvil:
+        arena = Arena.on(anvil, tmp_path, accounts=20, blocks=40)
+        async with running(arena.settings(anvil.ws_url, undo_blocks=3)) as keeper:
+            for _ in range(10):
+                record = await arena.step()
+                await keeper.handled(record.number)
+            anvil.reorg(8)
+            record = await arena.step()
+            await keeper.handled(record.number)
+            assert "rebuilt" in keeper.of(HEAD_REORG)[-1].message
+            snapshot = keeper.daemon.snapshot
+            assert snapshot is not None
+            again = await fresh(arena, record.number)
+            assert differences(snapshot.columns, again.book.columns) == []
+            assert snapshot.state == again.book.state
