@@ -121,6 +121,7 @@ class Follower:
         except Transient:
             return True
         settled = await self._wire.record(self._journal.settle, intent.id, booked.state, booked.outcome)
+        self._wire.hook("journal.settled")
         self._end(settled)
         why = self._why.pop(intent.id, "its deadline passed")
         self._emit(booked_event(settled, why))

@@ -52,7 +52,7 @@ class Wire:
         self._sender = sender
         self._emit = emit
         self._keep = keep
-        self._hook = hook
+        self.hook = hook
         self._thread = ThreadPoolExecutor(1, "journal")
 
     async def record(self, write: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -70,16 +70,18 @@ class Wire:
         """
         reserved = await self.record(self._journal.reserve, list(zip(drafts, nonces, strict=True)))
         self._keep_all(reserved)
-        self._hook("journal.reserved")
-        attempts: list[Attempt] = []
+        self.hook("journal.reserved")
+        attempts, dropped = list[Attempt](), set[int]()
         for intent, draft in zip(reserved, drafts, strict=True):
             try:
                 attempts.append(await self._sign(intent, draft.fees, block, draft.kind == FILL))
             except Transient as error:
                 await self.drop(intent, f"not signed: {error}")
+                dropped.add(intent.id)
             except InvariantBroken:
                 for unsent in reserved:
-                    await self.drop(unsent, "the signing desk refused")
+                    if unsent.id not in dropped:
+                        await self.drop(unsent, "the signing desk refused")
                 raise
         return [intent for intent, _ in await self._carry_out(attempts, TX_SENT)]
 
@@ -92,7 +94,7 @@ class Wire:
         """The same bytes of the newest attempt, once more."""
         attempt = intent.attempts[-1]
         result = await self._sender.send_raw(attempt.raw)
-        self._hook("sender.sent")
+        self.hook("sender.sent")
         return await self._note(intent, attempt, result, None)
 
     async def drop(self, intent: Intent, reason: str) -> None:
@@ -111,7 +113,7 @@ class Wire:
             priority_fee=fees.priority_fee,
         )
         signed = await self._desk.sign(tx)
-        self._hook("signer.signed")
+        self.hook("signer.signed")
         return Attempt(intent.id, signed.tx_hash, signed.raw, fees.max_fee, fees.priority_fee, cancels, block)
 
     async def _carry_out(self, attempts: list[Attempt], kind: EventKind) -> list[tuple[Intent, SendResult]]:
@@ -120,12 +122,12 @@ class Wire:
             return []
         intents = await self.record(self._journal.commit, attempts)
         self._keep_all(intents)
-        self._hook("journal.committed")
+        self.hook("journal.committed")
         results = await asyncio.gather(*(self._sender.send_raw(attempt.raw) for attempt in attempts))
-        self._hook("sender.sent")
+        self.hook("sender.sent")
         answered = zip(intents, attempts, results, strict=True)
         noted = [(await self._note(intent, attempt, result, kind), result) for intent, attempt, result in answered]
-        self._hook("journal.noted")
+        self.hook("journal.noted")
         return noted
 
     async def _note(self, intent: Intent, attempt: Attempt, result: SendResult, kind: EventKind | None) -> Intent:

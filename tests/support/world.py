@@ -145,9 +145,12 @@ class World:
     def journal(self) -> Journal:
         return open_journal(URL, self.data_dir, self.keeper, CHAIN_ID)
 
-    async def executor(self, *, hook: Callable[[str], None] = no_hook, max_reverts: int = 3) -> Executor:
-        """A recovered executor on the world's journal."""
-        rules = SigningPolicy(CHAIN_ID, self.keeper, frozenset({self.token}), self.policy.max_fee)
+    async def executor(
+        self, *, hook: Callable[[str], None] = no_hook, max_reverts: int = 3, targets: Sequence[bytes] | None = None
+    ) -> Executor:
+        """A recovered executor on the world's journal, that may call the token unless told otherwise."""
+        allowed = frozenset([self.token] if targets is None else targets)
+        rules = SigningPolicy(CHAIN_ID, self.keeper, allowed, self.policy.max_fee)
         desks = Desks(self.journal(), SigningDesk(from_private_key(dev_key(1).hex()), rules), self.tap)
         breaker = Breaker(max_reverts, 50)
         executor = Executor(
