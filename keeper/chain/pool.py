@@ -51,7 +51,8 @@ class Pool:
                 self._note_failure(endpoint, error)
         if len(problems) == len(self.endpoints):
             raise OperatorError(
-                f"no node of KEEPER_RPC_URLS answers: {'; '.join(problems)}. Start the node or correct the URL"
+                f"no node of KEEPER_RPC_URLS answers: {'; '.join(problems)}. Start the node or correct the URL",
+                exit_code=4,  # a restart may help, unlike with wrong settings
             )
 
     async def request(self, kind: type[T], method: str, *params: Any) -> T:
