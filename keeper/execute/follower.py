@@ -1,9 +1,12 @@
 """Follows what is on its way through the blocks: book, replace, cancel, send again, mend nonce gaps."""
 
+import asyncio
+from enum import Enum
+
 from keeper.chain.ports import ChainSender
 from keeper.errors import Transient
 from keeper.execute import nonces
-from keeper.execute.booking import Bookkeeper, booked_event
+from keeper.execute.booking import Booked, Bookkeeper, booked_event
 from keeper.execute.draft import FILL, Draft
 from keeper.execute.journal import Journal, JournalUnavailable
 from keeper.execute.ledger import Ledger, highest
@@ -19,6 +22,13 @@ from keeper.protocols.base import Snapshot
 REORG_WINDOW = 128  # blocks in which an outcome is checked again when heads do not link up
 PATIENCE = 2  # blocks before an attempt is bumped, looked for in the pool, or a nonce gap is filled
 LOOKS = 3  # how often none of our hashes may be found mined before a used nonce counts as someone else's
+
+
+class Look(Enum):
+    """What the look for a receipt came to, where it found no end."""
+
+    WAITING = "waiting"  # not mined
+    UNSURE = "unsure"  # no answer, or mined in a block that is not the snapshot's
 
 
 class Follower:
@@ -87,8 +97,7 @@ class Follower:
         block = snapshot.block
         await self._take_back(block)
         self._ledger.forget(block.number, self.window(block))
-        waiting = [intent for intent in self._ledger.open() if not await self._book(intent, snapshot)]
-        if waiting:
+        if waiting := await self._book(snapshot):
             try:
                 chain_nonce = await self._sender.nonce(self._books.keeper)
             except Transient:
@@ -106,28 +115,38 @@ class Follower:
                 return attempt, receipt
         return None
 
-    async def _book(self, intent: Intent, snapshot: Snapshot) -> bool:
-        """Book an intent that was mined; one mined beyond the snapshot is left alone. False when it still waits."""
+    async def _book(self, snapshot: Snapshot) -> list[Intent]:
+        """Book what was mined up to the snapshot, all in one commit; returns what surely was not mined anywhere yet."""
+        intents = self._ledger.open()
+        found = await asyncio.gather(*(self._look(intent, snapshot) for intent in intents))
+        ends = [
+            (intent.id, end.state, end.outcome)
+            for intent, end in zip(intents, found, strict=True)
+            if isinstance(end, Booked)
+        ]
+        settled = await self._wire.record(self._journal.settle, ends) if ends else []
+        self._wire.hook("journal.settled")
+        for intent in settled:
+            self._end(intent)
+            self._emit(booked_event(intent, self._why.pop(intent.id, "its deadline passed")))
+            if intent.state is not IntentState.MINED:
+                self._ledger.cool(intent.account, snapshot.block.number + self._policy.cooldown_blocks)
+        return [intent for intent, end in zip(intents, found, strict=True) if end is Look.WAITING]
+
+    async def _look(self, intent: Intent, snapshot: Snapshot) -> Booked | Look:
+        """How an intent ended; one mined beyond the snapshot is left for the block that it is in."""
         block = snapshot.block
         try:
             found = await self._receipt(intent)
             if found is None:
-                return False
+                return Look.WAITING
             attempt, receipt = found
             elsewhere = receipt.block_number == block.number and receipt.block_hash != block.hash
             if receipt.block_number > block.number or elsewhere:
-                return True
-            booked = await self._books.book(intent, attempt, receipt, snapshot)
+                return Look.UNSURE
+            return await self._books.book(intent, attempt, receipt, snapshot)
         except Transient:
-            return True
-        settled = await self._wire.record(self._journal.settle, intent.id, booked.state, booked.outcome)
-        self._wire.hook("journal.settled")
-        self._end(settled)
-        why = self._why.pop(intent.id, "its deadline passed")
-        self._emit(booked_event(settled, why))
-        if booked.state is not IntentState.MINED:
-            self._ledger.cool(intent.account, block.number + self._policy.cooldown_blocks)
-        return True
+            return Look.UNSURE
 
     def _end(self, intent: Intent) -> None:
         self._ledger.keep(intent)

@@ -121,27 +121,30 @@ class Journal(History):
                 state = _state(connection, attempt.intent_id)
                 _set_state(connection, attempt.intent_id, machine.after_signing(state, attempt.cancels))
                 connection.execute(insert(ATTEMPTS).values(**attempt_row(attempt), reply="", reply_reason=""))
-            loaded = _load(connection, INTENTS.c.id.in_([attempt.intent_id for attempt in attempts]))
-        at = {intent.id: intent for intent in loaded}
-        return [at[attempt.intent_id] for attempt in attempts]
+            return _in_order(connection, [attempt.intent_id for attempt in attempts])
 
-    def note(self, attempt: Attempt, result: SendResult, state: IntentState | None = None) -> Intent:
-        """What a node answered to an attempt, and the state that follows from it, if another."""
+    def note(self, answers: Sequence[tuple[Attempt, SendResult, IntentState | None]]) -> list[Intent]:
+        """What nodes answered to attempts, and the states that follow, where others; in one transaction."""
         with self._writing() as connection:
-            row = ATTEMPTS.c.tx_hash == attempt.tx_hash
-            connection.execute(update(ATTEMPTS).where(row).values(reply=str(result.status), reply_reason=result.reason))
-            return _moved(connection, attempt.intent_id, state)
+            for attempt, result, state in answers:
+                reply = {"reply": str(result.status), "reply_reason": result.reason}
+                connection.execute(update(ATTEMPTS).where(ATTEMPTS.c.tx_hash == attempt.tx_hash).values(**reply))
+                _move(connection, attempt.intent_id, state)
+            return _in_order(connection, [attempt.intent_id for attempt, _, _ in answers])
 
     def move(self, intent_id: int, state: IntentState) -> Intent:
         """Along one edge of the state machine. Raises InvariantBroken where there is none."""
         with self._writing() as connection:
-            return _moved(connection, intent_id, state)
+            _move(connection, intent_id, state)
+            return _in_order(connection, [intent_id])[0]
 
-    def settle(self, intent_id: int, state: IntentState, outcome: Outcome) -> Intent:
-        """The end of an intent, with what it cost and brought."""
+    def settle(self, ends: Sequence[tuple[int, IntentState, Outcome]]) -> list[Intent]:
+        """The ends of intents, given by their ids, with what they cost and brought; in one transaction."""
         with self._writing() as connection:
-            connection.execute(insert(OUTCOMES).values(**outcome_row(intent_id, outcome)))
-            return _moved(connection, intent_id, state)
+            for intent_id, state, outcome in ends:
+                connection.execute(insert(OUTCOMES).values(**outcome_row(intent_id, outcome)))
+                _move(connection, intent_id, state)
+            return _in_order(connection, [intent_id for intent_id, _, _ in ends])
 
     def reopen(self, intent: Intent) -> Intent:
         """Take an outcome back: its block is no longer part of the chain."""
@@ -284,10 +287,15 @@ def _set_state(connection: Connection, intent_id: int, state: IntentState) -> No
     connection.execute(update(INTENTS).where(INTENTS.c.id == intent_id).values(state=str(state)))
 
 
-def _moved(connection: Connection, intent_id: int, state: IntentState | None) -> Intent:
+def _move(connection: Connection, intent_id: int, state: IntentState | None) -> None:
     if state is not None:
         _set_state(connection, intent_id, machine.advance(_state(connection, intent_id), state))
-    return _load(connection, INTENTS.c.id == intent_id)[0]
+
+
+def _in_order(connection: Connection, ids: Sequence[int]) -> list[Intent]:
+    """The intents with these ids, in the order of the ids."""
+    found = {intent.id: intent for intent in _load(connection, INTENTS.c.id.in_(ids))}
+    return [found[intent_id] for intent_id in ids]
 
 
 def _load(connection: Connection, where: ColumnElement[bool] | None = None) -> list[Intent]:

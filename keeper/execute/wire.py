@@ -23,6 +23,7 @@ KNOWN = "already_known"
 USED = "nonce_too_low"
 
 Hook = Callable[[str], None]
+Answer = tuple[Intent, Attempt, SendResult]
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -95,11 +96,14 @@ class Wire:
         attempt = intent.attempts[-1]
         result = await self._sender.send_raw(attempt.raw)
         self.hook("sender.sent")
-        return await self._note(intent, attempt, result, None)
+        return (await self._note([(intent, attempt, result)], None))[0]
 
     async def drop(self, intent: Intent, reason: str) -> None:
         """End an intent that never left; its nonce is free."""
         self._keep(await self.record(self._journal.move, intent.id, IntentState.DROPPED))
+        self._tell_dropped(intent, reason)
+
+    def _tell_dropped(self, intent: Intent, reason: str) -> None:
         self._emit(Event(TX_CANCELLED, f"dropped: {reason}", None, {**identity(intent), "reason": reason}))
 
     async def _sign(self, intent: Intent, fees: Fees, block: int, cancels: bool) -> Attempt:
@@ -125,20 +129,20 @@ class Wire:
         self.hook("journal.committed")
         results = await asyncio.gather(*(self._sender.send_raw(attempt.raw) for attempt in attempts))
         self.hook("sender.sent")
-        answered = zip(intents, attempts, results, strict=True)
-        noted = [(await self._note(intent, attempt, result, kind), result) for intent, attempt, result in answered]
+        noted = await self._note(list(zip(intents, attempts, results, strict=True)), kind)
         self.hook("journal.noted")
-        return noted
+        return list(zip(noted, results, strict=True))
 
-    async def _note(self, intent: Intent, attempt: Attempt, result: SendResult, kind: EventKind | None) -> Intent:
-        """Write down an answer; `kind` is the event of a new attempt, None for bytes that a node had before."""
-        state = _state_after(intent, result)
-        noted = await self.record(self._journal.note, attempt, result, state)
-        self._keep(noted)
-        self._tell(noted, attempt, result, kind)
-        if state is IntentState.DROPPED:
-            reason = result.reason or "refused"
-            self._emit(Event(TX_CANCELLED, f"dropped: {reason}", None, {**identity(intent), "reason": reason}))
+    async def _note(self, answers: Sequence[Answer], kind: EventKind | None) -> list[Intent]:
+        """Write down answers; `kind` is the event of a new attempt, None for bytes that a node had before."""
+        states = [_state_after(intent, result) for intent, _, result in answers]
+        rows = [(attempt, result, state) for (_, attempt, result), state in zip(answers, states, strict=True)]
+        noted = await self.record(self._journal.note, rows)
+        self._keep_all(noted)
+        for intent, (attempt, result, state) in zip(noted, rows, strict=True):
+            self._tell(intent, attempt, result, kind)
+            if state is IntentState.DROPPED:
+                self._tell_dropped(intent, result.reason or "refused")
         return noted
 
     def _tell(self, intent: Intent, attempt: Attempt, result: SendResult, kind: EventKind | None) -> None:

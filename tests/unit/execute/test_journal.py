@@ -38,8 +38,8 @@ def attempt(intent_id: int, number: int = 1, cancels: bool = False) -> Attempt:
 def test_everything_comes_back_as_it_was_written(journal):
     [reserved] = journal.reserve([(DRAFT, 7)])
     journal.commit([attempt(reserved.id)])
-    journal.note(attempt(reserved.id), SendResult(SendStatus.ACCEPTED), IntentState.PENDING)
-    journal.settle(reserved.id, IntentState.MINED, OUTCOME)
+    journal.note([(attempt(reserved.id), SendResult(SendStatus.ACCEPTED), IntentState.PENDING)])
+    journal.settle([(reserved.id, IntentState.MINED, OUTCOME)])
     [intent] = journal.intents()
     assert (intent.size, intent.bid, intent.value_wad) == (2**200, 10**30, -5)
     assert (intent.uses, intent.spends) == ({"cap:0:10": 2**90}, {TOKEN: 2**130})
@@ -135,21 +135,21 @@ def test_an_absolute_path_stays_where_it_is(tmp_path):
 def test_an_illegal_step_is_refused_and_changes_nothing(journal):
     [reserved] = journal.reserve([(DRAFT, 0)])
     with pytest.raises(InvariantBroken):
-        journal.settle(reserved.id, IntentState.MINED, OUTCOME)
+        journal.settle([(reserved.id, IntentState.MINED, OUTCOME)])
     assert journal.intents() == [reserved]
 
 
 def test_a_reorg_takes_the_outcome_back_and_a_new_one_can_be_booked(journal):
     [reserved] = journal.reserve([(DRAFT, 0)])
     journal.commit([attempt(reserved.id)])
-    mined = journal.settle(reserved.id, IntentState.MINED, OUTCOME)
+    [mined] = journal.settle([(reserved.id, IntentState.MINED, OUTCOME)])
     assert journal.consumed_nonce() == 0
     assert [intent.id for intent in journal.settled_since(12)] == [mined.id]
     assert journal.settled_since(13) == []
     reopened = journal.reopen(mined)
     assert (reopened.state, reopened.outcome) == (IntentState.PENDING, None)
     assert journal.consumed_nonce() == -1
-    again = journal.settle(reserved.id, IntentState.MINED, replace(OUTCOME, block_number=13))
+    [again] = journal.settle([(reserved.id, IntentState.MINED, replace(OUTCOME, block_number=13))])
     assert again.outcome is not None
     assert again.outcome.block_number == 13
 
