@@ -42,18 +42,20 @@ class Pool:
 
     async def dial(self) -> None:
         """Ask every node who it is. Raises OperatorError for a wrong chain, or when none answers."""
-        problems = []
+        problems: list[tuple[Endpoint, Transient]] = []
         for endpoint in self.endpoints:
             try:
                 await self._check(endpoint)
             except Transient as error:
-                problems.append(str(error))
-                self._note_failure(endpoint, error)
+                problems.append((endpoint, error))
         if len(problems) == len(self.endpoints):
+            reasons = "; ".join(str(error) for _, error in problems)
             raise OperatorError(
-                f"no node of KEEPER_RPC_URLS answers: {'; '.join(problems)}. Start the node or correct the URL",
+                f"no node of KEEPER_RPC_URLS answers: {reasons}. Start the node or correct the URL",
                 exit_code=4,  # a restart may help, unlike with wrong settings
             )
+        for endpoint, error in problems:
+            self._note_failure(endpoint, error)
 
     async def request(self, kind: type[T], method: str, *params: Any) -> T:
         """A read, from the first node that can serve it. Raises Transient when none can."""
