@@ -54,8 +54,8 @@ class Pool:
                 f"no node of KEEPER_RPC_URLS answers: {reasons}. Start the node or correct the URL",
                 exit_code=4,  # a restart may help, unlike with wrong settings
             )
-        for endpoint, error in problems:
-            self._note_failure(endpoint, error)
+        for endpoint, problem in problems:
+            self._note_failure(endpoint, problem)
 
     async def request(self, kind: type[T], method: str, *params: Any) -> T:
         """A read, from the first node that can serve it. Raises Transient when none can."""
