@@ -21,7 +21,6 @@ class Liquidation:
     reward: int
     equity: int  # after, before bad debt is written off
     requirement: int  # after
-    judged: int  # the requirement that the engine judges over-liquidation by
     bad_debt: int
 
 
@@ -36,6 +35,102 @@ class Seizure:
     bad_debt: int
 
 
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What closing one size would do to the account: what sizing compares. Dollars in 1e18."""
+
+    size: int
+    notional: int
+    penalty: int
+    reward: int
+    fund_part: int
+    realised: int
+    left: Position
+    equity: int  # after
+    requirement: int  # after
+    judged: int  # the requirement that the engine judges over-liquidation by
+
+
+@dataclass(frozen=True, slots=True)
+class Closing:
+    """One position of one account at one timestamp, with all that does not depend on the size worked out once."""
+
+    state: EngineState
+    holdings: Holdings
+    market: Market  # funding accrued
+    price: int
+    position: Position
+    equity: int
+    requirement: int
+    other_equity: int  # of everything but this position and the settlement balance
+    other_requirement: int
+
+    @classmethod
+    def of(
+        cls, state: EngineState, readings: Readings, holdings: Holdings, market_id: int, timestamp: int
+    ) -> "Closing":
+        """Raises Refused("unpriced") when the engine would revert for want of a price."""
+        market = state.markets[market_id]
+        price = market_price(market, readings, timestamp)
+        market = replace(market, funding_index=funding_index(market, price, timestamp), funding_time=timestamp)
+        position = holdings.position(market_id)
+        equity, requirement = equity_requirement(state, readings, holdings, timestamp)
+        own_equity, own_requirement = _position_health(market, price, position)
+        return cls(
+            state,
+            holdings,
+            market,
+            price,
+            position,
+            equity,
+            requirement,
+            equity - own_equity - holdings.settlement,
+            requirement - own_requirement,
+        )
+
+    def outcome(self, size: int) -> Outcome:
+        """Close `size` at the index price (`MarginEngine.liquidate`)."""
+        left, realised = _close(self.market, self.position, size, self.price)
+        notional = mul_up(size, self.price)
+        penalty, reward, fund_part = _penalty(self.state, self.market, notional, self.equity)
+        own_equity, own_requirement = _position_health(self.market, self.price, left)
+        requirement = self.other_requirement + own_requirement
+        judged = requirement
+        if not left.size:
+            judged += maintenance(self.market.brackets, rules_of(self.market).min_notional)
+        equity = self.other_equity + own_equity + self.holdings.settlement + realised - penalty
+        return Outcome(size, notional, penalty, reward, fund_part, realised, left, equity, requirement, judged)
+
+    def settle(self, outcome: Outcome) -> Liquidation:
+        """What an outcome leaves of the account and of the engine."""
+        before, id_ = self.state, self.market.id
+        market = _counted(self.market, self.position.size, outcome.left.size)
+        state = replace(
+            before,
+            markets=(*before.markets[:id_], market, *before.markets[id_ + 1 :]),
+            pool=before.pool - outcome.realised,
+            insurance_fund=before.insurance_fund + outcome.fund_part,
+        )
+        positions = ((held_id, outcome.left if held_id == id_ else held) for held_id, held in self.holdings.positions)
+        holdings = Holdings(
+            self.holdings.settlement + outcome.realised - outcome.penalty,
+            self.holdings.collaterals,
+            tuple((held_id, held) for held_id, held in positions if held.size != 0),
+        )
+        state, holdings, bad_debt = _write_off(state, holdings)
+        return Liquidation(
+            state=state,
+            holdings=holdings,
+            size=outcome.size,
+            notional=outcome.notional,
+            penalty=outcome.penalty,
+            reward=outcome.reward,
+            equity=outcome.equity,
+            requirement=outcome.requirement,
+            bad_debt=bad_debt,
+        )
+
+
 def simulate_liquidation(
     state: EngineState, readings: Readings, holdings: Holdings, market_id: int, size: int, timestamp: int
 ) -> Liquidation:
@@ -43,32 +138,18 @@ def simulate_liquidation(
 
     Raises Refused("unpriced") when the engine would revert for want of a price.
     """
-    market = state.markets[market_id]
-    rules = rules_of(market)
-    price = market_price(market, readings, timestamp)
-    equity, _ = equity_requirement(state, readings, holdings, timestamp)
-    market = _accrued(market, funding_index(market, price, timestamp), timestamp)
-    position = holdings.position(market_id)
-    left, realised = _close(market, position, size, price)
-    notional = mul_up(size, price)
-    penalty, reward, fund_part = _penalty(state, market, notional, equity)
-
-    state = _with_market(state, _counted(market, position.size, left.size))
-    state = replace(state, pool=state.pool - realised, insurance_fund=state.insurance_fund + fund_part)
-    positions = tuple((id_, left if id_ == market_id else held) for id_, held in holdings.positions)
-    holdings = Holdings(
-        holdings.settlement + realised - penalty,
-        holdings.collaterals,
-        tuple((id_, held) for id_, held in positions if held.size != 0),
-    )
-    equity, requirement = equity_requirement(state, readings, holdings, timestamp)
-    judged = requirement if left.size else requirement + maintenance(market.brackets, rules.min_notional)
-    state, holdings, bad_debt = _write_off(state, holdings)
-    return Liquidation(state, holdings, size, notional, penalty, reward, equity, requirement, judged, bad_debt)
+    closing = Closing.of(state, readings, holdings, market_id, timestamp)
+    return closing.settle(closing.outcome(size))
 
 
-def _accrued(market: Market, index: int, timestamp: int) -> Market:
-    return replace(market, funding_index=index, funding_time=timestamp)
+def _position_health(market: Market, price: int, position: Position) -> tuple[int, int]:
+    """(equity, requirement) of a position whose market has accrued its funding."""
+    size = position.size
+    if size == 0:
+        return 0, 0
+    funding = mul_ceil(size, market.funding_index - position.funding)
+    equity = mul_floor(size, price) - position.cost - funding
+    return equity, maintenance(market.brackets, mul_up(abs(size), price))
 
 
 def _close(market: Market, position: Position, size: int, price: int) -> tuple[Position, int]:
@@ -99,10 +180,6 @@ def _counted(market: Market, before: int, after: int) -> Market:
     if before > 0:
         return replace(market, long_size=market.long_size + change)
     return replace(market, short_size=market.short_size + change)
-
-
-def _with_market(state: EngineState, market: Market) -> EngineState:
-    return replace(state, markets=(*state.markets[: market.id], market, *state.markets[market.id + 1 :]))
 
 
 def _write_off(state: EngineState, holdings: Holdings) -> tuple[EngineState, Holdings, int]:

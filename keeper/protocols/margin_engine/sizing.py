@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from functools import cache
 
 from keeper.model.health import WAD
-from keeper.protocols.margin_engine.health import equity_requirement, maintenance, market_price, rules_of
+from keeper.protocols.margin_engine.health import rules_of
 from keeper.protocols.margin_engine.prices import Readings
 from keeper.protocols.margin_engine.rounding import div_up, mul_down, mul_up
-from keeper.protocols.margin_engine.simulate import Liquidation, simulate_liquidation
-from keeper.protocols.margin_engine.state import Bracket, EngineState, Holdings
+from keeper.protocols.margin_engine.simulate import Closing, Liquidation, Outcome
+from keeper.protocols.margin_engine.state import EngineState, Holdings
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,22 +80,20 @@ def choose(
     target_wad: health to restore, 1e18 is the threshold. available: notional left under the block's cap, in 1e18
     dollars; the whole cap when None. The account must be liquidatable. Raises Refused("unpriced").
     """
-    market = state.markets[market_id]
-    rules = rules_of(market)
-    price = market_price(market, readings, timestamp)
-    equity, requirement = equity_requirement(state, readings, holdings, timestamp)
+    closing = Closing.of(state, readings, holdings, market_id, timestamp)
+    rules = rules_of(closing.market)
     bounds = Bounds(
-        held=abs(holdings.position(market_id).size),
+        held=abs(closing.position.size),
         step=rules.step,
-        price=price,
+        price=closing.price,
         min_notional=rules.min_notional,
         available=rules.block_cap if available is None else min(rules.block_cap, available),
-        deep=equity * 2 < requirement,
+        deep=closing.equity * 2 < closing.requirement,
     )
 
     @cache
-    def outcome(steps: int) -> Liquidation:
-        return simulate_liquidation(state, readings, holdings, market_id, bounds.size(steps), timestamp)
+    def outcome(steps: int) -> Outcome:
+        return closing.outcome(bounds.size(steps))
 
     def restores(steps: int) -> bool:
         after = outcome(steps)
@@ -106,10 +104,10 @@ def choose(
         forced = (bounds.small and after.size == bounds.held) or after.size == bounds.step
         return not forced and after.equity * WAD > after.judged * state.max_post_health
 
-    guess = _closed_form(market.brackets, rules.penalty, bounds, equity, requirement, target_wad)
+    guess = _closed_form(closing, bounds, target_wad)
     needed = smallest(restores, guess, bounds.full)
     steps, limit = _clip(bounds, needed, beyond)
-    return Sized(outcome(steps), limit) if steps else None
+    return Sized(closing.settle(outcome(steps)), limit) if steps else None
 
 
 def _clip(bounds: Bounds, needed: int | None, beyond: Callable[[int], bool]) -> tuple[int, str]:
@@ -156,23 +154,20 @@ def smallest(holds: Callable[[int], bool], guess: int, last: int) -> int | None:
     return high if high <= last else None
 
 
-def _closed_form(
-    brackets: tuple[Bracket, ...], penalty: int, bounds: Bounds, equity: int, requirement: int, target: int
-) -> int:
+def _closed_form(closing: Closing, bounds: Bounds, target: int) -> int:
     """Steps to close, from the remaining notional that meets the target within its own bracket.
 
     With N the notional, y what is left of it, phi the penalty, r and c the bracket's rate and offset, H the target
     and M the requirement of the other markets: equity - phi (N - y) = H (M + r y - c).
     """
     notional = mul_up(bounds.held, bounds.price)
-    others = requirement - maintenance(brackets, notional)
+    penalty = rules_of(closing.market).penalty
     top = notional
-    for tier in reversed(brackets):
+    for tier in reversed(closing.market.brackets):
         if tier.floor > notional:
             continue
         net_rate = mul_down(target, tier.rate) - penalty
-        room = equity - mul_up(penalty, notional) - mul_up(target, max(0, others - tier.offset))
-        room += mul_down(target, max(0, tier.offset - others))
+        room = closing.equity - mul_up(penalty, notional) + target * (tier.offset - closing.other_requirement) // WAD
         left = room * WAD // net_rate if net_rate > 0 else -1
         if left >= tier.floor:
             return div_up((notional - min(left, top)) * WAD, bounds.price * bounds.step)
