@@ -77,7 +77,8 @@ lock: $(PY_STAMP) ## resolve the dependencies again: requirements.lock and packa
 	@$(BIN)/uv --no-config pip compile pyproject.toml --extra dev --generate-hashes --universal --python-version 3.11 \
 		--no-annotate --no-header --system-certs --quiet -o requirements.lock
 	$(call say,package-lock.json)
-	@npm install --package-lock-only --silent
+	@npm install --package-lock-only --loglevel=error
+	@$(BIN)/python tools/npm_lock.py
 
 clean: ## remove everything that the targets above made
 	rm -rf .venv node_modules build dist contracts/out contracts/cache .mypy_cache .ruff_cache .pytest_cache \
@@ -94,7 +95,7 @@ $(PY_STAMP): requirements.lock pyproject.toml
 $(NODE_STAMP): package-lock.json package.json
 	$(call say,npm packages into node_modules from package-lock.json)
 	@command -v npm >/dev/null || { echo "Node 20 or newer with npm is needed" >&2; exit 1; }
-	@npm ci --silent
+	@npm ci --loglevel=error
 	@touch $@
 
 $(SOL_STAMP): $(NODE_STAMP) foundry.toml tools/solc.mjs $(SOLIDITY)

@@ -1,0 +1,38 @@
+"""Complete `package-lock.json`: `npm ci` wants an entry for each platform's binary, also where the registry in use has none.
+
+An entry added here has a version and no checksum: npm takes it only on that platform.
+"""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+LOCK = Path(__file__).parent.parent / "package-lock.json"
+PLATFORMS = {"amd64": "x64", "arm64": "arm64"}
+
+
+def missing(packages: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Entries of optional packages, named like tool-linux-amd64, that the lock file does not have."""
+    found = {}
+    for package in packages.values():
+        for name, version in package.get("optionalDependencies", {}).items():
+            path = f"node_modules/{name}"
+            system, machine = name.rsplit("-", 2)[1:]
+            if path not in packages:
+                entry = {"version": version, "cpu": [PLATFORMS[machine]], "dev": True, "license": package["license"]}
+                found[path] = {**entry, "optional": True, "os": [system]}
+    return found
+
+
+def main() -> int:
+    document = json.loads(LOCK.read_text())
+    packages = document["packages"]
+    packages.update(missing(packages))
+    document["packages"] = {"": packages.pop(""), **dict(sorted(packages.items()))}
+    LOCK.write_text(json.dumps(document, indent=2) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
