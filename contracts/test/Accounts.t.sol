@@ -144,14 +144,16 @@ contract AccountsTest is EngineTest {
 
     function test_health_rounds_against_the_account() public {
         deposit(alice, usd, 1_000e6);
-        trade(alice, BTC, 0.003e18);
-        btcFeed.set(60_000e8 + 1); // 3e15 * 1e10 is no fraction of a wei
-        assertEq(equityOf(alice), 1_000e18 - 0.09e18 + 0.00000000003e18, "exact");
-        ethFeed.set(3_000e18 + 1);
+        deposit(bob, usd, 1_000e6);
+        trade(alice, ETH, 0.04e18); // 120 dollars; fee 0.06
+        trade(bob, ETH, -0.04e18);
+        ethFeed.set(3_000e18 + 1); // moves the value by 0.04 wei
+        assertEq(equityOf(alice), 999.94e18, "a gain of a part of a wei is none");
+        assertEq(equityOf(bob), 999.94e18 - 1, "a loss of a part of a wei is one");
+        assertEq(requirementOf(alice), 1.2e18 + 1, "the notional and the margin are rounded up");
         deposit(alice, weth, 1);
-        // one wei of ether is worth 3000 wei of dollars and a fraction: 2400.0 is kept
-        assertEq(equityOf(alice), 1_000e18 - 0.09e18 + 0.00000000003e18 + 2_400, "floor");
-        assertEq(requirementOf(alice), 0.9e18 + 0.00000000000015e18, "ceiling");
+        ethFeed.set(3_000.9e18);
+        assertEq(equityOf(alice), 999.94e18 + 0.036e18 + 2_400, "2400.72 wei of collateral are 2400");
     }
 
     function test_a_stale_feed_reverts() public {

@@ -38,19 +38,31 @@ contract FuzzTest is EngineTest {
         assertEq(equityOf(alice), 0, "equity");
     }
 
-    function testFuzz_a_trade_costs_its_fee_and_at_most_three_wei(int32 first, int32 second, uint64 price) public {
+    function testFuzz_a_trade_costs_its_fee_and_at_most_three_wei(int32 first, int32 second, uint128 price) public {
         deposit(alice, usd, 1_000_000_000_000e6);
         int256 opened = bounded(first);
-        trade(alice, BTC, opened);
-        btcFeed.set(int256(uint256(price) % 1_000_000e8 + 10_000e8));
-        (, int256 answer,,,) = btcFeed.latestRoundData();
+        trade(alice, ETH, opened);
+        uint256 answer = uint256(price) % 100_000e18 + 1_000e18;
+        ethFeed.set(int256(answer));
         int256 delta = bounded(second);
-        vm.assume(opened + delta == 0 || abs(opened + delta) >= 0.01e18);
+        vm.assume(opened + delta == 0 || abs(opened + delta) >= 0.1e18);
         int256 equity = equityOf(alice);
-        trade(alice, BTC, delta);
-        uint256 fee = Wad.mulUp(Wad.mulUp(abs(delta), uint256(answer) * 1e10), 0.0005e18);
-        int256 lost = equity - int256(fee) - equityOf(alice);
+        trade(alice, ETH, delta);
+        int256 fee = int256(Wad.mulUp(Wad.mulUp(abs(delta), answer), 0.0005e18));
+        int256 lost = equity - fee - equityOf(alice);
         assertTrue(lost >= 0 && lost <= 3, "rounding is against the account, and small");
+    }
+
+    function testFuzz_profit_is_rounded_down(int32 seed, uint128 price) public {
+        deposit(alice, usd, 1_000_000_000_000e6);
+        int256 size = bounded(seed);
+        trade(alice, ETH, size);
+        int256 before = equityOf(alice);
+        int256 answer = int256(uint256(price) % 100_000e18 + 1_000e18);
+        ethFeed.set(answer);
+        int256 exact = before * 1e18 + size * (answer - 3_000e18);
+        int256 rounded = equityOf(alice) * 1e18;
+        assertTrue(rounded <= exact && exact - rounded < 1e18, "less than a wei below");
     }
 
     function testFuzz_funding_only_moves_money_between_accounts_and_the_pool(int32 a, int32 b, uint24 time) public {
@@ -132,9 +144,9 @@ contract FuzzTest is EngineTest {
         }
     }
 
-    /// A size of 0.01 to 1,000, long or short.
+    /// A size of 0.1 to 10,000, long or short.
     function bounded(int32 seed) private pure returns (int256) {
-        int256 size = int256(abs(seed) % 999_991 + 10) * 0.001e18;
+        int256 size = int256(abs(seed) % 999_991 + 10) * 0.01e18;
         return seed < 0 ? -size : size;
     }
 
