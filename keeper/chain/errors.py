@@ -60,10 +60,8 @@ def secrets_of(url: str) -> tuple[str, ...]:
     """The parts of a URL that may be credentials: user, password, path segments, query values."""
     if "://" not in url:
         return ()
-    rest = url.split("://", 1)[1]
-    userinfo, _, tail = rest.rpartition("@") if "@" in rest.split("/", 1)[0] else ("", "", rest)
-    _, _, path = tail.partition("/")
-    found = re.split(r"[/?&=#]", path) + userinfo.split(":")
+    authority, *rest = re.split(r"[/?&=#]", url.split("://", 1)[1])
+    found = rest + authority.rpartition("@")[0].split(":")
     return tuple(sorted((part for part in found if len(part) >= _SHORTEST_SECRET), key=len, reverse=True))
 
 

@@ -171,7 +171,7 @@ class Heads:
 
     async def _look(self) -> None:
         with suppress(Transient):  # the pool has said which node is down
-            self._offer(block_of(await self._pool.request(WireBlock, "eth_getBlockByNumber", "latest", False)))
+            self._offer(await self._pool.fetch(block_of, WireBlock, "eth_getBlockByNumber", "latest", False))
 
     def _warn_when_stalled(self) -> None:
         age_s = self._clock.monotonic() - self._moved_at

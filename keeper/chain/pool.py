@@ -15,6 +15,7 @@ from keeper.model.chain import Call, hexed
 from keeper.model.events import NODE_DOWN, Emit, Event
 
 T = TypeVar("T")
+W = TypeVar("W")
 
 _FIRST_PAUSE_S = 0.5
 _LONGEST_PAUSE_S = 5.0
@@ -60,6 +61,14 @@ class Pool:
     async def request(self, kind: type[T], method: str, *params: Any) -> T:
         """A read, from the first node that can serve it. Raises Transient when none can."""
         return await self.run(lambda endpoint: endpoint.request(kind, method, *params))
+
+    async def fetch(self, parse: Callable[[W], T], kind: type[W], method: str, *params: Any) -> T:
+        """As `request`, for what `parse` makes of the answer: a node whose answer it refuses has not served it."""
+
+        async def parsed(endpoint: Endpoint) -> T:
+            return parse(await endpoint.request(kind, method, *params))
+
+        return await self.run(parsed)
 
     async def run(self, operation: Callable[[Endpoint], Awaitable[T]]) -> T:
         """A read that may take several requests to one and the same node.

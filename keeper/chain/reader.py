@@ -30,7 +30,7 @@ class NodeReader:
         self._most_calls = _MOST_CALLS
 
     async def head(self) -> BlockRef:
-        return block_of(await self._pool.request(WireBlock, "eth_getBlockByNumber", "latest", False))
+        return await self._pool.fetch(block_of, WireBlock, "eth_getBlockByNumber", "latest", False)
 
     async def block_by_number(self, number: int) -> BlockRef:
         return await self._pool.run(lambda endpoint: _block(endpoint, "eth_getBlockByNumber", number=number))
@@ -72,10 +72,10 @@ class NodeReader:
 
     async def balance(self, account: bytes, block: BlockRef | None = None) -> int:
         where = _pinned(block) if block else "latest"
-        return quantity(await self._pool.request(str, "eth_getBalance", hexed(account), where))
+        return await self._pool.fetch(quantity, str, "eth_getBalance", hexed(account), where)
 
     async def code(self, address: bytes) -> bytes:
-        return octets(await self._pool.request(str, "eth_getCode", hexed(address), "latest"))
+        return await self._pool.fetch(octets, str, "eth_getCode", hexed(address), "latest")
 
 
 def _first_of(calls: Sequence[Call]) -> Sequence[Call]:

@@ -1,6 +1,6 @@
 """Sending and following transactions. A reply is evidence, not truth: accepted, refused, or unknown."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from eth_utils.crypto import keccak
@@ -15,6 +15,7 @@ from keeper.model.chain import Receipt, hexed
 from keeper.model.intent import SendResult, SendStatus
 
 T = TypeVar("T")
+W = TypeVar("W")
 
 
 class NodeSender:
@@ -52,30 +53,40 @@ class NodeSender:
 
     async def receipt(self, tx_hash: bytes) -> Receipt | None:
         """None while no node has it mined. Raises Transient."""
-        found = await self._first(WireReceipt, "eth_getTransactionReceipt", hexed(tx_hash))
-        if found is not None and fixed(found.transaction_hash) != tx_hash:
-            raise Transient(f"unusable answer: another receipt than 0x{tx_hash.hex()}'s")
-        return receipt_of(found) if found else None
+
+        def parse(found: WireReceipt) -> Receipt | None:
+            if fixed(found.transaction_hash) != tx_hash:
+                raise Transient("unusable answer: another receipt")
+            return receipt_of(found)
+
+        return await self._first(parse, WireReceipt, "eth_getTransactionReceipt", tx_hash)
 
     async def transaction(self, tx_hash: bytes) -> Mapping[str, Any] | None:
         """As the node gives it; None when no node knows it. Raises Transient."""
-        found = await self._first(dict[str, Any], "eth_getTransactionByHash", hexed(tx_hash))
-        if found is not None and found.get("hash") != hexed(tx_hash):
-            raise Transient(f"unusable answer: another transaction than 0x{tx_hash.hex()}")
-        return found
+
+        def parse(found: dict[str, Any]) -> dict[str, Any]:
+            if found.get("hash") != hexed(tx_hash):
+                raise Transient("unusable answer: another transaction")
+            return found
+
+        return await self._first(parse, dict[str, Any], "eth_getTransactionByHash", tx_hash)
 
     async def nonce(self, account: bytes) -> int:
         """Count of mined transactions. Raises Transient."""
-        return quantity(await self._pool.request(str, "eth_getTransactionCount", hexed(account), "latest"), 2**64)
+        return await self._pool.fetch(quantity, str, "eth_getTransactionCount", hexed(account), "latest")
 
-    async def _first(self, kind: type[T], method: str, *params: Any) -> T | None:
+    async def _first(self, parse: Callable[[W], T | None], kind: type[W], method: str, tx_hash: bytes) -> T | None:
         """The first node's that has one: a null may come from a node that lags. Raises Transient when none answers."""
-        wanted: type[T | None] = kind | None  # type: ignore[assignment]
+
+        async def look(endpoint: Endpoint) -> T | None:
+            found = await endpoint.request(kind | None, method, hexed(tx_hash))  # type: ignore[arg-type]
+            return None if found is None else parse(found)
+
         problem: Transient | None = None
         nulls = 0
         for endpoint in self._pool.in_order():
             try:
-                found = await self._pool.ask(endpoint, lambda node: node.request(wanted, method, *params))
+                found = await self._pool.ask(endpoint, look)
             except Transient as error:
                 problem = problem or error
                 continue

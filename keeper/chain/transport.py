@@ -22,6 +22,7 @@ _KEPT_S = 15.0  # shorter than servers keep idle connections, so that we do not 
 _CHUNK = 1024 * 1024
 _LARGE_BODY = 1024 * 1024
 _HTTP_OK = 200
+_HTTP_WAIT = frozenset({429, 503})
 
 # websockets logs handshakes, URL and all, at debug level.
 _SILENT = logging.Logger("silent", level=logging.CRITICAL + 1)
@@ -86,14 +87,16 @@ class HttpTransport:
 
     @staticmethod
     def _answers(content: bytes, status: int, retry_after: str | None, ids: Sequence[int]) -> dict[int, Envelope]:
-        """Some nodes give JSON-RPC errors with an HTTP error status: those are answers, too."""
+        """Some nodes give JSON-RPC errors with an HTTP error status: those are answers, too, unless it is a wait."""
+        if status in _HTTP_WAIT:
+            raise _status_error(status, retry_after)
         try:
             found = messages(content)
         except ValueError as error:
             if status != _HTTP_OK:
                 raise _status_error(status, retry_after) from None
             raise Transient(f"unusable answer: {error}") from None
-        if status != _HTTP_OK and not all(envelope.error and envelope.id in ids for envelope in found):
+        if status != _HTTP_OK and not all(envelope.error for envelope in found):
             raise _status_error(status, retry_after)
         return by_id(found, ids)
 

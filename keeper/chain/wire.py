@@ -114,7 +114,7 @@ def quantity(text: str, limit: int = _LARGEST_WORD) -> int:
     except ValueError:
         value = -1
     if not 0 <= value < limit:
-        raise Transient(f"unusable answer: {text[:80]!r} is not a quantity")
+        raise Transient("unusable answer: not a quantity")
     return value
 
 
@@ -125,7 +125,7 @@ def octets(text: str) -> bytes:
             return bytes.fromhex(text[2:])
     except ValueError:
         pass
-    raise Transient(f"unusable answer: {text[:80]!r} is not hex data")
+    raise Transient("unusable answer: not hex data")
 
 
 def fixed(text: str, size: int = HASH_BYTES) -> bytes:
