@@ -1,4 +1,4 @@
-"""ABI encoding from the minimal ABIs in `abis/`, without web3: that takes a second to import and is slow where it counts."""
+"""ABI encoding from the minimal ABIs in `abis/`, without web3, which is slow to import and slow where it counts."""
 
 import json
 from collections.abc import Sequence
@@ -102,7 +102,7 @@ def load_abi(name: str) -> Contract:
 
 @cache
 def load_runtime(name: str) -> bytes:
-    """Runtime code that `abis/{name}.json` carries, for state overrides. `make check` compares it with a fresh build."""
+    """Runtime code that `abis/{name}.json` carries, for state overrides. `make check` compares it with the build."""
     return bytes.fromhex(json.loads((ABI_DIRECTORY / f"{name}.json").read_text())["runtime"])
 
 

@@ -17,7 +17,7 @@ class OperatorError(KeeperError):
 
 
 class Transient(KeeperError):
-    """A node, relay or signer did not give a usable answer: try again, or elsewhere. It says nothing about the chain."""
+    """A node, relay or signer gave no usable answer: try again, or elsewhere. It says nothing about the chain."""
 
 
 class Refused(KeeperError):

@@ -47,7 +47,7 @@ class Settings(BaseSettings):
     private_key: SecretStr | None = _setting(
         None,
         "Sending",
-        "Raw key; better given as KEEPER_PRIVATE_KEY_FILE. As plain text refused on other chain ids than 31337 and 1337",
+        "Raw key; better given as KEEPER_PRIVATE_KEY_FILE. As plain text refused on chain ids but 31337 and 1337",
     )
     allow_plain_key: bool = _setting(False, "Sending", "Accept KEEPER_PRIVATE_KEY on any chain")
 
@@ -64,7 +64,8 @@ class Settings(BaseSettings):
     bad_debt_weight: Decimal = _setting(
         Decimal(0),
         "Liquidation",
-        "What a dollar of bad debt prevented adds to an account's rank: 0 for profit only, 1 and more for a protocol's own keeper",
+        "What a dollar of bad debt prevented adds to an account's rank: "
+        "0 for profit only, 1 and more for a protocol's own keeper",
         ge=0,
         le=1000,
     )
@@ -117,7 +118,7 @@ class Settings(BaseSettings):
 
     @classmethod
     def settings_customise_sources(  # type: ignore[override]
-        cls, settings_cls: Any, init_settings: Any, **_: Any
+        cls, _: Any, init_settings: Any, **__: Any
     ) -> tuple[Any, ...]:
         """Only what `load_settings` read: it knows `KEEPER_X_FILE` and refuses unknown keys."""
         return (init_settings,)

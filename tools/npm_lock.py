@@ -1,4 +1,4 @@
-"""Complete `package-lock.json`: `npm ci` wants an entry for each platform's binary, also where the registry in use has none.
+"""Complete `package-lock.json`: `npm ci` wants an entry for every platform, also where the registry in use has none.
 
 An entry added here has a version and no checksum: npm takes it only on that platform.
 """

@@ -97,7 +97,8 @@ BOOK_PARITY_FAILED = _kind(
     Level.CRITICAL,
     "Local health differs from the contract's. Nothing is sent any more.",
     "account difference",
-    "Do not restart blindly: keep the log, compare the account by hand, report it. A fresh sync that agrees points to a missed log.",
+    "Do not restart blindly: keep the log, compare the account by hand, report it. "
+    "A fresh sync that agrees points to a missed log.",
 )
 PRICE_STALE = _kind(
     "price.stale",
