@@ -12,7 +12,7 @@ from keeper.chain.wire import (
     WireLog,
     WireReceipt,
     block_of,
-    log_of,
+    logs_in,
     logs_of,
     quantity,
     select,
@@ -103,7 +103,7 @@ async def _logs_of_receipts(endpoint: Endpoint, block: BlockRef, wanted: LogFilt
     """Raises Transient unless the receipts account for all gas of the block."""
     receipts = await endpoint.request(list[WireReceipt], "eth_getBlockReceipts", hexed(block.hash))
     gas_used = max((quantity(receipt.cumulative_gas_used) for receipt in receipts), default=0)
-    logs = [log_of(log) for receipt in receipts for log in receipt.logs]
+    logs = logs_in(log for receipt in receipts for log in receipt.logs)
     if gas_used != block.gas_used or any(log.block_hash != block.hash for log in logs):
         raise Transient(f"{endpoint.name}: unusable answer: not all receipts of block {block}")
     return sorted(select(logs, wanted), key=lambda log: log.index)

