@@ -52,7 +52,7 @@ def _lines(status: "Status", running: bool, now: float) -> list[tuple[str, str]]
         ("unsafe", f"{status.unsafe}, and {status.unpriced} without a usable price"),
         ("nearest", nearest),
         ("in flight", str(status.in_flight)),
-        ("sending", f"[red]held: {status.held}[/red]" if status.held else "open" if status.live else "off"),
+        ("sending", f"[red]held: {status.held}[/red]" if status.held else "open" if status.live and running else "off"),
         ("prices", ", ".join(status.problems) or "all usable"),
     ]
 
