@@ -65,6 +65,20 @@ contract FuzzTest is EngineTest {
         assertTrue(rounded <= exact && exact - rounded < 1e18, "less than a wei below");
     }
 
+    function testFuzz_funding_owed_is_rounded_up(int32 seed, uint24 time) public {
+        deposit(alice, usd, 1_000_000_000_000e6);
+        deposit(bob, usd, 1_000e6);
+        ethFeed.set(3_000e18 + 7);
+        int256 size = bounded(seed);
+        trade(alice, ETH, size);
+        int256 before = equityOf(alice);
+        pass(uint256(time) + 1);
+        trade(bob, ETH, 0.1e18); // stores the index
+        int256 exact = before * 1e18 - size * engine.getMarket(ETH).fundingIndex;
+        int256 rounded = equityOf(alice) * 1e18;
+        assertTrue(rounded <= exact && exact - rounded < 1e18, "less than a wei below");
+    }
+
     function testFuzz_funding_only_moves_money_between_accounts_and_the_pool(int32 a, int32 b, uint24 time) public {
         deposit(alice, usd, 1_000_000_000_000e6);
         deposit(bob, usd, 1_000_000_000_000e6);

@@ -89,6 +89,19 @@ contract LiquidationTest is EngineTest {
         assertEq(sizeOf(alice, BTC), 0, "size");
     }
 
+    function test_at_half_the_requirement_only_half_may_go() public {
+        btcFeed.set(59_500e8);
+        deposit(alice, usd, 87.5e6); // equity 1,487.5
+        vm.expectRevert(abi.encodeWithSelector(MarginEngine.CloseFactorExceeded.selector, 5e18));
+        liquidate(alice, BTC, 10e18);
+    }
+
+    function test_one_token_unit_below_half_the_requirement_everything_may_go() public {
+        btcFeed.set(59_500e8);
+        deposit(alice, usd, 87.5e6 - 1);
+        liquidate(alice, BTC, 10e18);
+    }
+
     function test_the_funds_share_of_the_penalty_is_waived_as_far_as_equity_does_not_cover_it() public {
         btcFeed.set(59_500e8);
         assertEq(liquidate(alice, BTC, 10e18), 743.75e6, "the keeper's half of 1,487.5");
