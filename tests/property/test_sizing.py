@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings, strategies as st
 
 from keeper.demo.anvil import Anvil
-from keeper.demo.deploy import Market, artifact
+from keeper.demo.deploy import Market, artifact, market_params
 from keeper.demo.listing import MarketSpec
 from keeper.demo.node import Tx
 from keeper.errors import Refused
@@ -49,6 +49,7 @@ SCENE = st.fixed_dictionaries(
         "target_pct": st.sampled_from((100, 105, 110, 110, 120, 150)),
         "wait": st.integers(1, 3_000),
         "nudge": st.integers(-2_000, 2_000),
+        "step_factor": st.sampled_from((1, 1, 3, 7)),  # governance may make steps coarser under open positions
     }
 )
 
@@ -120,7 +121,16 @@ class Run:
         more = [market.trade(WHO, name, sign * spec_of(market, name).step) for name, sign, _ in scene["markets"]]
         bench.mine_at(timestamp + 77, *nudge)
         bench.mine_at(timestamp + 200, *more)
+        if scene["step_factor"] > 1:
+            bench.mine_at(timestamp + 201, *(self.coarser(name, scene["step_factor"]) for name, *_ in scene["markets"]))
         return True
+
+    def coarser(self, name: str, factor: int) -> Tx:
+        market = self.bench.market
+        spec = spec_of(market, name)
+        params = market_params(market, replace(spec, step=spec.step * factor))
+        data = market.call("configureMarket", market.markets[name], params, spec.brackets())
+        return Tx(market.owner, market.engine, data)
 
     def margin_allows(self, spec: MarketSpec, size: int, budget: float) -> bool:
         notional = size / WAD * self.bench.market.listing.feeds[spec.feed][1]
@@ -222,6 +232,7 @@ class Run:
         equity, requirement = equity_requirement(state, snapshot.readings, holdings, timestamp)
         self.seen["deep" if equity * 2 < requirement else "shallow"] += 1
         self.seen["full" if not opportunity.partial else "partial"] += 1
+        self.seen["off step"] += abs(holdings.position(market).size) % state.markets[market].rules.step != 0
         self.seen[f"limit {sized.limit}"] += 1
         if sized.limit == "target":
             assert opportunity.after.health_wad >= target
@@ -334,5 +345,24 @@ def test_sizes_restore_the_target_on_chain_and_outcomes_are_predicted_to_the_wei
         "more is refused, as said",
         "bad debt",
     )
-    for what in (*wanted, "limit close_factor", "limit block_cap", "seize all", "seize part", "seize less"):
+    for what in (*wanted, "limit close_factor", "limit block_cap", "seize all", "seize part", "seize less", "off step"):
         assert run.seen[what], f"no case of {what}: the run says little"
+
+
+def test_a_debt_below_the_price_of_one_token_unit_buys_that_unit(bench: Bench) -> None:
+    market, run = bench.market, Run(bench)
+    start = bench.anvil.snapshot()
+    deposit = Tx(market.owner, market.engine, market.call("depositFor", WHO, market.tokens["WBTC"], 10**8))
+    timestamp = bench.head().timestamp
+    bench.mine_at(timestamp + 1, deposit, market.set_price("BTC", 61_234.567891))
+    bench.mine_at(timestamp + 2, market.trade(WHO, "BTC", WAD // 10))
+    bench.mine_at(timestamp + 50, market.trade(WHO, "BTC", -WAD // 10))
+    debt = -holdings_of(bench.snapshot().columns, 0).settlement
+    rest = Tx(market.owner, market.engine, market.call("depositFor", WHO, market.tokens["USDC"], debt // 10**12))
+    bench.mine_at(timestamp + 60, rest)
+    snapshot = bench.snapshot()
+    assert 0 < -holdings_of(snapshot.columns, 0).settlement < 10**12
+    [opportunity] = bench.protocol.opportunities(snapshot, 0, timestamp + 70, WAD, {})
+    assert opportunity.rewards[market.tokens["WBTC"]] == 1
+    run.check_seizure(snapshot, opportunity, timestamp + 70)
+    bench.anvil.revert(start)

@@ -2,7 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 
-from keeper.model.chain import BlockRef
+from eth_abi.abi import encode
+
+from keeper.abi import load_abi
+from keeper.model.chain import BlockRef, Log
 from keeper.model.health import WAD
 from keeper.protocols.base import Deployment, Snapshot
 from keeper.protocols.columns import Columns, Writer
@@ -97,3 +100,11 @@ def snapshot(
             writer.put(POSITIONS, address, id_, (held.size, held.cost, held.funding))
     block = BlockRef(7, b"\x07" * 32, b"\x06" * 32, timestamp)
     return Snapshot(block, engine, columns, readings() if prices is None else prices)
+
+
+def log(name: str, *values: object, address: bytes = ENGINE) -> Log:
+    """A log with its indexed values first, as the engine would emit it."""
+    event = load_abi("MarginEngine").events[name]
+    indexed, plain = values[: len(event.indexed)], values[len(event.indexed) :]
+    topics = tuple(encode([kind], [value]) for kind, value in zip(event.indexed, indexed, strict=True))
+    return Log(address, (event.topic, *topics), encode(event.plain, plain), 5, b"\x05" * 32, 3)

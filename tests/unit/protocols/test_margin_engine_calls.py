@@ -11,8 +11,7 @@ from keeper.model.plan import Opportunity, token_key
 from keeper.protocols.base import RevertAction, Snapshot
 from keeper.protocols.margin_engine.calldata import ACTIONS
 from keeper.protocols.margin_engine.state import EngineState, Holdings, Position
-from tests.support.engine_state import ENGINE, NOW, PROTOCOL, USDC, WETH, WETH_FEED, market, snapshot, state
-from tests.unit.protocols.test_margin_engine_events import log
+from tests.support.engine_state import ENGINE, NOW, PROTOCOL, USDC, WETH, WETH_FEED, log, market, snapshot, state
 
 ABI = load_abi("MarginEngine")
 WHO, KEEPER = b"\x11" * 20, b"\x22" * 20

@@ -1,7 +1,6 @@
 """Logs fold into the engine's state and the accounts' columns; one that cannot be decoded is never skipped."""
 
 import pytest
-from eth_abi.abi import encode
 
 from keeper.abi import load_abi
 from keeper.errors import InvariantBroken
@@ -9,18 +8,10 @@ from keeper.model.chain import Log
 from keeper.model.health import WAD
 from keeper.protocols.columns import Columns, Writer
 from keeper.protocols.margin_engine.state import EngineState, Position, Source, holdings_of
-from tests.support.engine_state import ENGINE, PROTOCOL, USDC, WETH, WETH_FEED, state
+from tests.support.engine_state import ENGINE, PROTOCOL, USDC, WETH, WETH_FEED, log, state
 
 EVENTS = load_abi("MarginEngine").events
 WHO = b"\x11" * 20
-
-
-def log(name: str, *values: object, address: bytes = ENGINE) -> Log:
-    """A log with its indexed values first, as the engine would emit it."""
-    event = EVENTS[name]
-    indexed, plain = values[: len(event.indexed)], values[len(event.indexed) :]
-    topics = tuple(encode([kind], [value]) for kind, value in zip(event.indexed, indexed, strict=True))
-    return Log(address, (event.topic, *topics), encode(event.plain, plain), 5, b"\x05" * 32, 3)
 
 
 def fold(*logs: Log, start: EngineState | None = None) -> tuple[EngineState, Columns]:
