@@ -37,10 +37,17 @@ class Disconnected(Transient):
 class HttpStatus(Transient):
     """An HTTP error without a JSON-RPC answer. `retry_after_s`: what the node asks to wait, if it does."""
 
+    WAIT = frozenset({429, 503})
+
     def __init__(self, message: str, status: int, retry_after_s: float | None) -> None:
         super().__init__(message)
         self.status = status
         self.retry_after_s = retry_after_s
+
+    @property
+    def overloaded(self) -> bool:
+        """The node has too much to do: asking at once again makes it worse."""
+        return self.status in self.WAIT
 
 
 def redact(url: str) -> str:

@@ -5,7 +5,7 @@ from typing import Any
 
 from keeper.chain.bloom import may_contain
 from keeper.chain.endpoint import Endpoint, served
-from keeper.chain.errors import Unreachable
+from keeper.chain.errors import HttpStatus, Unreachable
 from keeper.chain.pool import Pool
 from keeper.chain.wire import (
     WireBlock,
@@ -64,10 +64,12 @@ class LogReader:
             end = min(first + span - 1, last)
             try:
                 logs = await self._page(first, end, wanted)
-            except Unreachable:
-                raise
-            except Transient:
-                if first == end:
+            except Transient as error:
+                if (
+                    first == end
+                    or isinstance(error, Unreachable)
+                    or (isinstance(error, HttpStatus) and error.overloaded)
+                ):
                     raise
                 span = (end - first + 1) // 2
                 continue

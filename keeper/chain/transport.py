@@ -22,7 +22,6 @@ _KEPT_S = 15.0  # shorter than servers keep idle connections, so that we do not 
 _CHUNK = 1024 * 1024
 _LARGE_BODY = 1024 * 1024
 _HTTP_OK = 200
-_HTTP_WAIT = frozenset({429, 503})
 
 # websockets logs handshakes, URL and all, at debug level.
 _SILENT = logging.Logger("silent", level=logging.CRITICAL + 1)
@@ -88,7 +87,7 @@ class HttpTransport:
     @staticmethod
     def _answers(content: bytes, status: int, retry_after: str | None, ids: Sequence[int]) -> dict[int, Envelope]:
         """Some nodes give JSON-RPC errors with an HTTP error status: those are answers, too, unless it is a wait."""
-        if status in _HTTP_WAIT:
+        if status in HttpStatus.WAIT:
             raise _status_error(status, retry_after)
         try:
             found = messages(content)
@@ -128,6 +127,8 @@ class StreamTransport(ABC):
         self._waiting: dict[int, asyncio.Future[Envelope]] = {}
         self._reader: asyncio.Task[None] | None = None
         self._connecting = asyncio.Lock()
+        self._heard = 0  # messages so far
+        self._mute = False  # a request ran out of time without a word from the other side: the line may be dead
 
     @abstractmethod
     async def _connect(self) -> None:
@@ -149,10 +150,14 @@ class StreamTransport(ABC):
         loop = asyncio.get_running_loop()
         waiting = {number: loop.create_future() for number in ids}
         self._waiting.update(waiting)
+        heard = self._heard
         try:
             await self._send(body)
             await asyncio.wait(waiting.values())
             return {number: future.result() for number, future in waiting.items()}
+        except asyncio.CancelledError:
+            self._mute = self._heard == heard
+            raise
         finally:
             for number, future in waiting.items():
                 self._waiting.pop(number, None)
@@ -161,10 +166,11 @@ class StreamTransport(ABC):
 
     async def _ensure_connected(self) -> None:
         async with self._connecting:
-            if self._reader is not None and not self._reader.done():
+            if self._reader is not None and not self._reader.done() and not self._mute:
                 return
             await self._stop_reader()
             await self._connect()
+            self._mute = False
             self._reader = asyncio.create_task(self._read())
 
     async def _read(self) -> None:
@@ -186,6 +192,7 @@ class StreamTransport(ABC):
                 await self._disconnect()
 
     def _dispatch(self, text: bytes | str) -> None:
+        self._heard += 1
         for envelope in messages(text):
             if isinstance(envelope.id, int):
                 future = self._waiting.get(envelope.id)

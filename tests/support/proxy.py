@@ -212,6 +212,7 @@ class FaultProxy:
         self._session: aiohttp.ClientSession | None = None
         self._port = 0
         self._sockets: set[web.WebSocketResponse] = set()
+        self.sockets_opened = 0
 
     async def __aenter__(self) -> Self:
         self._session = aiohttp.ClientSession()
@@ -325,6 +326,7 @@ class FaultProxy:
         socket = web.WebSocketResponse(max_msg_size=0)
         await socket.prepare(request)
         self._sockets.add(socket)
+        self.sockets_opened += 1
         waiting: dict[Any, asyncio.Future[Message]] = {}
         async with self._session.ws_connect(self._upstream, max_msg_size=0) as upstream, asyncio.TaskGroup() as tasks:
 

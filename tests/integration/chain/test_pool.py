@@ -2,13 +2,17 @@
 
 import asyncio
 
+import pytest
+
+from keeper.chain.errors import HttpStatus
 from keeper.chain.pool import Pool
+from keeper.errors import Transient
 from keeper.model.chain import Call, LogFilter
 from keeper.model.events import Event
 from tests.integration.chain.conftest import Dial
 from tests.integration.chain.test_heads import SetClock, next_head, subscribed
 from tests.support.anvil import Anvil
-from tests.support.proxy import FaultProxy, Forward, Reply, Seen, answer, null, rpc_error, status
+from tests.support.proxy import FaultProxy, Forward, Reply, Seen, answer, null, rpc_error, silence, status
 
 
 async def test_a_block_costs_two_requests_beside_its_head(anvil: Anvil, dial: Dial) -> None:
@@ -103,3 +107,21 @@ async def test_a_nodes_words_are_passed_on_without_the_urls_key(proxy: FaultProx
     result = await chain.sender.send_raw(b"\x01")
     assert key not in result.message
     assert "may not send" in result.message
+
+
+async def test_a_websocket_that_fell_silent_is_replaced(proxy: FaultProxy, dial: Dial) -> None:
+    chain = await dial(proxy.ws_url, timeout_s=0.3)
+    proxy.when("eth_getBalance", nth=1).do(silence())
+    with pytest.raises(Transient, match="no answer"):
+        await chain.reader.balance(b"\x01" * 20)
+    assert await chain.reader.balance(b"\x01" * 20) == 0
+    assert proxy.sockets_opened == 2
+
+
+async def test_a_node_that_asks_to_wait_is_not_asked_for_smaller_ranges(proxy: FaultProxy, dial: Dial) -> None:
+    chain = await dial(proxy.url)
+    proxy.when("eth_getLogs").do(status(429, Retry_After="3"))
+    with pytest.raises(HttpStatus) as caught:
+        await anext(aiter(chain.reader.logs_between(0, 100, LogFilter((b"\x01" * 20,)))))
+    assert caught.value.retry_after_s == 3
+    assert len(proxy.calls("eth_getLogs")) == 1
