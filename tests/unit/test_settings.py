@@ -1,0 +1,116 @@
+"""Settings: where they come from, what wins, what is refused, and what never shows."""
+
+import subprocess
+import sys
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from keeper.errors import OperatorError
+from keeper.settings import Settings, load_settings
+
+ROOT = Path(__file__).parents[2]
+KEY = "0x" + "ab" * 32
+
+
+@pytest.fixture(autouse=True)
+def needed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The required settings, in the environment, and an empty working directory."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("KEEPER_RPC_URLS", "ws://one.example/secret-token, http://two.example")
+    monkeypatch.setenv("KEEPER_CHAIN_ID", "10")
+    monkeypatch.setenv("KEEPER_PROTOCOL", "margin_engine")
+    monkeypatch.setenv("KEEPER_DEPLOYMENT", "deployment.json")
+
+
+def test_urls_keep_their_order_of_preference() -> None:
+    urls = [url.get_secret_value() for url in load_settings().rpc_urls]
+    assert urls == ["ws://one.example/secret-token", "http://two.example"]
+
+
+def test_the_environment_wins_over_the_file() -> None:
+    Path(".env").write_text("KEEPER_CHAIN_ID=1\nKEEPER_MAX_FEE_GWEI=7\n")
+    settings = load_settings()
+    assert settings.chain_id == 10
+    assert settings.max_fee_gwei == 7
+
+
+def test_overrides_win_over_everything(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KEEPER_LIVE", "false")
+    assert load_settings(live=True).live
+
+
+def test_dry_run_is_the_default() -> None:
+    assert not load_settings().live
+
+
+def test_an_empty_value_is_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KEEPER_TARGET_HEALTH", "")
+    assert load_settings().target_health == Decimal("1.10")
+
+
+def test_a_value_can_be_read_from_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("key").write_text(KEY + "\n")
+    monkeypatch.setenv("KEEPER_PRIVATE_KEY_FILE", "key")
+    key = load_settings().private_key
+    assert key is not None
+    assert key.get_secret_value() == KEY
+
+
+def test_a_value_and_its_file_together_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("key").write_text(KEY)
+    monkeypatch.setenv("KEEPER_PRIVATE_KEY_FILE", "key")
+    monkeypatch.setenv("KEEPER_PRIVATE_KEY", KEY)
+    with pytest.raises(OperatorError, match="both set"):
+        load_settings()
+
+
+def test_a_plain_key_is_for_development_chains_unless_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KEEPER_PRIVATE_KEY", KEY)
+    with pytest.raises(OperatorError, match="refused on chain 10"):
+        load_settings()
+    monkeypatch.setenv("KEEPER_ALLOW_PLAIN_KEY", "true")
+    assert load_settings().private_key is not None
+    monkeypatch.delenv("KEEPER_ALLOW_PLAIN_KEY")
+    monkeypatch.setenv("KEEPER_CHAIN_ID", "31337")
+    assert load_settings().private_key is not None
+
+
+def test_no_secret_shows_in_a_repr_or_a_dump(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KEEPER_ALLOW_PLAIN_KEY", "true")
+    monkeypatch.setenv("KEEPER_PRIVATE_KEY", KEY)
+    monkeypatch.setenv("KEEPER_ALERT_URLS", "https://hooks.example/services/hidden-part")
+    monkeypatch.setenv("KEEPER_DATABASE_URL", "postgresql://keeper:hunter2@db/keeper")
+    settings = load_settings()
+    for text in (repr(settings), str(settings), settings.model_dump_json()):
+        for secret in (KEY[2:], "secret-token", "hidden-part", "hunter2"):
+            assert secret not in text
+
+
+def test_a_refused_secret_is_not_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KEEPER_RPC_URLS", "gopher://node.example/secret-token")
+    with pytest.raises(OperatorError) as caught:
+        load_settings()
+    assert "secret-token" not in str(caught.value)
+
+
+def test_settings_cannot_be_changed() -> None:
+    settings = load_settings()
+    with pytest.raises(ValueError, match="frozen"):
+        settings.chain_id = 1
+
+
+def test_the_example_file_is_what_the_class_gives_and_loads(monkeypatch: pytest.MonkeyPatch) -> None:
+    check = [sys.executable, str(ROOT / "tools" / "env_example.py"), "--check"]
+    assert subprocess.run(check, check=False).returncode == 0
+    for key in ("RPC_URLS", "CHAIN_ID", "PROTOCOL", "DEPLOYMENT"):
+        monkeypatch.delenv(f"KEEPER_{key}")
+    settings = load_settings(ROOT / ".env.example")
+    assert settings.chain_id == 31337
+
+
+def test_every_setting_stands_in_the_example_file() -> None:
+    text = (ROOT / ".env.example").read_text()
+    for name in Settings.model_fields:
+        assert f"KEEPER_{name.upper()}" in text
