@@ -71,7 +71,8 @@ def encode(state: EngineState, readings: Readings, opportunity: Opportunity, flo
     repaid = opportunity.details["repaid"]
     worth = max(0, floor_wad + repaid * settlement.scale)
     least = div_up(worth * WAD, collateral.scale * price)
-    return _ENGINE.functions["seizeCollateral"].encode(opportunity.account, collateral.token, opportunity.size, least)
+    offer = opportunity.details["offer"]
+    return _ENGINE.functions["seizeCollateral"].encode(opportunity.account, collateral.token, offer, least)
 
 
 def explain(data: bytes) -> Revert:

@@ -33,6 +33,7 @@ class Gas:
 LIQUIDATE_GAS = Gas(126_000, 55_000, 15_000)
 SEIZE_GAS = Gas(122_000, 40_000, 8_500)
 _LIMIT_PERCENT = 150  # of the expected use; refunds come after it, and tokens behind a proxy cost more
+_OFFER_PERCENT = 110  # of what all of a collateral costs now; the contract takes no more than it then costs
 
 
 def cap_key(market: int) -> str:
@@ -130,6 +131,9 @@ def _seizure(case: Case, before: Health, id_: int) -> Opportunity | None:
     seizure = simulate_seizure(case.state, case.readings, case.holdings, id_, wanted, case.timestamp)
     if seizure.amount == 0:
         return None
+    takes_all = seizure.amount == case.holdings.collateral(id_)
+    # The price may have risen when the call executes: an exact offer would then leave dust that nobody buys.
+    offer = min(wanted, seizure.repaid * _OFFER_PERCENT // 100 + 1) if takes_all else seizure.repaid
     price = price_of(case.readings, collateral.source, case.timestamp)
     worth = seizure.amount * collateral.scale * price // WAD
     repaid_wad = seizure.repaid * settlement.scale
@@ -143,15 +147,15 @@ def _seizure(case: Case, before: Health, id_: int) -> Opportunity | None:
         notional_wad=repaid_wad,
         reward_wad=worth - repaid_wad,
         rewards={collateral.token: seizure.amount, settlement.token: -seizure.repaid},
-        spends={settlement.token: seizure.repaid},
+        spends={settlement.token: offer},
         uses={},
         gas=gas,
         gas_limit=gas * _LIMIT_PERCENT // 100,
         before=before,
         after=health_of(equity, requirement),
         bad_debt_prevented_wad=_prevented(case, before.equity, equity - seizure.bad_debt, seizure.holdings),
-        partial=seizure.amount < case.holdings.collateral(id_),
-        details={"collateral": id_, "repaid": seizure.repaid, "bad_debt": seizure.bad_debt},
+        partial=not takes_all,
+        details={"collateral": id_, "repaid": seizure.repaid, "offer": offer, "bad_debt": seizure.bad_debt},
     )
 
 

@@ -83,6 +83,17 @@ def test_a_seizure_takes_no_more_than_there_is_and_the_rest_is_bad_debt() -> Non
     assert not seizure.partial
 
 
+def test_all_of_a_collateral_is_bid_for_with_room_for_a_rising_price_as_far_as_tokens_reach() -> None:
+    book = book_of(Holdings(-2_000 * WAD, ((1, WAD),)))
+    [seizure] = found(book)
+    assert seizure.spends == {USDC: 1_045 * 10**6 + 1}
+    call = PROTOCOL.encode(book, seizure, 0)
+    assert call.data == ABI.functions["seizeCollateral"].encode(WHO, WETH, 1_045 * 10**6 + 1, 95 * WAD // 100)
+    [bounded] = found(book, {token_key(USDC): 1_000 * 10**6})
+    assert bounded.spends == {USDC: 1_000 * 10**6}
+    assert bounded.size == 950 * 10**6
+
+
 def test_collateral_of_a_safe_account_is_offered_only_beyond_the_debt_limit() -> None:
     position = ((0, Position(WAD, 1_000 * WAD, 0)),)
     assert found(book_of(Holdings(-9_999 * WAD, ((1, 100 * WAD),), position))) == []
