@@ -3,6 +3,7 @@
 import os
 import secrets
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 
 from eth_account import Account
@@ -16,6 +17,10 @@ CHAIN_ID = 31337
 PROTOCOL = "margin_engine"
 FORK_PORT = 8546
 JOURNAL = "sqlite:///demo.db"
+# The demo's keeper is the protocol's own: it pays a little for solvency, and ranks by bad debt prevented, too.
+MIN_PROFIT_USD, BAD_DEBT_WEIGHT = Decimal(-5), Decimal(1)
+MAX_IN_FLIGHT = 64
+MAX_REVERTS = 64  # when prices turn, everything on its way may be too late at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +86,10 @@ def write_environment(files: DemoFiles) -> None:
         "KEEPER_DEPLOYMENT": files.deployment,
         "KEEPER_PRIVATE_KEY_FILE": files.key,
         "KEEPER_DATA_DIR": files.fork,
+        "KEEPER_MIN_PROFIT_USD": MIN_PROFIT_USD,
+        "KEEPER_BAD_DEBT_WEIGHT": BAD_DEBT_WEIGHT,
+        "KEEPER_MAX_IN_FLIGHT": MAX_IN_FLIGHT,
+        "KEEPER_MAX_REVERTS": MAX_REVERTS,
     }
     files.environment.write_text("".join(f"{name}={value}\n" for name, value in lines.items()))
 
@@ -96,4 +105,8 @@ def demo_settings(files: DemoFiles, rpc_url: str) -> Settings:
         private_key=SecretStr(files.key.read_text().strip()),
         data_dir=files.directory,
         database_url=SecretStr(JOURNAL),
+        max_in_flight=MAX_IN_FLIGHT,
+        max_reverts=MAX_REVERTS,
+        min_profit_usd=MIN_PROFIT_USD,
+        bad_debt_weight=BAD_DEBT_WEIGHT,
     )

@@ -11,18 +11,19 @@ from keeper.demo.deploy import Opening
 from keeper.demo.listing import DEMO, Listing, MarketSpec
 from keeper.model.health import WAD
 
-LONG_SHARE = 0.78
+LONG_SHARE = 0.75
 WHALE_SHARE = 0.08
-CRASH_SHARE = 0.42  # of all blocks
-CRASH_LOG_RETURN = -0.50  # of the market factor: -39 %
-JUMP_LOG_RETURN = -0.035
-JUMPS = 4
+CRASH_SHARE = 0.48  # of all blocks
+CRASH_LOG_RETURN = -0.48  # of the market factor: -38 %
+JUMP_LOG_RETURN = -0.02  # on top of the slope
+JUMPS = 5
 REBOUND_LOG_RETURN = 0.06
 AFTERMATH_LOG_RETURN = -0.13
 NOISE = 0.003  # of a price, a block, on top of the market factor
-INITIAL_MARGIN_USE = 0.96  # of what the protocol allows at opening
+LEAST_ROOM, MOST_ROOM = 0.07, 0.80  # the move against an account that brings it to its maintenance margin
+MOST_MARGIN_USE = 0.92  # of the initial margin that the protocol allows
 BETAS = {"BTC": 0.9, "ETH": 1.0, "SOL": 1.12}
-CALM_DEMAND, CRASH_DEMAND, LATE_DEMAND = 0.5, 0.93, 0.12
+CALM_DEMAND, CRASH_DEMAND, LATE_DEMAND = 0.5, 0.88, 0.12
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,18 +64,18 @@ def maintenance(spec: MarketSpec, notional: float) -> float:
 
 
 def _opening(chance: Random, seed: int, index: int, listing: Listing) -> Opening:
-    """One account: what it deposits, and positions as large as its appetite and its initial margin allow."""
+    """One account: what it deposits, and positions of a size that a random move makes unsafe."""
     whale = chance.random() < WHALE_SHARE
     wealth = chance.lognormvariate(math.log(400_000), 0.6) if whale else chance.lognormvariate(math.log(9_000), 0.9)
-    wealth = min(max(wealth, 1_500), 2_500_000)
+    wealth = min(max(wealth, 3_000), 2_500_000)
     deposits, equity = _deposits(chance, wealth, listing)
-    leverage = math.exp(chance.uniform(math.log(1.5), math.log(20)))
+    room = chance.uniform(LEAST_ROOM, MOST_ROOM)
     markets = chance.sample(listing.markets, chances(chance, (0.68, 0.24, 0.08)[: len(listing.markets)]) + 1)
     shares = _shares(chance, len(markets))
-    scale = min(1.0, _largest_scale(markets, shares, equity, leverage))
+    total = _notional(markets, shares, equity, room)
     trades = []
     for spec, share in zip(markets, shares, strict=True):
-        notional = max(equity * leverage * share * scale, 4 * spec.min_notional)
+        notional = max(total * share, 4 * spec.min_notional)
         size = int(notional / listing.feeds[spec.feed][1] * WAD) // spec.step * spec.step
         if size:
             trades.append((spec.symbol, size if chance.random() < LONG_SHARE else -size))
@@ -94,21 +95,23 @@ def _deposits(chance: Random, wealth: float, listing: Listing) -> tuple[list[tup
     return deposits, equity
 
 
-def _largest_scale(markets: Sequence[MarketSpec], shares: Sequence[float], equity: float, leverage: float) -> float:
-    """The factor by which positions may be scaled so that initial margin and fees leave a little room."""
+def _notional(markets: Sequence[MarketSpec], shares: Sequence[float], equity: float, room: float) -> float:
+    """The notional of all positions, split by shares, which a move by `room` against them makes unsafe.
 
-    def needed(scale: float) -> float:
-        notionals = [equity * leverage * share * scale for share in shares]
-        margin = sum(
-            maintenance(spec, n) * spec.initial_factor / WAD for spec, n in zip(markets, notionals, strict=True)
-        )
-        fees = sum(n * spec.trading_fee / WAD for spec, n in zip(markets, notionals, strict=True))
-        return margin + fees
+    Less where the initial margin would not allow it.
+    """
 
-    low, high = 0.0, 1.0
-    for _ in range(40):
+    def fits(total: float) -> bool:
+        parts = [(spec, total * share) for spec, share in zip(markets, shares, strict=True)]
+        left = equity - sum(part * spec.trading_fee / WAD for spec, part in parts)
+        initial = sum(maintenance(spec, part) * spec.initial_factor / WAD for spec, part in parts)
+        after = sum(maintenance(spec, part * (1 - room)) for spec, part in parts)
+        return initial <= left * MOST_MARGIN_USE and after <= left - total * room
+
+    low, high = 0.0, equity * 100
+    for _ in range(60):
         middle = (low + high) / 2
-        low, high = (middle, high) if needed(middle) <= equity * INITIAL_MARGIN_USE else (low, middle)
+        low, high = (middle, high) if fits(middle) else (low, middle)
     return low
 
 
@@ -132,15 +135,15 @@ def _path(chance: Random, blocks: int, listing: Listing) -> tuple[Step, ...]:
     crash = max(3, round(blocks * CRASH_SHARE))
     rebound = max(1, blocks // 8)
     late = max(1, blocks - calm - crash - rebound)
-    jumps = set(chance.sample(range(1, crash), min(JUMPS, crash - 1)))
+    jumps = {crash * (2 * part + 1) // (2 * JUMPS) for part in range(JUMPS)}
+    squeeze = {crash // 5, crash // 5 + 1}
     slope = (CRASH_LOG_RETURN - JUMP_LOG_RETURN * len(jumps)) / crash
-    squeeze = {round(crash * 0.35), round(crash * 0.35) + 1, round(crash * 0.7), round(crash * 0.7) + 1}
     prices = {label: float(dollars) for label, (_, dollars) in listing.feeds.items()}
     plan = [("calm", 0.0, CALM_DEMAND)] * calm
     for index in range(crash):
-        drop = slope * chance.uniform(0.6, 1.4) + (JUMP_LOG_RETURN if index in jumps else 0.0)
+        drop = slope * chance.uniform(0.7, 1.3) + (JUMP_LOG_RETURN if index in jumps else 0.0)
         plan.append(("crash", drop, 1.0 if index in squeeze else CRASH_DEMAND))
-    plan += [("rebound", REBOUND_LOG_RETURN / rebound, CRASH_DEMAND - 0.5)] * rebound
+    plan += [("rebound", REBOUND_LOG_RETURN / rebound, 0.4)] * rebound
     plan += [("calm", 0.0, LATE_DEMAND)] * late
     steps = []
     for phase, factor, demand in plan:
