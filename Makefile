@@ -51,7 +51,7 @@ check: setup ## format, lint, types, layers, generated files
 	$(call say,types)
 	@$(BIN)/mypy
 	$(call say,layers)
-	@$(BIN)/lint-imports
+	@$(BIN)/lint-imports --no-logo
 	$(call say,generated files)
 	@$(BIN)/python tools/abis.py --check
 	@$(BIN)/python tools/events.py --check
