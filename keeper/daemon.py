@@ -13,6 +13,7 @@ from keeper.chain.connect import Chain, connect
 from keeper.clock import Clock, SystemClock
 from keeper.errors import InvariantBroken, OperatorError, Transient
 from keeper.execute.build import Execution, build_execution
+from keeper.model.assessment import Assessment
 from keeper.model.chain import BlockRef, Call
 from keeper.model.events import (
     BOOK_PARITY_FAILED,
@@ -22,7 +23,6 @@ from keeper.model.events import (
     Event,
 )
 from keeper.model.health import WAD
-from keeper.model.assessment import Assessment
 from keeper.model.plan import Funds, Policy
 from keeper.observe.reporter import Reporter
 from keeper.plan.planner import choose
