@@ -136,7 +136,7 @@ def _path(chance: Random, blocks: int, listing: Listing) -> tuple[Step, ...]:
     rebound = max(1, blocks // 8)
     late = max(1, blocks - calm - crash - rebound)
     jumps = {crash * (2 * part + 1) // (2 * JUMPS) for part in range(JUMPS)}
-    squeeze = {crash // 5, crash // 5 + 1}
+    squeeze = {crash // 3 + 1, crash // 3 + 2}
     slope = (CRASH_LOG_RETURN - JUMP_LOG_RETURN * len(jumps)) / crash
     prices = {label: float(dollars) for label, (_, dollars) in listing.feeds.items()}
     plan = [("calm", 0.0, CALM_DEMAND)] * calm

@@ -1,0 +1,110 @@
+"""The demo's market on a real node: everyone gets in, the path is taken back, full blocks raise the base fee."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from keeper.demo.anvil import Anvil
+from keeper.demo.deploy import Market, deploy
+from keeper.demo.node import Node
+from keeper.demo.player import BLOCK_S, FIRST_BASE_FEE, GAS_LIMIT, GWEI, Player
+from keeper.demo.scenario import Scenario, Step, build_scenario
+from keeper.model.chain import hexed
+
+KEEPER = b"\x11" * 20
+SCENARIO: Scenario = build_scenario(3, 40, 20)
+
+
+def ignore(_done: int, _total: int) -> None:
+    """No progress is shown."""
+
+
+class Stage:
+    """An opened market on a node of its own."""
+
+    def __init__(self, anvil: Anvil, scenario: Scenario) -> None:
+        self.anvil = anvil
+        self.node = Node.at(anvil.url)
+        self.market: Market = deploy(self.node)
+        self.player = Player(self.node, self.market, scenario, KEEPER)
+        self.player.open(ignore)
+
+
+@pytest.fixture
+def stage() -> Iterator[Stage]:
+    with Anvil(mining=False, gas_limit=GAS_LIMIT, base_fee=FIRST_BASE_FEE) as anvil:
+        yield Stage(anvil, SCENARIO)
+
+
+def test_the_engine_takes_every_account_and_none_is_unsafe(stage: Stage) -> None:
+    record = stage.player.now()
+    assert len(record.states) == 40
+    assert record.unsafe == 0
+    assert all(state.requirement > 0 for state in record.states)
+
+
+def test_the_census_says_what_the_contracts_own_view_says(stage: Stage) -> None:
+    stage.player.step(SCENARIO.steps[8])
+    record = stage.player.now()
+    for account, state in zip(record.accounts, record.states, strict=True):
+        answer = stage.anvil.call(stage.market.engine, stage.market.call("health", account), record.number)
+        assert int.from_bytes(answer[:32], "big", signed=True) == state.equity
+        assert int.from_bytes(answer[32:], "big") == state.requirement
+
+
+def test_the_run_without_a_keeper_ends_in_bad_debt_and_leaves_no_trace(stage: Stage) -> None:
+    before, head = stage.player.now(), stage.anvil.block()
+    baseline = stage.player.baseline(ignore)
+    assert baseline.bad_debt_usd > 10_000
+    assert len(baseline.records) == len(SCENARIO.steps)
+    after = stage.anvil.block()
+    assert after["parentHash"] == head["hash"]
+    assert int(after["timestamp"], 16) == int(head["timestamp"], 16) + BLOCK_S
+    assert int(after["baseFeePerGas"], 16) == FIRST_BASE_FEE
+    assert stage.player.prices == before.prices
+
+
+def test_full_blocks_raise_the_base_fee_as_eip_1559_has_it(stage: Stage) -> None:
+    stage.player.step(stage.player.quiet(0.5))
+    last = stage.player.step(stage.player.quiet(0.95))
+    target = GAS_LIMIT // 2
+    expected = last.base_fee + last.base_fee * (last.gas_used - target) // target // 8
+    assert stage.player.step(stage.player.quiet(0.5)).base_fee == expected
+
+
+def test_a_transaction_waits_while_the_crowd_takes_the_whole_block(stage: Stage) -> None:
+    node, sender = stage.node, stage.anvil.accounts()[5]
+    player = Player(node, stage.market, SCENARIO, bytes.fromhex(sender[2:]))
+    player.time = stage.player.timestamp()
+    request = {"from": sender, "to": sender, "gas": hex(300_000), "maxFeePerGas": hex(20 * GWEI)}
+    node.rpc("eth_sendTransaction", request | {"maxPriorityFeePerGas": hex(GWEI)})
+    assert player.waiting() == 1
+    assert player.step(player.quiet(1.0)).mined == 0
+    assert player.waiting() == 1
+    assert player.step(player.quiet(0.88)).mined == 1
+    assert player.waiting() == 0
+
+
+def test_a_liquidation_is_read_back_from_its_logs(stage: Stage) -> None:
+    step = Step({label: price * 0.55 for label, price in stage.player.prices.items()}, 0.0, "crash")
+    record = stage.player.step(step)
+    row = next(
+        row
+        for row, state in enumerate(record.states)
+        if state.equity * 2 < state.requirement and len(SCENARIO.openings[row].trades) == 1
+    )
+    symbol, size = SCENARIO.openings[row].trades[0]
+    sender = stage.anvil.accounts()[5]
+    player = Player(stage.node, stage.market, SCENARIO, bytes.fromhex(sender[2:]))
+    player.time, player.prices = stage.player.timestamp(), step.prices
+    data = stage.market.call("liquidate", record.accounts[row], stage.market.markets[symbol], abs(size), 0)
+    fees = {"gas": hex(1_000_000), "maxFeePerGas": hex(20 * GWEI)}
+    stage.node.rpc(
+        "eth_sendTransaction", {"from": sender, "to": hexed(stage.market.engine), "data": hexed(data), **fees}
+    )
+    after = player.step(player.quiet(0.0))
+    [act] = after.acts
+    assert (act.account, act.kind, act.subject, act.full) == (record.accounts[row], "liquidate", symbol, True)
+    assert act.notional_usd == pytest.approx(abs(size) / 1e18 * step.prices[symbol], rel=1e-6)
+    assert act.reward_usd == pytest.approx(act.notional_usd * 0.005, rel=1e-3)
+    assert after.gas_usd > 0
