@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from keeper.book.book import Book
 from keeper.model.chain import Call, CallResult
@@ -19,8 +20,7 @@ class Mismatch:
 class Auditor:
     """Chooses the sample: accounts that just changed first, then all others in turn."""
 
-    def __init__(self, protocol: Protocol, sample: int) -> None:
-        self._protocol = protocol
+    def __init__(self, sample: int) -> None:
         self._sample = sample
         self._next = 0
 
@@ -34,16 +34,19 @@ class Auditor:
             self._next = (row + 1) % count
         return rows
 
-    def calls(self, book: Book, rows: Sequence[int]) -> list[Call]:
-        """The contract's views for these rows."""
-        bare = book.snapshot(None)
-        return [self._protocol.audit(bare, row) for row in rows]
 
-    def compare(self, snapshot: Snapshot, rows: Sequence[int], results: Sequence[CallResult]) -> tuple[Mismatch, ...]:
-        """Every row whose answer differs from local health at the block's own timestamp."""
-        found = []
-        for row, result in zip(rows, results, strict=True):
-            difference = self._protocol.audit_matches(snapshot, row, result)
-            if difference:
-                found.append(Mismatch(snapshot.columns.accounts.address(row), difference))
-        return tuple(found)
+def audit_calls(protocol: Protocol, snapshot: Snapshot, rows: Sequence[int]) -> list[Call]:
+    """The contract's views for these rows. They depend on addresses only: readings are not needed."""
+    return [call for row in rows for call in protocol.audit(snapshot, row)]
+
+
+def mismatches(
+    protocol: Protocol, snapshot: Snapshot, rows: Sequence[int], results: Sequence[CallResult]
+) -> tuple[Mismatch, ...]:
+    """Every row whose answers to `audit_calls` differ from local health at the block's own timestamp."""
+    found, answers = [], iter(results)
+    for row in rows:
+        own = list(islice(answers, len(protocol.audit(snapshot, row))))
+        if difference := protocol.audit_matches(snapshot, row, own):
+            found.append(Mismatch(snapshot.columns.accounts.address(row), difference))
+    return tuple(found)

@@ -4,11 +4,11 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from keeper.book.audit import Auditor, Mismatch
+from keeper.book.audit import Auditor, Mismatch, audit_calls, mismatches
 from keeper.book.book import Book
 from keeper.chain.ports import ChainReader
 from keeper.errors import Transient
-from keeper.model.chain import BlockRef
+from keeper.model.chain import BlockRef, LogFilter
 from keeper.model.events import BOOK_SYNCED, HEAD_REORG, Emit, Event
 from keeper.protocols.base import Protocol, Snapshot
 
@@ -50,7 +50,7 @@ class Follower:
         self._start_block = start_block
         self._emit = emit
         self._undo_blocks = undo_blocks
-        self._auditor = Auditor(protocol, audit_accounts)
+        self._auditor = Auditor(audit_accounts)
         self._progress = progress
         self.book = Book(protocol, undo_blocks)
 
@@ -74,13 +74,19 @@ class Follower:
         dropped = self.book.roll_back(depth or 0)
         if dropped:
             self._report_reorg(dropped, path)
+        watched = self._wanted()
         logs = 0
         for block in reversed(path):
             logs += await self._apply(block)
+        if self._wanted() != watched:  # what was just listed may have logs that nobody asked for
+            await self._resync(head)
         return await self._read(len(path), logs, tuple(dropped))
 
+    def _wanted(self) -> LogFilter:
+        return self._protocol.log_filter(self.book.state)
+
     async def _apply(self, block: BlockRef) -> int:
-        logs = await self._reader.logs_at(block, self._protocol.log_filter(self.book.state))
+        logs = await self._reader.logs_at(block, self._wanted())
         self.book.apply(block, logs)
         return len(logs)
 
@@ -110,10 +116,16 @@ class Follower:
         return await self._read(0, 0, tuple(old.recent(depth)))
 
     async def _resync(self, head: BlockRef) -> None:
-        """A new book from the first block on; the old one stays in place until the new one is whole."""
+        """A new book from the first block on; the old one stays in place until the new one is whole.
+
+        What is watched may grow while logs are folded, as protocols list things: then all is read again, for all of it.
+        """
         started = time.monotonic()
-        book = Book(self._protocol, self._undo_blocks)
-        logs = await self._load(book, self._start_block, head)
+        wanted, known = self._protocol.log_filter(self._protocol.initial_state()), None
+        while known != wanted:
+            book = Book(self._protocol, self._undo_blocks)
+            logs = await self._load(book, self._start_block, head, wanted)
+            known, wanted = wanted, self._protocol.log_filter(book.state)
         self.book = book
         fields = {
             "accounts": len(book.columns),
@@ -131,13 +143,16 @@ class Follower:
         if same.hash != known.hash:
             await self._resync(head)
             return
+        watched = self._wanted()
         try:
-            await self._load(self.book, known.number + 1, head)
+            await self._load(self.book, known.number + 1, head, watched)
         except BaseException:
             self.book = Book(self._protocol, self._undo_blocks)  # half folded: the next head begins anew
             raise
+        if self._wanted() != watched:
+            await self._resync(head)
 
-    async def _load(self, book: Book, first: int, head: BlockRef) -> int:
+    async def _load(self, book: Book, first: int, head: BlockRef, wanted: LogFilter) -> int:
         """Fold canonical blocks first..head: by range up to the tail, then one by one by hash. Returns logs folded."""
         base_number = max(first - 1, head.number - TAIL_BLOCKS, 0)
         tail = [head]
@@ -146,7 +161,6 @@ class Follower:
         base = tail.pop()
         total = max(base.number - first + 1, 1)
         count = 0
-        wanted = self._protocol.log_filter(book.state)
         pages = self._reader.logs_between(first, base.number, wanted) if base.number >= first else None
         if pages is not None:
             async for page in pages:
@@ -154,8 +168,6 @@ class Follower:
                 count += len(page)
                 if page and self._progress:
                     self._progress(page[-1].block_number - first + 1, total)
-        if self._protocol.log_filter(book.state) != wanted:
-            raise Transient("the set of watched contracts grew while syncing; starting over")
         book.rebase(base)
         for block in reversed(tail):
             logs = await self._reader.logs_at(block, wanted)
@@ -169,12 +181,12 @@ class Follower:
         assert head is not None
         calls = self._protocol.reads(self.book.state)
         rows = self._auditor.choose(self.book)
-        audits = self._auditor.calls(self.book, rows)
+        audits = audit_calls(self._protocol, self.book.snapshot(None), rows)
         results = await self._reader.read(head, [*calls, *audits]) if calls or audits else []
         readings = self._protocol.decode_reads(self.book.state, results[: len(calls)])
         snapshot = self.book.snapshot(readings)
-        mismatches = self._auditor.compare(snapshot, rows, results[len(calls) :])
-        return Advance(snapshot, applied, logs, dropped, mismatches)
+        found = mismatches(self._protocol, snapshot, rows, results[len(calls) :])
+        return Advance(snapshot, applied, logs, dropped, found)
 
     def _report_reorg(self, dropped: list[BlockRef], path: list[BlockRef]) -> None:
         message = f"{len(dropped)} blocks replaced from block {dropped[-1].number} on"

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from keeper.abi import checksum
+from keeper.book.audit import audit_calls, mismatches
 from keeper.book.follower import load_snapshot
 from keeper.chain.connect import Chain, connect
 from keeper.clock import SystemClock, iso
@@ -184,13 +185,12 @@ def check_prices(protocol: Protocol, snapshot: Snapshot) -> list[Check]:
 async def check_parity(chain: Chain, protocol: Protocol, snapshot: Snapshot) -> Check:
     """Local health equals the contract's own view, to the wei, for every account at one block."""
     rows = range(len(snapshot.columns))
-    differences = []
+    differences: list[str] = []
     for start in range(0, len(rows), PARITY_PAGE):
         page = rows[start : start + PARITY_PAGE]
-        results = await chain.reader.read(snapshot.block, [protocol.audit(snapshot, row) for row in page])
-        for row, result in zip(page, results, strict=True):
-            if difference := protocol.audit_matches(snapshot, row, result):
-                differences.append(f"{checksum(snapshot.columns.accounts.address(row))}: {difference}")
+        results = await chain.reader.read(snapshot.block, audit_calls(protocol, snapshot, page))
+        found = mismatches(protocol, snapshot, page, results)
+        differences += [f"{checksum(mismatch.account)}: {mismatch.difference}" for mismatch in found]
     where = f"{len(rows)} accounts at block {snapshot.block.number}"
     if differences:
         message = f"{len(differences)} of {where} differ from the contract, first {differences[0]}"

@@ -150,12 +150,12 @@ class Protocol(Interface):
         """
         ...
 
-    def audit(self, snapshot: Snapshot, row: int) -> Call:
-        """The contract's own view of an account's health, for the parity check."""
+    def audit(self, snapshot: Snapshot, row: int) -> list[Call]:
+        """The contract's own views of an account's health, for the parity check."""
         ...
 
-    def audit_matches(self, snapshot: Snapshot, row: int, result: CallResult) -> str:
-        """Empty when the view's answer equals local health at the snapshot's timestamp, else the difference."""
+    def audit_matches(self, snapshot: Snapshot, row: int, results: Sequence[CallResult]) -> str:
+        """Empty when the views' answers equal local health at the snapshot's timestamp, else the difference."""
         ...
 
     # Liquidation.

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings, strategies as st
 
+from keeper.book.audit import audit_calls
 from keeper.demo.anvil import Anvil
 from keeper.demo.deploy import artifact, collateral_params, market_params
 from keeper.demo.node import Tx
@@ -165,13 +166,13 @@ class Run:
         """Exact health and the screen's, at a block's timestamp, against the contract's view there."""
         protocol = self.bench.protocol
         rows = range(len(snapshot.columns))
-        answers = self.bench.read([protocol.audit(snapshot, row) for row in rows], block)
+        answers = self.bench.read(audit_calls(protocol, snapshot, rows), block)
         screen = protocol.screen(snapshot, block.timestamp)
         there = Snapshot(block, snapshot.state, snapshot.columns, snapshot.readings)
         for row, answer in zip(rows, answers, strict=True):
             self.states += 1
             self.predicted += block != snapshot.block
-            if difference := protocol.audit_matches(there, row, answer):
+            if difference := protocol.audit_matches(there, row, [answer]):
                 self.mismatches.append(difference)
             self.equal("unpriced", bool(screen.unpriced[row]), not answer.ok)
             try:

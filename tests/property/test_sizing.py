@@ -214,8 +214,8 @@ class Run:
         self.seen["bad debt"] += done.bad_debt_wad > 0
         health = self.bench.protocol.health(after, 0, after.block.timestamp)
         assert health == opportunity.after
-        [answer] = self.bench.read([self.bench.protocol.audit(after, 0)], after.block)
-        assert not self.bench.protocol.audit_matches(after, 0, answer)
+        [answer] = self.bench.read(self.bench.protocol.audit(after, 0), after.block)
+        assert not self.bench.protocol.audit_matches(after, 0, [answer])
         used = int(receipt["gasUsed"], 16)
         self.gas.setdefault(opportunity.kind, []).append(used / opportunity.gas)
 
@@ -252,7 +252,7 @@ class Run:
         [receipt] = self.bench.mine_at(timestamp, Tx(self.bench.keeper, self.bench.market.engine, data))
         if int(receipt["status"], 16):
             after = self.bench.snapshot()
-            [answer] = self.bench.read([self.bench.protocol.audit(after, 0)], after.block)
+            [answer] = self.bench.read(self.bench.protocol.audit(after, 0), after.block)
             equity, requirement = ENGINE["health"].decode(answer.data)
             assert health_of(equity, requirement).health_wad < target
             self.seen["less falls short"] += 1

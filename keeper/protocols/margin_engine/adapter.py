@@ -57,10 +57,11 @@ class MarginEngineProtocol:
         holdings = holdings_of(snapshot.columns, row)
         return health_of(*equity_requirement(snapshot.state, snapshot.readings, holdings, timestamp))
 
-    def audit(self, snapshot: Snapshot, row: int) -> Call:
-        return Call(self._engine, _HEALTH.encode(snapshot.columns.accounts.address(row)))
+    def audit(self, snapshot: Snapshot, row: int) -> list[Call]:
+        return [Call(self._engine, _HEALTH.encode(snapshot.columns.accounts.address(row)))]
 
-    def audit_matches(self, snapshot: Snapshot, row: int, result: CallResult) -> str:
+    def audit_matches(self, snapshot: Snapshot, row: int, results: Sequence[CallResult]) -> str:
+        [result] = results
         try:
             local = self.health(snapshot, row, snapshot.block.timestamp)
         except Refused as refusal:

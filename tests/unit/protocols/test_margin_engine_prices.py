@@ -88,16 +88,16 @@ def test_only_accounts_that_depend_on_a_bad_feed_are_refused() -> None:
 def test_the_audit_accepts_equality_and_a_revert_that_was_foreseen() -> None:
     accounts = {WHO: Holdings(5 * WAD, (), ((0, Position(WAD, 990 * WAD, 0)),))}
     book = snapshot(state(), accounts)
-    assert PROTOCOL.audit(book, 0).to == ENGINE
+    assert [call.to for call in PROTOCOL.audit(book, 0)] == [ENGINE]
     right = CallResult(True, encode(["int256", "uint256"], [15 * WAD, 50 * WAD]))
     wrong = CallResult(True, encode(["int256", "uint256"], [15 * WAD, 50 * WAD + 1]))
-    assert PROTOCOL.audit_matches(book, 0, right) == ""
-    assert str(50 * WAD + 1) in PROTOCOL.audit_matches(book, 0, wrong)
-    assert "reverts" in PROTOCOL.audit_matches(book, 0, CallResult(False, b""))
-    assert "bytes" in PROTOCOL.audit_matches(book, 0, CallResult(True, b""))
+    assert PROTOCOL.audit_matches(book, 0, [right]) == ""
+    assert str(50 * WAD + 1) in PROTOCOL.audit_matches(book, 0, [wrong])
+    assert "reverts" in PROTOCOL.audit_matches(book, 0, [CallResult(False, b"")])
+    assert "bytes" in PROTOCOL.audit_matches(book, 0, [CallResult(True, b"")])
     unpriced = snapshot(state(), accounts, readings({}))
-    assert PROTOCOL.audit_matches(unpriced, 0, CallResult(False, b"")) == ""
-    assert "refused" in PROTOCOL.audit_matches(unpriced, 0, right)
+    assert PROTOCOL.audit_matches(unpriced, 0, [CallResult(False, b"")]) == ""
+    assert "refused" in PROTOCOL.audit_matches(unpriced, 0, [right])
 
 
 def test_tokens_have_symbols_and_values() -> None:
