@@ -13,9 +13,9 @@ from keeper.demo.results import all_acts
 BLUE, ORANGE, GREEN, RED, PURPLE, GREY = "#3d85c6", "#dd8a1c", "#2a9d76", "#d5485c", "#8b6bc0", "#8a929e"
 SERIES = (ORANGE, BLUE, PURPLE, GREEN, GREY)
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
-HEALTH_TOP = 4.0  # healthier accounts are all the same to a reader
+HEALTH_LOW, HEALTH_TOP = -1.0, 8.0  # beyond these, accounts are all the same to a reader
 GWEI = 10**9
-TARGET = 1.10
+TARGET, CLOSED = 1.10, 1.6  # of a partial liquidation; where accounts without a position are drawn
 
 Figure = Any
 
@@ -98,7 +98,7 @@ def health(records: Sequence[Record], baseline: Sequence[Record]) -> Figure:
     levels = []
     for record in records:
         values = sorted(state.health for state in record.states if state.requirement) or [HEALTH_TOP]
-        levels.append([min(quantile(values, share), HEALTH_TOP) for share in QUANTILES])
+        levels.append([_clipped(quantile(values, share)) for share in QUANTILES])
     blocks = _blocks(records)
     for low, high, opacity in ((0, 4, 0.15), (1, 3, 0.3)):
         name = f"{QUANTILES[low]:.0%} to {QUANTILES[high]:.0%}".replace("%", "", 1)
@@ -125,6 +125,10 @@ def health(records: Sequence[Record], baseline: Sequence[Record]) -> Figure:
     return figure
 
 
+def _clipped(health: float) -> float:
+    return max(HEALTH_LOW, min(health, HEALTH_TOP))
+
+
 def _aligned(records: Sequence[Record], baseline: Sequence[Record]) -> list[int]:
     """Block numbers of the run with the keeper for the same steps of the run without."""
     start = next((record.number for record in records if record.prices == baseline[0].prices), records[0].number)
@@ -135,12 +139,12 @@ def ends(records: Sequence[Record], baseline: Sequence[Record]) -> Figure:
     """Health of all accounts that still require margin at the end: with the keeper, and without."""
     figure = _figure()
     for name, record, colour in (("no keeper", baseline[-1], RED), ("with the keeper", records[-1], BLUE)):
-        values = [max(-1.0, min(state.health, HEALTH_TOP)) for state in record.states if state.requirement]
-        bins = {"start": -1, "end": HEALTH_TOP + 0.1, "size": 0.1}
+        values = [_clipped(state.health) for state in record.states if state.requirement]
+        bins = {"start": HEALTH_LOW, "end": HEALTH_TOP + 0.25, "size": 0.25}
         figure.add_histogram(x=values, xbins=bins, name=name, marker_color=colour, opacity=0.65)
     figure.add_vline(1.0, line={"color": GREY, "width": 1.5, "dash": "dot"})
     figure.update_layout(barmode="overlay", bargap=0.04, hovermode="closest")
-    figure.update_xaxes(title="health at the end (-1: deeper still, 4: higher still)")
+    figure.update_xaxes(title="health at the end (-1: that or less, 8: that or more)")
     figure.update_yaxes(title="accounts")
     return figure
 
@@ -152,8 +156,8 @@ def rescues(records: Sequence[Record]) -> Figure:
     for name, full, colour in (("partial", False, BLUE), ("full", True, ORANGE)):
         shown = [(act, b, a) for act, b, a in pairs if act.full == full and act.kind == "liquidate"]
         figure.add_scatter(
-            x=[max(-1.0, before) for _, before, _ in shown],
-            y=[max(-1.0, min(after, HEALTH_TOP)) for _, _, after in shown],
+            x=[max(HEALTH_LOW, before) for _, before, _ in shown],
+            y=[max(HEALTH_LOW, min(after, CLOSED)) for _, _, after in shown],
             mode="markers",
             name=name,
             marker={"color": colour, "size": 8, "opacity": 0.6, "line": {"width": 0}},
@@ -163,7 +167,7 @@ def rescues(records: Sequence[Record]) -> Figure:
     figure.add_hline(TARGET, line={"color": GREEN, "width": 1.5, "dash": "dot"})
     figure.update_layout(hovermode="closest")
     figure.update_xaxes(title="health before")
-    figure.update_yaxes(title="health after")
+    figure.update_yaxes(title="health after (1.6: closed, or higher)")
     return figure
 
 
@@ -203,9 +207,7 @@ def money(records: Sequence[Record]) -> Figure:
     figure = _figure(2, (0.55, 0.45), second_axis=True)
     blocks = _blocks(records)
     earned = list(accumulate(sum(act.reward_usd for act in record.acts) - record.gas_usd for record in records))
-    figure.add_scatter(
-        x=blocks, y=earned, name="profit after gas", line={"color": GREEN, "width": 2}, fill="tozeroy", row=1, col=1
-    )
+    figure.add_scatter(x=blocks, y=earned, name="profit after gas", line={"color": GREEN, "width": 2}, row=1, col=1)
     figure.add_bar(x=blocks, y=[r.gas_usd for r in records], name="gas", marker_color=PURPLE, row=2, col=1)
     fees = [record.base_fee / GWEI for record in records]
     line = {"color": ORANGE, "width": 2}

@@ -1,5 +1,6 @@
 """What a person sees while the demo runs: a live board on a terminal, plain lines elsewhere, nothing when asked."""
 
+import math
 import sys
 from collections import Counter, deque
 from collections.abc import Sequence
@@ -20,13 +21,16 @@ from keeper.model.events import Event
 
 BARS = "▁▂▃▄▅▆▇█"
 BUCKETS = (
-    (0.0, "bankrupt"),
-    (0.5, "below 0.5"),
-    (1.0, "0.5 - 1"),
-    (1.1, "1 - 1.1"),
-    (1.5, "1.1 - 1.5"),
-    (3.0, "1.5 - 3"),
+    (0.0, "bankrupt", "red"),
+    (0.5, "below 0.5", "red"),
+    (1.0, "0.5 - 1", "red"),
+    (1.1, "1 - 1.1", "yellow"),
+    (2.0, "1.1 - 2", "green"),
+    (5.0, "2 - 5", "green"),
+    (10.0, "5 - 10", "green"),
+    (float("inf"), "10 and more", "green"),
 )
+OVERLOOKED_BLOCKS = 10
 SHOWN = frozenset(
     {"account.unsafe", "plan.rejected", "tx.mined", "tx.replaced", "tx.reverted", "tx.cancelled", "tx.unknown"}
 )
@@ -230,19 +234,29 @@ def health_table(record: Record) -> Table:
     table.add_column()
     counts = histogram(record)
     largest = max(*counts.values(), 1)
-    for index, (name, count) in enumerate(counts.items()):
-        colour = "red" if index < 3 else "yellow" if index == 3 else "green"
-        table.add_row(name, str(count), Text("█" * round(26 * count / largest), colour))
+    for _, name, colour in BUCKETS:
+        # Bars by the square root: the few in danger are to be seen beside the many that are not.
+        length = round(26 * math.sqrt(counts[name] / largest))
+        table.add_row(name, str(counts[name]), Text("█" * length, colour))
     return table
 
 
 def histogram(record: Record) -> dict[str, int]:
     """Accounts by range of health, worst first."""
-    counts = dict.fromkeys([*(name for _, name in BUCKETS), "3 and more"], 0)
+    counts = {name: 0 for _, name, _ in BUCKETS}
     for state in record.states:
-        name = next((name for limit, name in BUCKETS if state.health < limit), "3 and more")
-        counts[name] += 1
+        counts[next((name for limit, name, _ in BUCKETS if state.health < limit), BUCKETS[-1][1])] += 1
     return counts
+
+
+def overlooked(records: Sequence[Record]) -> int:
+    """Accounts that have been unsafe for so many blocks with nothing done for them."""
+    window = records[-OVERLOOKED_BLOCKS:]
+    if len(window) < OVERLOOKED_BLOCKS:
+        return 0
+    helped = {act.account for record in window for act in record.acts}
+    rows = [row for row, account in enumerate(window[-1].accounts) if account not in helped]
+    return sum(all(record.states[row].unsafe for record in window) for row in rows)
 
 
 def rescue_table(records: Sequence[Record], without_keeper_usd: float) -> Table:
@@ -252,6 +266,10 @@ def rescue_table(records: Sequence[Record], without_keeper_usd: float) -> Table:
     profit = sum(act.reward_usd for act in acts) - sum(record.gas_usd for record in records)
     table = _facts()
     table.add_row("unsafe now", Text(str(last.unsafe), "bold red" if last.unsafe else "green"))
+    missed = overlooked(records)
+    table.add_row(
+        "missed", Text(f"{missed} unsafe for {OVERLOOKED_BLOCKS} blocks and more", "red" if missed else "dim")
+    )
     table.add_row("rescued", f"{ever - last.unsafe} of {ever} that ever were unsafe")
     full = sum(act.full for act in acts if act.kind == "liquidate")
     seized = sum(act.kind == "seize" for act in acts)

@@ -5,7 +5,7 @@ import io
 from rich.console import Console
 
 from keeper.demo.results import Inclusion, summarise
-from keeper.demo.view import LineView, LiveView, dollars, histogram, result_table, spark
+from keeper.demo.view import LineView, LiveView, dollars, histogram, overlooked, result_table, spark
 from keeper.model.events import BOOK_PARITY_FAILED, TX_REPLACED, Event
 from tests.unit.demo.records import ACCOUNTS, BANKRUPT, CLOSED, HEALTHY, UNSAFE, act, record
 
@@ -23,7 +23,13 @@ def test_the_line_of_bars_ends_with_the_newest_value() -> None:
 def test_every_account_is_in_exactly_one_range_of_health() -> None:
     counts = histogram(record(1, BANKRUPT, UNSAFE, CLOSED))
     assert sum(counts.values()) == 3
-    assert (counts["bankrupt"], counts["0.5 - 1"], counts["3 and more"]) == (1, 1, 1)
+    assert (counts["bankrupt"], counts["0.5 - 1"], counts["10 and more"]) == (1, 1, 1)
+
+
+def test_an_account_that_nothing_is_done_for_counts_as_missed() -> None:
+    idle = [record(number, UNSAFE, UNSAFE, HEALTHY) for number in range(10)]
+    helped = [*idle[:9], record(9, UNSAFE, UNSAFE, HEALTHY, acts=(act(ACCOUNTS[1]),))]
+    assert [overlooked(records) for records in (idle[:9], idle, helped)] == [0, 2, 1]
 
 
 def test_dollars_carry_their_sign_in_front() -> None:
