@@ -12,7 +12,7 @@ from keeper.demo.results import all_acts
 
 BLUE, ORANGE, GREEN, RED, PURPLE, GREY = "#3d85c6", "#dd8a1c", "#2a9d76", "#d5485c", "#8b6bc0", "#8a929e"
 SERIES = (ORANGE, BLUE, PURPLE, GREEN, GREY)
-QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
+QUANTILES = (0.05, 0.1, 0.25)
 HEALTH_LOW, HEALTH_TOP = -1.0, 8.0  # beyond these, accounts are all the same to a reader
 GWEI = 10**9
 TARGET, CLOSED = 1.10, 1.6  # of a partial liquidation; where accounts without a position are drawn
@@ -100,14 +100,9 @@ def health(records: Sequence[Record], baseline: Sequence[Record]) -> Figure:
         values = sorted(state.health for state in record.states if state.requirement) or [HEALTH_TOP]
         levels.append([_clipped(quantile(values, share)) for share in QUANTILES])
     blocks = _blocks(records)
-    for low, high, opacity in ((0, 4, 0.15), (1, 3, 0.3)):
-        name = f"{QUANTILES[low]:.0%} to {QUANTILES[high]:.0%}".replace("%", "", 1)
-        edge = {"x": blocks, "line": {"width": 0}, "hoverinfo": "skip"}
-        figure.add_scatter(y=[level[low] for level in levels], showlegend=False, **edge)
-        fill = f"rgba(61,133,198,{opacity})"
-        figure.add_scatter(y=[level[high] for level in levels], fill="tonexty", fillcolor=fill, name=name, **edge)
-    median = [level[2] for level in levels]
-    figure.add_scatter(x=blocks, y=median, name="median", line={"color": BLUE, "width": 2})
+    for nth, (share, colour) in enumerate(zip(QUANTILES, (PURPLE, BLUE, GREEN), strict=True)):
+        line = {"color": colour, "width": 2}
+        figure.add_scatter(x=blocks, y=[level[nth] for level in levels], name=f"{share:.0%} are below", line=line)
     figure.add_hline(1.0, line={"color": RED, "width": 1.5, "dash": "dot"}, row=1, col=1)
     figure.add_bar(x=blocks, y=[record.unsafe for record in records], name="unsafe", marker_color=ORANGE, row=2, col=1)
     figure.add_scatter(
@@ -215,6 +210,8 @@ def money(records: Sequence[Record]) -> Figure:
     _shade(figure, records, 2)
     figure.update_yaxes(tickprefix="$", title="profit", row=1, col=1)
     figure.update_yaxes(tickprefix="$", title="gas a block", row=2, col=1, secondary_y=False)
-    figure.update_yaxes(title="gwei", rangemode="tozero", showgrid=False, row=2, col=1, secondary_y=True)
+    figure.update_yaxes(
+        title="gwei", rangemode="tozero", tickformat=".1f", showgrid=False, row=2, col=1, secondary_y=True
+    )
     figure.update_xaxes(title="block", row=2, col=1)
     return figure

@@ -24,7 +24,7 @@ h2 { font-size: 19px; margin: 0 0 4px; }
 p { margin: 0 0 12px; max-width: 72ch; }
 .soft { color: var(--soft); }
 .lead { font-size: 18px; }
-.figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(150px, 1fr)); gap: 12px; margin: 28px 0; }
+.figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(215px, 1fr)); gap: 12px; margin: 28px 0; }
 .figure { background: var(--card); border: 1px solid var(--line); border-radius: 10px; padding: 14px 16px; }
 .figure b { display: block; font-size: 25px; line-height: 1.25; font-weight: 650; font-variant-numeric: tabular-nums; }
 .figure span { color: var(--soft); font-size: 13.5px; }
@@ -98,7 +98,7 @@ def _plots(records: Sequence[Record], baseline: Sequence[Record]) -> list[tuple[
         (
             "Health over time",
             "Health is equity over maintenance requirement as the contract computes it; below the dotted line an "
-            "account can be liquidated. The bands hold half and nine tenths of the open accounts.",
+            "account can be liquidated. Of the accounts with open positions, so many lie below each line.",
             charts.health(records, baseline),
         ),
         (

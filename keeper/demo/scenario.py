@@ -13,14 +13,15 @@ from keeper.model.health import WAD
 
 LONG_SHARE = 0.75
 WHALE_SHARE = 0.08
-CRASH_SHARE = 0.48  # of all blocks
+CRASH_SHARE = 0.52  # of all blocks
 CRASH_LOG_RETURN = -0.48  # of the market factor: -38 %
 JUMP_LOG_RETURN = -0.02  # on top of the slope
-JUMPS = 5
+JUMPS = 4
+SQUEEZED_PACE = 0.2
 REBOUND_LOG_RETURN = 0.06
 AFTERMATH_LOG_RETURN = -0.13
 NOISE = 0.003  # of a price, a block, on top of the market factor
-LEAST_ROOM, MOST_ROOM = 0.07, 0.80  # the move against an account that brings it to its maintenance margin
+LEAST_ROOM, MOST_ROOM = 0.09, 0.70  # the move against an account that brings it to its maintenance margin
 MOST_MARGIN_USE = 0.92  # of the initial margin that the protocol allows
 BETAS = {"BTC": 0.9, "ETH": 1.0, "SOL": 1.12}
 CALM_DEMAND, CRASH_DEMAND, LATE_DEMAND = 0.5, 0.88, 0.12
@@ -136,12 +137,14 @@ def _path(chance: Random, blocks: int, listing: Listing) -> tuple[Step, ...]:
     rebound = max(1, blocks // 8)
     late = max(1, blocks - calm - crash - rebound)
     jumps = {crash * (2 * part + 1) // (2 * JUMPS) for part in range(JUMPS)}
-    squeeze = {crash // 3 + 1, crash // 3 + 2}
-    slope = (CRASH_LOG_RETURN - JUMP_LOG_RETURN * len(jumps)) / crash
+    squeeze = {crash // 3, crash // 3 + 1}
+    # Prices fall more slowly while nobody gets a transaction in.
+    pace = [SQUEEZED_PACE if {index, index - 1} & squeeze else 1.0 for index in range(crash)]
+    slope = (CRASH_LOG_RETURN - JUMP_LOG_RETURN * len(jumps)) / sum(pace)
     prices = {label: float(dollars) for label, (_, dollars) in listing.feeds.items()}
     plan = [("calm", 0.0, CALM_DEMAND)] * calm
     for index in range(crash):
-        drop = slope * chance.uniform(0.7, 1.3) + (JUMP_LOG_RETURN if index in jumps else 0.0)
+        drop = slope * pace[index] * chance.uniform(0.7, 1.3) + (JUMP_LOG_RETURN if index in jumps else 0.0)
         plan.append(("crash", drop, 1.0 if index in squeeze else CRASH_DEMAND))
     plan += [("rebound", REBOUND_LOG_RETURN / rebound, 0.4)] * rebound
     plan += [("calm", 0.0, LATE_DEMAND)] * late
