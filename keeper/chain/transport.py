@@ -253,10 +253,10 @@ class WebSocketTransport(StreamTransport):
             raise Disconnected("connection lost")
         try:
             answer = await self._socket.recv()
-            _acknowledge(self._socket.transport)
-            return [answer]
         except (websockets.ConnectionClosed, OSError):
             raise Disconnected("connection lost") from None
+        _acknowledge(self._socket.transport)
+        return [answer]
 
     async def _disconnect(self) -> None:
         if self._socket is not None:
