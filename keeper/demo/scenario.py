@@ -15,7 +15,7 @@ LONG_SHARE = 0.75
 WHALE_SHARE = 0.08
 CRASH_SHARE = 0.52  # of all blocks
 CRASH_LOG_RETURN = -0.48  # of the market factor: -38 %
-JUMP_LOG_RETURN = -0.02  # on top of the slope
+JUMP_LOG_RETURN = -0.017  # on top of the slope
 JUMPS = 4
 SQUEEZED_PACE = 0.2
 REBOUND_LOG_RETURN = 0.06
@@ -24,7 +24,7 @@ NOISE = 0.003  # of a price, a block, on top of the market factor
 LEAST_ROOM, MOST_ROOM = 0.09, 0.70  # the move against an account that brings it to its maintenance margin
 MOST_MARGIN_USE = 0.92  # of the initial margin that the protocol allows
 BETAS = {"BTC": 0.9, "ETH": 1.0, "SOL": 1.12}
-CALM_DEMAND, CRASH_DEMAND, LATE_DEMAND = 0.5, 0.88, 0.12
+CALM_DEMAND, CRASH_DEMAND, LATE_DEMAND = 0.5, 0.85, 0.12
 
 
 @dataclass(frozen=True, slots=True)
