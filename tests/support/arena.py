@@ -35,6 +35,7 @@ class Arena:
     files: DemoFiles
     keeper: bytes
     played: int = 0
+    opened: int = 0  # the block in which everything stood ready
 
     @classmethod
     def on(cls, anvil: Anvil, directory: Path, accounts: int = 60, blocks: int = 40, seed: int = 1) -> "Arena":
@@ -49,7 +50,7 @@ class Arena:
         market.write_deployment(files.deployment)
         player = Player(node, market, scenario, keeper)
         player.open(lambda done, total: None)
-        return cls(anvil, market, scenario, player, files, keeper)
+        return cls(anvil, market, scenario, player, files, keeper, opened=anvil.block_number())
 
     def settings(self, url: str, **changes: Any) -> Settings:
         """A keeper of this market that talks to `url`. Dry unless told to be live."""
