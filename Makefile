@@ -74,7 +74,7 @@ bench: setup ## measure; a table, and build/bench.json
 
 lock: $(PY_STAMP) ## resolve the dependencies again: requirements.lock and package-lock.json
 	$(call say,requirements.lock)
-	@$(BIN)/uv --no-config pip compile pyproject.toml --extra dev --generate-hashes --universal --python-version 3.11 \
+	@$(BIN)/uv --no-config pip compile pyproject.toml --extra dev --extra aws --generate-hashes --universal --python-version 3.11 \
 		--no-annotate --no-header --system-certs --quiet -o requirements.lock
 	$(call say,package-lock.json)
 	@npm install --package-lock-only --loglevel=error
