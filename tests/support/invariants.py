@@ -1,4 +1,4 @@
-"""What must hold after every fault, whatever it was: the seven invariants, asserted on the chain, the wire and the books.
+"""What must hold after every fault: the seven invariants, asserted on the chain, the wire and the books.
 
     async with FaultProxy(anvil.url) as proxy, running(arena.settings(proxy.url, live=True)) as keeper:
         ...
@@ -142,7 +142,7 @@ def wire_is_in_journal(intents: Sequence[Intent], sent: Sequence[bytes]) -> None
 
 
 def fees_within_bid(intents: Sequence[Intent], cap: int) -> None:
-    """4. Fees <= the plan's bid <= the configured cap, as signed. A self-transfer may cost more than a bid, to end it."""
+    """4. Fees <= the plan's bid <= the configured cap, as signed. A self-transfer may go beyond its bid, to end it."""
     for intent in intents:
         assert intent.bid <= cap, f"intent {intent.id} bids {intent.bid}, the cap is {cap}"
         for attempt in intent.attempts:
@@ -154,7 +154,7 @@ def fees_within_bid(intents: Sequence[Intent], cap: int) -> None:
 
 
 def no_secret_shows(settings: Settings, events: Sequence[Event]) -> None:
-    """5. No secret and no URL token in any log line, alert or metric label. Events are looked at before redaction, too."""
+    """5. No secret and no URL token in any log line, alert or metric label, even before redaction."""
     metrics = Metrics()
     words = [word.removeprefix("0x").lower() for word in secrets_of(settings)]
     for event in events:

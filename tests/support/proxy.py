@@ -5,9 +5,9 @@
         chain = await connect([proxy.url], ...)
 
 A rule's action gets one JSON-RPC call and a way to forward it, and gives a `Reply`: an answer to the call, or a fault
-of
-the whole exchange (a status, a body, a dropped connection, silence). Subscription notices pass through the same
-rules as calls of the method `eth_subscription`; forwarding one gives the notice itself.
+of the whole exchange (a status, a body, a dropped connection, silence). Subscription notices pass through the same
+rules as calls of the method `eth_subscription`; forwarding one gives the notice itself. Rules that make a node of it
+that lags, forks, evicts or enforces what real ones do are in `tests/support/node_rules.py`.
 """
 
 import asyncio
@@ -47,11 +47,13 @@ class Reply:
     silent: bool = False
     cut: int | None = None  # bytes to keep of the body
     repeat: int = 1
+    pad: int = 0  # bytes of white space after the body
+    reverse: bool = False  # a batch's answers, last first
 
     @property
     def whole(self) -> bool:
         """It is about the exchange, not about one call."""
-        return self.message is None or self.cut is not None
+        return self.message is None or self.cut is not None or bool(self.pad) or self.reverse
 
 
 Forward = Callable[[Message], Awaitable[Message]]
@@ -299,9 +301,9 @@ class FaultProxy:
             return web.Response()
         if reply.body is not None:
             return web.Response(body=reply.body, status=reply.status, headers=reply.headers)
-        answers = [reply.message for reply in replies]
+        answers = [reply.message for reply in replies][:: -1 if reply.reverse else 1]
         body = json.dumps(answers if isinstance(message, list) else answers[0]).encode()
-        return web.Response(body=body[: reply.cut], content_type="application/json")
+        return web.Response(body=body[: reply.cut] + b" " * reply.pad, content_type="application/json")
 
     def _record(self, messages: Sequence[Message], who: str, raw: bytes) -> list[Seen]:
         calls = [Seen(one.get("method", ""), one.get("params", []), who, raw, one) for one in messages]
@@ -312,6 +314,14 @@ class FaultProxy:
         taken = [rule.action for rule in self.rules if rule.takes(call)]  # all count, the first acts
         action = taken[0] if taken else None
         return await action(call, forward) if action else Reply(await forward(call.message))
+
+    async def reinject(self) -> int:
+        """Put back what a reorg took out, as real nodes do: every raw transaction of the record that is not mined."""
+        count = 0
+        for raw in dict.fromkeys(self.sent):
+            sent = {"jsonrpc": "2.0", "id": 1, "method": "eth_sendRawTransaction", "params": ["0x" + raw.hex()]}
+            count += "result" in await self._post(sent)
+        return count
 
     async def _post(self, message: Message) -> Message:
         assert self._session is not None
@@ -358,7 +368,7 @@ class FaultProxy:
         calls = self._record(message if isinstance(message, list) else [message], who, text.encode())
         replies = [await self._handle(call, forward) for call in calls]
         reply = next((reply for reply in replies if reply.whole), None) or Reply()
-        answers = [reply.message for reply in replies]
+        answers = [reply.message for reply in replies][:: -1 if reply.reverse else 1]
         await _emit(socket, reply, answers if isinstance(message, list) else answers[0])
 
     async def _notice(self, socket: web.WebSocketResponse, message: Message, who: str) -> None:
@@ -377,7 +387,7 @@ async def _emit(socket: web.WebSocketResponse, reply: Reply, message: Any) -> No
     elif not reply.silent:
         body = reply.body.decode() if reply.body is not None else json.dumps(message)
         with suppress(ConnectionError):
-            await socket.send_str(body[: reply.cut])
+            await socket.send_str(body[: reply.cut] + " " * reply.pad)
 
 
 def _abort(socket: web.WebSocketResponse) -> None:
