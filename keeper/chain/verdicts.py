@@ -51,7 +51,8 @@ _REFUSALS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
             r"already ?known|already imported|\bknown transaction|existing txn? with same hash|"
             r"transaction already exists|already in mempool",
         ),
-        ("other", r"authority nonce|authority already reserved|in-flight transaction limit|delegat"),
+        ("in_flight_limit", r"in-flight transaction limit|gapped-nonce tx from delegated"),
+        ("other", r"authority nonce|authority already reserved|delegat"),
         (
             "replacement_underpriced",
             r"replacement (transaction )?underpriced|could not replace existing|insufficient gas price to replace|"
@@ -122,7 +123,8 @@ def judge(error: RpcError) -> SendResult:
 
     A transaction that the node has already is accepted. Reasons: nonce_too_low, nonce_too_high, underpriced (its fee
     is below what the node or the block asks), replacement_underpriced, insufficient_funds, gas_limit, fee_cap (the node
-    refuses to spend so much), intrinsic_gas, pool_full, other. Words that nobody knows leave the outcome unknown.
+    refuses to spend so much), intrinsic_gas, pool_full, in_flight_limit (of a delegated account), other. Words
+    that nobody knows leave the outcome unknown.
     """
     text = error.message.lower()
     if is_overload(error):

@@ -1,26 +1,28 @@
 """The live executor: plans become intents, and every intent is followed until the chain has decided it."""
 
 import asyncio
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
 from keeper.chain.ports import ChainReader, ChainSender
 from keeper.errors import InvariantBroken, Transient
-from keeper.execute import approvals, nonces
+from keeper.execute import approvals, claims, nonces
 from keeper.execute.booking import Bookkeeper, NativePrice
 from keeper.execute.breaker import Breaker
+from keeper.execute.claims import Claims, Purse
 from keeper.execute.desk import SigningDesk
 from keeper.execute.draft import APPROVE, Draft, from_plan
 from keeper.execute.execution import plan_made, rejected
 from keeper.execute.follower import Follower
 from keeper.execute.journal import Journal, JournalUnavailable
 from keeper.execute.ledger import Ledger
+from keeper.execute.mender import Mender
 from keeper.execute.replacement import ceiling
 from keeper.execute.simulate import Simulator
 from keeper.execute.wire import Hook, Wire
 from keeper.model.chain import BlockRef
-from keeper.model.events import BREAKER_CLOSED, BREAKER_OPEN, Emit, Event
+from keeper.model.events import BREAKER_CLOSED, BREAKER_OPEN, FUNDS_LOW, SIGNER_LIMITED, Emit, Event
 from keeper.model.intent import IntentState
 from keeper.model.plan import InFlight, Plan, Policy, Rejected, Rejection
 from keeper.protocols.base import Protocol, Revert, Snapshot
@@ -70,12 +72,15 @@ class Executor:
         self._wire = Wire(desks.journal, desks.desk, desks.sender, emit, self._ledger.keep, hook)
         self._simulator = Simulator(reader, protocol, self.address)
         books = Bookkeeper(protocol, self._simulator, self.address, native_price)
+        mender = Mender(desks.journal, self._wire, desks.sender, self._ledger, policy, self.hold)
         self._follower = Follower(
-            desks.journal, self._wire, desks.sender, self._ledger, self._simulator, books, policy, emit
+            desks.journal, self._wire, desks.sender, self._ledger, self._simulator, books, policy, mender
         )
         self._lock = asyncio.Lock()
         self._approved: frozenset[approvals.Pair] = frozenset()
         self._draining = False
+        self._alone = False  # one transaction in flight at a time
+        self._poor = False
 
     @property
     def address(self) -> bytes:
@@ -104,7 +109,9 @@ class Executor:
         Raises Transient when the chain's head cannot be read.
         """
         async with self._lock:
-            head = await self._reader.head()
+            head, code = await asyncio.gather(self._reader.head(), self._reader.code(self.address))
+            if code:
+                self._go_alone("the signer is delegated to a contract (EIP-7702)")
             self._ledger.keep_all(await self._wire.record(self._journal.open_intents))
             self._ledger.keep_all(await self._wire.record(self._journal.settled_since, self._follower.window(head)))
             await self._guarded(self._follower.resume(head))
@@ -117,7 +124,7 @@ class Executor:
             if why := self.held:
                 return [rejected(plan, Rejection.HOLD, why) for plan in plans]
             try:
-                return await self._guarded(self._submit(plans, timestamp))
+                return await self._guarded(self._submit(plans, snapshot.block, timestamp))
             except Transient as error:
                 return [rejected(plan, Rejection.HOLD, f"not sent: {error}") for plan in plans]
 
@@ -151,9 +158,12 @@ class Executor:
             self.hold(str(error))
             raise
 
-    async def _submit(self, plans: Sequence[Plan], timestamp: int) -> list[Rejected]:
-        head, chain_nonce = await asyncio.gather(self._reader.head(), self._sender.nonce(self.address))
-        chosen, refused = self._screen(plans, head)
+    async def _submit(self, plans: Sequence[Plan], known: BlockRef, timestamp: int) -> list[Rejected]:
+        tokens = claims.token_balances(self._reader, known, self.address, claims.tokens_of(plans))
+        head, chain_nonce, native, held = await asyncio.gather(
+            self._reader.head(), self._sender.nonce(self.address), self._reader.balance(self.address), tokens
+        )
+        chosen, refused = self._screen(plans, head, Purse(native, held))
         answers = await asyncio.gather(*(self._simulated(plan, head, timestamp) for plan in chosen))
         refused += [answer for answer in answers if answer]
         sound = [plan for plan, answer in zip(chosen, answers, strict=True) if answer is None]
@@ -164,24 +174,38 @@ class Executor:
         )
         return refused
 
-    def _screen(self, plans: Sequence[Plan], head: BlockRef) -> tuple[list[Plan], list[Rejected]]:
+    def _screen(self, plans: Sequence[Plan], head: BlockRef, purse: Purse) -> tuple[list[Plan], list[Rejected]]:
         """Plans that may be simulated, and those that need no simulation to be left out."""
-        in_flight = self._ledger.in_flight()
-        busy, chosen, refused = set(in_flight.accounts), list[Plan](), list[Rejected]()
+        taken, chosen, refused = Claims(self._ledger.in_flight(), purse, self._most), list[Plan](), list[Rejected]()
         for plan in plans:
             gas_limit = plan.opportunity.gas_limit
-            if plan.account in busy:
-                refused.append(rejected(plan, Rejection.IN_FLIGHT, "a transaction for it is on its way"))
-            elif self._ledger.cools(plan.account, head.number):
+            if self._ledger.cools(plan.account, head.number):
                 refused.append(rejected(plan, Rejection.COOLING_DOWN, "its last attempt failed a moment ago"))
             elif gas_limit > self._desk.max_gas:
                 refused.append(rejected(plan, Rejection.BLOCK_GAS, f"a gas limit of {gas_limit} is never signed"))
-            elif in_flight.count + len(chosen) >= self._policy.max_in_flight:
-                refused.append(rejected(plan, Rejection.TOO_MANY_IN_FLIGHT, "KEEPER_MAX_IN_FLIGHT are on their way"))
+            elif conflict := taken.conflict(plan):
+                refused.append(rejected(plan, *conflict))
             else:
-                busy.add(plan.account)
+                taken.take(plan)
                 chosen.append(plan)
+        self._watch_purse(taken.shortage, head)
         return chosen, refused
+
+    def _watch_purse(self, shortage: Mapping[str, str], head: BlockRef) -> None:
+        """Say once that funds do not suffice; each plan looks at them again."""
+        if shortage and not self._poor:
+            message = f"not sent: may take {shortage['needed']} of {shortage['token']}, {shortage['balance']} are left"
+            self._emit(Event(FUNDS_LOW, message, head.number, shortage))
+        self._poor = bool(shortage)
+
+    @property
+    def _most(self) -> int:
+        return 1 if self._alone else self._policy.max_in_flight
+
+    def _go_alone(self, why: str) -> None:
+        self._alone = True
+        message = f"one transaction in flight at a time: {why}"
+        self._emit(Event(SIGNER_LIMITED, message, None, {"reason": why}))
 
     async def _simulated(self, plan: Plan, head: BlockRef, timestamp: int) -> Rejected | None:
         try:
@@ -202,6 +226,8 @@ class Executor:
         for intent in await self._wire.launch(drafts, given, block.number):
             if intent.state is IntentState.DROPPED:
                 self._ledger.cool(intent.account, block.number + self._policy.cooldown_blocks)
+        if self._wire.limited and not self._alone:
+            self._go_alone("a node takes no more of this signer")
 
     async def _approve(self, snapshot: Snapshot) -> None:
         """Grant what liquidations need, whenever the protocol names a pair that was not seen granted."""
@@ -215,6 +241,7 @@ class Executor:
             self._approved |= pairs.difference(lacking)
             drafts = [approvals.approval(pair, self.address, block, self._policy) for pair in lacking]
             drafts = [draft for draft in drafts if await self._grantable(draft, block)]
+            drafts = drafts[: max(self._most - len(self._ledger.open()), 0)]
             if drafts:
                 await self._launch(drafts, await self._sender.nonce(self.address), block)
         except JournalUnavailable:

@@ -5,23 +5,22 @@ from enum import Enum
 
 from keeper.chain.ports import ChainSender
 from keeper.errors import Transient
-from keeper.execute import nonces
 from keeper.execute.booking import Booked, Bookkeeper, booked_event
-from keeper.execute.draft import FILL, Draft
+from keeper.execute.draft import FILL
 from keeper.execute.journal import Journal, JournalUnavailable
 from keeper.execute.ledger import Ledger, highest
-from keeper.execute.replacement import Fees, ceiling, needed, next_base, next_rung
+from keeper.execute.mender import Mender
+from keeper.execute.replacement import ceiling, needed, next_base, next_rung
 from keeper.execute.simulate import Simulator
-from keeper.execute.wire import TRANSFER_GAS, Wire, identity
+from keeper.execute.wire import OUTBID, USED, Wire, identity
 from keeper.model.chain import BlockRef, Call, Receipt, hexed
-from keeper.model.events import TX_REORGED, TX_STUCK, TX_SUPERSEDED, Emit, Event
-from keeper.model.intent import Attempt, Intent, IntentState
+from keeper.model.events import TX_REORGED, TX_STUCK, Event
+from keeper.model.intent import Attempt, Intent, IntentState, SendStatus
 from keeper.model.plan import Policy
 from keeper.protocols.base import Snapshot
 
 REORG_WINDOW = 128  # blocks in which an outcome is checked again when heads do not link up
-PATIENCE = 2  # blocks before an attempt is bumped, looked for in the pool, or a nonce gap is filled
-LOOKS = 3  # how often none of our hashes may be found mined before a used nonce counts as someone else's
+PATIENCE = 2  # blocks before an attempt is bumped or looked for in the pool
 
 
 class Look(Enum):
@@ -43,7 +42,7 @@ class Follower:
         simulator: Simulator,
         books: Bookkeeper,
         policy: Policy,
-        emit: Emit,
+        mender: Mender,
     ) -> None:
         self._journal = journal
         self._wire = wire
@@ -52,13 +51,12 @@ class Follower:
         self._simulator = simulator
         self._books = books
         self._policy = policy
-        self._emit = emit
+        self._emit = wire.emit
         self.next_block_s = 1  # seconds to the next block's timestamp, as last expected
         self._last: BlockRef | None = None
         self._why: dict[int, str] = {}  # intent -> why it is being cancelled
-        self._looks: dict[int, int] = {}
+        self._mender = mender
         self._stuck: set[int] = set()
-        self._gaps: dict[int, int] = {}  # nonce -> block in which it was first seen free
         self._ended: list[IntentState] = []
 
     @staticmethod
@@ -104,7 +102,7 @@ class Follower:
                 return
             for intent in waiting:
                 await self._push(intent, block, chain_nonce)
-            await self._fill_gaps(block, chain_nonce)
+            await self._mender.fill_gaps(self._books.keeper, block, chain_nonce)
 
     # Booking.
 
@@ -128,7 +126,8 @@ class Follower:
         self._wire.hook("journal.settled")
         for intent in settled:
             self._end(intent)
-            self._emit(booked_event(intent, self._why.pop(intent.id, "its deadline passed")))
+            why = "it only filled a gap" if intent.kind == FILL else self._why.pop(intent.id, "its deadline passed")
+            self._emit(booked_event(intent, why))
             if intent.state is not IntentState.MINED:
                 self._ledger.cool(intent.account, snapshot.block.number + self._policy.cooldown_blocks)
         return [intent for intent, end in zip(intents, found, strict=True) if end is Look.WAITING]
@@ -151,7 +150,7 @@ class Follower:
     def _end(self, intent: Intent) -> None:
         self._ledger.keep(intent)
         self._ended.append(intent.state)
-        self._looks.pop(intent.id, None)
+        self._mender.forget(intent)
         self._stuck.discard(intent.id)
 
     async def _take_back(self, block: BlockRef) -> None:
@@ -181,18 +180,26 @@ class Follower:
             if intent.state is IntentState.RESERVED:
                 await self._wire.drop(intent, "it was never signed")
             elif chain_nonce > intent.nonce:
-                await self._suspect(intent, block)
-            elif intent.state is IntentState.CANCELLING:
-                if self._is_due(intent, block):
-                    await self._raise(intent, block, self._policy.max_fee, cancels=True)
-            elif block.number >= intent.deadline_block:
-                await self._cancel(intent, block, "its deadline passed")
-            elif self._is_due(intent, block):
-                await self._renew(intent, block)
+                if ended := await self._mender.suspect(intent, block):
+                    self._end(ended)
+            elif intent.id in self._wire.too_high and block.number < intent.deadline_block:
+                await self._mender.lower(intent, self._books.keeper, block)
+            else:
+                await self._urge(intent, block)
         except JournalUnavailable:
             raise
         except Transient:
             return
+
+    async def _urge(self, intent: Intent, block: BlockRef) -> None:
+        """Whatever may get it mined, or its cancellation."""
+        if intent.state is IntentState.CANCELLING:
+            if self._is_due(intent, block):
+                await self._raise(intent, block, self._policy.max_fee, cancels=True)
+        elif block.number >= intent.deadline_block:
+            await self._cancel(intent, block, "its deadline passed")
+        elif self._is_due(intent, block):
+            await self._renew(intent, block)
 
     def _is_due(self, intent: Intent, block: BlockRef) -> bool:
         return self._is_underpriced(intent, block) or self._is_old(intent, block)
@@ -227,7 +234,10 @@ class Follower:
             await self._revive(intent, block)
 
     async def _climb(self, intent: Intent, block: BlockRef, limit: int, cancels: bool) -> bool:
-        """One rung up, and one more at once where a node knows a higher fee than we do. False at the limit."""
+        """One rung up, and one more at once where a node knows a higher fee than we do. False at the limit.
+
+        A rung that is refused leaves the one below: its bytes go out again, since the pool may have dropped them.
+        """
         for _ in range(2):
             known = highest(intent.attempts)
             left = self._policy.deadline_blocks if cancels else intent.deadline_block - block.number
@@ -235,15 +245,19 @@ class Follower:
             if fees is None:
                 return False
             intent, reply = await self._wire.replace(intent, fees, block.number, cancels)
-            if reply.reason != "replacement_underpriced":
+            if reply.reason != OUTBID:
                 break
+        if reply.status is SendStatus.REFUSED and reply.reason != USED:
+            await self._wire.rebroadcast(intent, older=True)
         return True
 
     async def _revive(self, intent: Intent, block: BlockRef) -> bool:
-        """Send the same bytes again when the pool no longer has them. True when it had to."""
-        newest = intent.attempts[-1]
-        if not self._is_old(intent, block) or await self._sender.transaction(newest.tx_hash) is not None:
+        """Send the same bytes again when the pool has none of ours any more. True when it had to."""
+        if not self._is_old(intent, block):
             return False
+        for attempt in reversed(intent.attempts):
+            if await self._sender.transaction(attempt.tx_hash) is not None:
+                return False
         await self._wire.rebroadcast(intent)
         return True
 
@@ -255,42 +269,3 @@ class Follower:
         values = {"max_fee_wei": str(fees.max_fee), "base_fee_wei": str(block.base_fee)}
         message = f"nonce {intent.nonce} waits at {fees.max_fee / 1e9:.3f} gwei and may not offer more"
         self._emit(Event(TX_STUCK, message, block.number, {**identity(intent), **values}))
-
-    # Nonces.
-
-    async def _suspect(self, intent: Intent, block: BlockRef) -> None:
-        """The nonce is used, and by none of our hashes: the node may lag, so look more than once."""
-        looks = self._looks.get(intent.id, 0) + 1
-        self._looks[intent.id] = looks
-        if looks < LOOKS:
-            return
-        self._end(await self._wire.record(self._journal.move, intent.id, IntentState.SUPERSEDED))
-        message = f"nonce {intent.nonce} was used by a transaction that this keeper did not send"
-        self._emit(Event(TX_SUPERSEDED, message, block.number, identity(intent)))
-
-    async def _fill_gaps(self, block: BlockRef, chain_nonce: int) -> None:
-        """A freed nonce that no plan took holds up all above it: fill it with a self-transfer."""
-        consumed = await self._wire.record(self._journal.consumed_nonce)
-        free = nonces.gaps(chain_nonce, consumed, self._ledger.nonces())
-        self._gaps = {nonce: self._gaps.get(nonce, block.number) for nonce in free}
-        due = [nonce for nonce, since in self._gaps.items() if block.number - since >= PATIENCE]
-        if due:
-            for filler in await self._wire.launch([self._filler(block)] * len(due), due, block.number):
-                self._why[filler.id] = "it only filled a gap"
-
-    def _filler(self, block: BlockRef) -> Draft:
-        policy, keeper = self._policy, self._books.keeper
-        max_fee = min(needed(block, policy.deadline_blocks, policy.priority_fee, policy), policy.max_fee)
-        return Draft(
-            account=keeper,
-            kind=FILL,
-            subject="",
-            size=0,
-            call=Call(keeper, b""),
-            gas_limit=TRANSFER_GAS,
-            fees=Fees(max_fee, min(policy.priority_fee, max_fee)),
-            bid=policy.max_fee,
-            value_wad=0,
-            planned_block=block.number,
-            deadline_block=block.number + policy.deadline_blocks,
-        )

@@ -1,6 +1,7 @@
 """Carries attempts out: sign, commit, send once, note the answer. The only code that hands bytes to a node."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
@@ -18,9 +19,14 @@ from keeper.model.events import TX_CANCELLED, TX_REFUSED, TX_REPLACED, TX_SENT, 
 from keeper.model.intent import Attempt, Intent, IntentState, SendResult, SendStatus
 
 TRANSFER_GAS = 21_000
-# Refusals that say nothing against the transaction: it may be in the pool or mined already.
 KNOWN = "already_known"
 USED = "nonce_too_low"
+OUTBID = "replacement_underpriced"
+TOO_HIGH = "nonce_too_high"
+IN_FLIGHT_LIMIT = "in_flight_limit"
+# Refusals that say nothing against the transaction: it, or another at its nonce, may be in a pool or mined already, or
+# the pool has no room now. The nonce is kept.
+KEEPING = frozenset({KNOWN, USED, OUTBID, TOO_HIGH, "pool_full"})
 
 Hook = Callable[[str], None]
 Answer = tuple[Intent, Attempt, SendResult]
@@ -37,6 +43,8 @@ class Wire:
     """Journal, signing desk and sender in the only order in which they may be used.
 
     `keep` is told each new version of an intent; `hook` is told the points at which a crash is interesting.
+    `too_high`: intent -> how often in a row its nonce was refused as too high. `limited`: a node takes one transaction
+    of this signer at a time.
     """
 
     def __init__(
@@ -51,9 +59,11 @@ class Wire:
         self._journal = journal
         self._desk = desk
         self._sender = sender
-        self._emit = emit
+        self.emit = emit
         self._keep = keep
         self.hook = hook
+        self.too_high: Counter[int] = Counter()
+        self.limited = False
         self._thread = ThreadPoolExecutor(1, "journal")
 
     async def record(self, write: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -84,19 +94,31 @@ class Wire:
                     if unsent.id not in dropped:
                         await self.drop(unsent, "the signing desk refused")
                 raise
-        return [intent for intent, _ in await self._carry_out(attempts, TX_SENT)]
+        sent = await self._carry_out(attempts, TX_SENT)
+        # Sent at once with others it may have overtaken them: once more, after them.
+        return [await self.rebroadcast(intent) if intent.id in self.too_high else intent for intent, _ in sent]
 
     async def replace(self, intent: Intent, fees: Fees, block: int, cancels: bool) -> tuple[Intent, SendResult]:
         """A further attempt at the same nonce, which a node may know at a lower fee; and what the node answered."""
-        attempt = await self._sign(intent, fees, block, cancels)
-        return (await self._carry_out([attempt], TX_REPLACED))[0]
+        path = "cancel." if cancels else "replacement."
+        attempt = await self._sign(intent, fees, block, cancels, path)
+        return (await self._carry_out([attempt], TX_REPLACED, path))[0]
 
-    async def rebroadcast(self, intent: Intent) -> Intent:
-        """The same bytes of the newest attempt, once more."""
-        attempt = intent.attempts[-1]
-        result = await self._sender.send_raw(attempt.raw)
-        self.hook("sender.sent")
-        return (await self._note([(intent, attempt, result)], None))[0]
+    async def rebroadcast(self, intent: Intent, older: bool = False) -> Intent:
+        """The same bytes once more: the newest that a node takes. `older`: without the newest, which was just refused.
+
+        Bytes of a liquidation that is being cancelled stay here.
+        """
+        kind = intent.attempts[-1].cancels
+        chosen = [attempt for attempt in intent.attempts[: -1 if older else None] if attempt.cancels is kind]
+        answers = list[Answer]()
+        for attempt in reversed(chosen):
+            result = await self._sender.send_raw(attempt.raw)
+            answers.append((intent, attempt, result))
+            if result.status is not SendStatus.REFUSED or result.reason in (KNOWN, USED):
+                break
+        self.hook("rebroadcast.sender.sent")
+        return (await self._note(answers, None))[-1] if answers else intent
 
     async def drop(self, intent: Intent, reason: str) -> None:
         """End an intent that never left; its nonce is free."""
@@ -104,9 +126,9 @@ class Wire:
         self._tell_dropped(intent, reason)
 
     def _tell_dropped(self, intent: Intent, reason: str) -> None:
-        self._emit(Event(TX_CANCELLED, f"dropped: {reason}", None, {**identity(intent), "reason": reason}))
+        self.emit(Event(TX_CANCELLED, f"dropped: {reason}", None, {**identity(intent), "reason": reason}))
 
-    async def _sign(self, intent: Intent, fees: Fees, block: int, cancels: bool) -> Attempt:
+    async def _sign(self, intent: Intent, fees: Fees, block: int, cancels: bool, path: str = "") -> Attempt:
         tx = Tx(
             chain_id=self._desk.chain_id,
             nonce=intent.nonce,
@@ -117,26 +139,31 @@ class Wire:
             priority_fee=fees.priority_fee,
         )
         signed = await self._desk.sign(tx)
-        self.hook("signer.signed")
+        self.hook(f"{path}signer.signed")
         return Attempt(intent.id, signed.tx_hash, signed.raw, fees.max_fee, fees.priority_fee, cancels, block)
 
-    async def _carry_out(self, attempts: list[Attempt], kind: EventKind) -> list[tuple[Intent, SendResult]]:
-        """Commit all, then send all, then note the answers."""
+    async def _carry_out(
+        self, attempts: list[Attempt], kind: EventKind, path: str = ""
+    ) -> list[tuple[Intent, SendResult]]:
+        """Commit all, then send all, then note the answers. `path`: what its crash points are called after."""
         if not attempts:
             return []
         intents = await self.record(self._journal.commit, attempts)
         self._keep_all(intents)
-        self.hook("journal.committed")
+        self.hook(f"{path}journal.committed")
         results = await asyncio.gather(*(self._sender.send_raw(attempt.raw) for attempt in attempts))
-        self.hook("sender.sent")
+        self.hook(f"{path}sender.sent")
         noted = await self._note(list(zip(intents, attempts, results, strict=True)), kind)
-        self.hook("journal.noted")
+        self.hook(f"{path}journal.noted")
         return list(zip(noted, results, strict=True))
 
     async def _note(self, answers: Sequence[Answer], kind: EventKind | None) -> list[Intent]:
         """Write down answers; `kind` is the event of a new attempt, None for bytes that a node had before."""
-        states = [_state_after(intent, result) for intent, _, result in answers]
-        rows = [(attempt, result, state) for (_, attempt, result), state in zip(answers, states, strict=True)]
+        rows = list[tuple[Attempt, SendResult, IntentState | None]]()
+        for intent, attempt, result in answers:
+            moved = any(other.intent_id == intent.id for other, _, _ in rows)
+            rows.append((attempt, result, None if moved else _state_after(intent, result, kind is not None)))
+            self._learn(intent, result)
         noted = await self.record(self._journal.note, rows)
         self._keep_all(noted)
         for intent, (attempt, result, state) in zip(noted, rows, strict=True):
@@ -145,6 +172,13 @@ class Wire:
                 self._tell_dropped(intent, result.reason or "refused")
         return noted
 
+    def _learn(self, intent: Intent, result: SendResult) -> None:
+        self.limited = self.limited or result.reason == IN_FLIGHT_LIMIT
+        if result.reason == TOO_HIGH:
+            self.too_high[intent.id] += 1
+        else:
+            self.too_high.pop(intent.id, None)
+
     def _tell(self, intent: Intent, attempt: Attempt, result: SendResult, kind: EventKind | None) -> None:
         fields = {**identity(intent), "hash": hexed(attempt.tx_hash)}
         fees = {"max_fee_wei": str(attempt.max_fee), "priority_fee_wei": str(attempt.priority_fee)}
@@ -152,25 +186,28 @@ class Wire:
         number = attempt.signed_block
         if result.status is SendStatus.UNKNOWN:
             text = f"no node confirmed {what} at nonce {intent.nonce}: {result.message or result.reason}"
-            self._emit(Event(TX_UNKNOWN, text, number, {**fields, "error": result.message or result.reason}))
+            self.emit(Event(TX_UNKNOWN, text, number, {**fields, "error": result.message or result.reason}))
         if result.status is SendStatus.REFUSED and kind is not None and result.reason != KNOWN:
             text = f"{what} at nonce {intent.nonce} was refused: {result.message or result.reason}"
             reason = {"reason": result.reason, "error": result.message}
-            self._emit(Event(TX_REFUSED, text, number, {**fields, **reason}))
+            self.emit(Event(TX_REFUSED, text, number, {**fields, **reason}))
         elif kind is not None:
             text = (
                 f"{what} of {checksum(intent.account)} at nonce {intent.nonce}, up to {attempt.max_fee / 1e9:.3f} gwei"
             )
-            self._emit(Event(kind, text, number, {**fields, **fees}))
+            self.emit(Event(kind, text, number, {**fields, **fees}))
 
     def _keep_all(self, intents: Sequence[Intent]) -> None:
         for intent in intents:
             self._keep(intent)
 
 
-def _state_after(intent: Intent, result: SendResult) -> IntentState | None:
-    """Where a reply leads. Unknown keeps the nonce; only a first attempt that was refused for good frees it."""
+def _state_after(intent: Intent, result: SendResult, new: bool) -> IntentState | None:
+    """Where a reply leads. Unknown keeps the nonce; only a first attempt that was refused for good frees it.
+
+    `new`: these bytes never left before. Of others a node may have them that was not asked now.
+    """
     if intent.state is not IntentState.SIGNED:
         return None
-    refused = result.status is SendStatus.REFUSED and result.reason not in (KNOWN, USED)
-    return IntentState.DROPPED if refused and len(intent.attempts) == 1 else IntentState.PENDING
+    refused = result.status is SendStatus.REFUSED and result.reason not in KEEPING
+    return IntentState.DROPPED if refused and new and len(intent.attempts) == 1 else IntentState.PENDING

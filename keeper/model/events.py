@@ -192,15 +192,79 @@ TX_REORGED = _kind(
 )
 FUNDS_LOW = _kind(
     "funds.low",
-    Level.WARNING,
-    "The keeper's balance does not cover what it may have to spend.",
+    Level.ERROR,
+    "The keeper's balance does not cover what it may have to spend. Plans that need it are not sent.",
     "token balance needed",
-    "Send funds to the signer.",
+    "Send funds to the signer. The keeper goes on by itself as soon as they are there.",
+)
+SIGNER_LIMITED = _kind(
+    "signer.limited",
+    Level.ERROR,
+    "Nodes take only one transaction of this signer at a time: the account has code. The keeper sends one by one.",
+    "reason",
+    "Revoke the delegation (EIP-7702), or use a plain account as the signer; then restart.",
 )
 BREAKER_OPEN = _kind(
-    "breaker.open", Level.CRITICAL, "Sending is held.", "breaker reason", "Read the reason; `keeper status` shows it."
+    "breaker.open",
+    Level.CRITICAL,
+    "Sending is held, by the breaker named; what is on its way is followed to its end.",
+    "breaker reason",
+    "Read the reason; docs/operations.md says which breakers close by themselves and which wait for `keeper resume`.",
 )
-BREAKER_CLOSED = _kind("breaker.closed", Level.INFO, "Sending goes on.", "breaker")
+BREAKER_CLOSED = _kind(
+    "breaker.closed", Level.INFO, "A breaker is closed; sending goes on if no other is open.", "breaker"
+)
+KILL_CANCELLING = _kind(
+    "kill.cancelling",
+    Level.WARNING,
+    "The kill switch is on: what is on its way is being cancelled.",
+    "remaining",
+    "Nothing, when 0 remain. Else wait; `keeper kill` says what remains.",
+)
+OPPORTUNITIES_MISSED = _kind(
+    "opportunities.missed",
+    Level.CRITICAL,
+    "For many blocks there was something worth sending, and nothing of ours was mined.",
+    "blocks held",
+    "Look at tx.stuck, tx.refused and the base fee: raise KEEPER_MAX_FEE_GWEI, fill the purse, add endpoints.",
+)
+PRICE_HELD = _kind(
+    "price.held",
+    Level.CRITICAL,
+    "A price that the protocol would act on is doubtful. Its accounts are on hold, or followed, as the policy says.",
+    "label feed problem price reference policy",
+    "Compare both prices with other venues, then set KEEPER_DEVIATION_POLICY, or wait until they agree.",
+)
+PRICE_RELEASED = _kind("price.released", Level.INFO, "A price is no longer doubtful.", "label feed price")
+REFERENCE_LOST = _kind(
+    "reference.lost",
+    Level.ERROR,
+    "A reference feed gives no usable price: the price that it guards is used without a second opinion.",
+    "label feed problem",
+    "Check KEEPER_REFERENCE_FEEDS.",
+)
+SEQUENCER_DOWN = _kind(
+    "sequencer.down",
+    Level.CRITICAL,
+    "The chain's sequencer is down, or back for less than the grace period. Nothing new is sent.",
+    "problem since",
+    "Check the chain's own status. The keeper goes on by itself after KEEPER_SEQUENCER_GRACE_S.",
+)
+SEQUENCER_UP = _kind("sequencer.up", Level.INFO, "The sequencer is back, and the grace period over.")
+ASSET_QUARANTINED = _kind(
+    "asset.quarantined",
+    Level.ERROR,
+    "Liquidations of one kind and asset fail in simulation for account after account: they are left alone for a while.",
+    "subject reason until_block",
+    "Look at the token: paused, a fee on transfers, a blocked address, or no liquidity.",
+)
+KEEPER_STUCK = _kind(
+    "keeper.stuck",
+    Level.ERROR,
+    "The program did not react for some seconds: something blocks its event loop.",
+    "seconds where",
+    "If it repeats: look at the machine's load and disk, keep the log, report where it was.",
+)
 ALERT_TEST = _kind("alert.test", Level.INFO, "`keeper doctor --send-test-alert` asks every webhook whether it works.")
 ALERT_FAILED = _kind(
     "alert.failed", Level.WARNING, "A webhook did not take an alert.", "url error dropped", "Check the webhook."

@@ -77,7 +77,7 @@ class Wiretap:
     async def send_raw(self, raw: bytes) -> SendResult:
         if self.swallow:
             self.swallow -= 1
-            return SendResult(SendStatus.REFUSED, "pool_full", "txpool is full")
+            return SendResult(SendStatus.REFUSED, "underpriced", "transaction underpriced")
         self.sent.append(raw)
         result = await self._inner.send_raw(raw)
         return self.spoil.pop(0)(result) if self.spoil else result
