@@ -50,6 +50,18 @@ class Settings(BaseSettings):
         "Raw key; better given as KEEPER_PRIVATE_KEY_FILE. As plain text refused on chain ids but 31337 and 1337",
     )
     allow_plain_key: bool = _setting(False, "Sending", "Accept KEEPER_PRIVATE_KEY on any chain")
+    remote_signer_url: SecretStr | None = _setting(
+        None, "Sending", "URL of a signer with Web3Signer's eth1 API; needs KEEPER_SIGNER_ADDRESS"
+    )
+    signer_address: str | None = _setting(
+        None, "Sending", "Address whose key the remote signer holds", pattern=r"^0x[0-9a-fA-F]{40}$"
+    )
+    kms_key_id: str | None = _setting(None, "Sending", "Key in AWS KMS (id, ARN or alias); needs keeper[aws]")
+    kms_region: str | None = _setting(None, "Sending", "Its region, where the AWS configuration does not say")
+    kms_endpoint_url: str | None = _setting(None, "Sending", "Another endpoint of KMS, such as one in a VPC")
+    signer_timeout_s: float = _setting(
+        2.0, "Sending", "Seconds that a signature may take; then it is left out, and costs no nonce", gt=0, le=60
+    )
 
     target_health: Decimal = _setting(
         Decimal("1.10"), "Liquidation", "Health that a partial liquidation restores", ge=1, le=10
@@ -148,11 +160,33 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _one_signer(self) -> "Settings":
-        if self.keystore_file and self.private_key:
-            raise ValueError("KEEPER_KEYSTORE_FILE and a private key are both set: give one signer")
+        given = self.signers
+        if len(given) > 1:
+            raise ValueError(f"{given[0]} and {given[1]} are both set: give one signer")
         if self.keystore_file and not self.keystore_password:
             raise ValueError("KEEPER_KEYSTORE_FILE needs KEEPER_KEYSTORE_PASSWORD_FILE")
+        if bool(self.remote_signer_url) != bool(self.signer_address):
+            raise ValueError("KEEPER_REMOTE_SIGNER_URL and KEEPER_SIGNER_ADDRESS need each other: set both")
         return self
+
+    @property
+    def signers(self) -> list[str]:
+        """The keys of the signers that are set: none, or one."""
+        given = {
+            "KEEPER_KEYSTORE_FILE": self.keystore_file,
+            "a private key": self.private_key,
+            "KEEPER_REMOTE_SIGNER_URL": self.remote_signer_url,
+            "KEEPER_KMS_KEY_ID": self.kms_key_id,
+        }
+        return [name for name, value in given.items() if value]
+
+    @field_validator("remote_signer_url", "kms_endpoint_url")
+    @classmethod
+    def _is_http(cls, value: SecretStr | str | None) -> SecretStr | str | None:
+        text = value.get_secret_value() if isinstance(value, SecretStr) else value
+        if text is not None and not text.startswith(("http://", "https://")):
+            raise ValueError("must be an http(s) URL")
+        return value
 
 
 def read_environment(env_file: Path | None = Path(".env")) -> dict[str, str]:

@@ -25,6 +25,11 @@ EXAMPLES = {
 BETTER_AS_FILE = {"keystore_password": "/run/secrets/keystore-password", "private_key": "/run/secrets/key"}
 OPTIONAL_EXAMPLES = {
     "keystore_file": "/etc/keeper/keystore.json",
+    "remote_signer_url": "http://127.0.0.1:9000",
+    "signer_address": "0x0000000000000000000000000000000000000000",
+    "kms_key_id": "alias/keeper",
+    "kms_region": "eu-central-1",
+    "kms_endpoint_url": "https://kms.eu-central-1.amazonaws.com",
     "native_price_usd": "3000",
     "log_json": "keeper.jsonl",
     "alert_urls": "https://hooks.example.org/services/...",

@@ -24,6 +24,7 @@ DEPTHS = (16, 128, 1_024, 10_000, 100_000, 1_000_000)
 PARITY_PAGE = 500
 LIQUIDATIONS = 10  # that the balance should pay for
 TYPICAL_GAS = 500_000
+NEVER_REACHED = 2**64 - 2  # EIP-2681: the last nonce
 
 
 class Verdict(StrEnum):
@@ -266,6 +267,25 @@ async def _tokens(wiring: Wiring, snapshot: Snapshot, address: bytes) -> list[Ch
         else:
             found.append(ok(name, f"{held}, allowance granted"))
     return found
+
+
+async def check_signing(settings: Settings) -> Check:
+    """The signer signs, and for its own address: a self-transfer at a nonce that is never reached, which stays here."""
+    from keeper.execute.build import signer_of
+    from keeper.execute.desk import SigningDesk, SigningPolicy
+    from keeper.execute.signers import Tx
+
+    signer = signer_of(settings)
+    policy = SigningPolicy(settings.chain_id, signer.address, frozenset(), max_fee=1)
+    desk = SigningDesk(signer, policy, settings.signer_timeout_s)
+    try:
+        await signer.open()
+        await desk.sign(Tx(settings.chain_id, NEVER_REACHED, signer.address, b"", 21_000, 1, 0))
+    except KeeperError as error:
+        return fail("signer: signs", str(error), "check the signer, and that it may sign for this key")
+    finally:
+        await desk.close()
+    return ok("signer: signs", f"what it signs recovers to {checksum(signer.address)}")
 
 
 def check_journal(settings: Settings, address: bytes | None) -> Check:

@@ -25,7 +25,8 @@ def command(
 ) -> int:
     """Check settings, nodes, contracts, prices, the signer and the journal, and say what to do about what is wrong.
 
-    Compares local health with the contract's for every account. Signs and sends nothing, except test alerts when asked.
+    Compares local health with the contract's for every account. Sends nothing, except test alerts when asked, and signs
+    nothing that a chain would take.
     Ends with 4 when a check failed.
     """
     settings = settings_from(env_file)
@@ -58,6 +59,8 @@ async def examine(settings: "Settings", send_test_alert: bool) -> list["Check"]:
         label = f"node {index}"
         found += await checks.check_endpoint(settings, url.get_secret_value(), label, deployment, protocol, now)
     found += await checks.check_market(settings, address)
+    if address is not None:
+        found.append(await checks.check_signing(settings))
     found.append(checks.check_journal(settings, address))
     found += await checks.check_webhooks(settings, send_test_alert)
     return found

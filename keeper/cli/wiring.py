@@ -62,4 +62,4 @@ def signer_address(settings: "Settings") -> bytes | None:
     """Address of the signer, None when the settings name none. Raises OperatorError for one that cannot be read."""
     from keeper.execute.build import signer_of
 
-    return signer_of(settings).address if settings.keystore_file or settings.private_key else None
+    return signer_of(settings).address if settings.signers else None

@@ -11,7 +11,9 @@ from keeper.execute.dry import DryRun
 from keeper.execute.execution import Execution
 from keeper.execute.executor import Desks, Executor, no_hook
 from keeper.execute.journal import open_journal
-from keeper.execute.signers import LocalSigner, from_keystore, from_private_key
+from keeper.execute.kms_signer import connect_kms
+from keeper.execute.remote_signer import RemoteSigner
+from keeper.execute.signers import Signer, from_keystore, from_private_key
 from keeper.execute.wire import Hook
 from keeper.model.events import Emit
 from keeper.model.health import WAD
@@ -32,14 +34,21 @@ class Chain(Interface):
     def sender(self) -> ChainSender: ...
 
 
-def signer_of(settings: Settings) -> LocalSigner:
-    """The signer that the settings name; a keystore takes a second to open. Raises OperatorError."""
+def signer_of(settings: Settings) -> Signer:
+    """The signer that the settings name. Blocks: a keystore takes a second, KMS is asked. Raises OperatorError."""
     if settings.keystore_file and settings.keystore_password:
         return from_keystore(settings.keystore_file, settings.keystore_password.get_secret_value())
     if settings.private_key:
         return from_private_key(settings.private_key.get_secret_value())
+    timeout_s = settings.signer_timeout_s
+    if settings.remote_signer_url and settings.signer_address:
+        url, address = settings.remote_signer_url.get_secret_value(), bytes.fromhex(settings.signer_address[2:])
+        return RemoteSigner(url, address, timeout_s)
+    if settings.kms_key_id:
+        return connect_kms(settings.kms_key_id, settings.kms_region, settings.kms_endpoint_url, timeout_s)
     raise OperatorError(
-        "--live needs a signer: set KEEPER_KEYSTORE_FILE and KEEPER_KEYSTORE_PASSWORD_FILE, or KEEPER_PRIVATE_KEY_FILE"
+        "--live needs a signer: set KEEPER_KEYSTORE_FILE and KEEPER_KEYSTORE_PASSWORD_FILE, KEEPER_PRIVATE_KEY_FILE, "
+        "KEEPER_REMOTE_SIGNER_URL or KEEPER_KMS_KEY_ID"
     )
 
 
@@ -63,7 +72,7 @@ async def build_execution(
     journal = open_journal(url, settings.data_dir, signer.address, settings.chain_id)
     rules = SigningPolicy(settings.chain_id, signer.address, frozenset(deployment.contracts.values()), policy.max_fee)
     executor = Executor(
-        Desks(journal, SigningDesk(signer, rules), chain.sender),
+        Desks(journal, SigningDesk(signer, rules, settings.signer_timeout_s), chain.sender),
         chain.reader,
         protocol,
         policy,
@@ -73,6 +82,7 @@ async def build_execution(
         hook,
     )
     try:
+        await signer.open()
         await executor.recover()
     except BaseException:
         await executor.close()

@@ -1,17 +1,21 @@
 """The signing desk: the one place where something gets signed, and what may be."""
 
+import asyncio
 from dataclasses import dataclass, field, replace
 
 from eth_account import Account
 from eth_account.typed_transactions.typed_transaction import TypedTransaction
+from eth_keys.exceptions import BadSignature
 from eth_utils.crypto import keccak
+from eth_utils.exceptions import ValidationError
 from hexbytes import HexBytes
 
-from keeper.errors import InvariantBroken
+from keeper.errors import InvariantBroken, Transient
+from keeper.execute.envelope import HALF_ORDER
 from keeper.execute.signers import Signed, Signer, Tx
 
 MAX_TX_GAS = 2**24  # EIP-7825
-_HALF_ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141 // 2
+BUDGET_S = 2.0
 _APPROVE = keccak(text="approve(address,uint256)")[:4]
 
 
@@ -56,13 +60,18 @@ class SigningPolicy:
 
 
 class SigningDesk:
-    """A signer behind its policy: checks before, verifies after."""
+    """A signer behind its policy: checks before, verifies after, and waits no longer than its budget.
 
-    def __init__(self, signer: Signer, policy: SigningPolicy) -> None:
+    A signer that used up its budget is left alone for as long again: what else waits for it is told so at once.
+    """
+
+    def __init__(self, signer: Signer, policy: SigningPolicy, budget_s: float = BUDGET_S) -> None:
         if signer.address != policy.keeper:
             raise InvariantBroken("the signing policy is for another keeper")
         self._signer = signer
         self._policy = policy
+        self._budget_s = budget_s
+        self._silent_until = 0.0  # of the event loop's clock
 
     @property
     def address(self) -> bytes:
@@ -83,12 +92,29 @@ class SigningDesk:
         self._policy = replace(self._policy, allowances=pairs)
 
     async def sign(self, tx: Tx) -> Signed:
-        """Raises InvariantBroken when the policy forbids it or the signer returned something else than was asked."""
+        """Raises InvariantBroken when the policy forbids it or the signer returned something else than was asked.
+
+        Raises Transient when the signer does not sign, or not within its budget.
+        """
         self._policy.check(tx)
-        signed = await self._signer.sign(tx)
+        signed = await self._in_time(tx)
         if problem := _difference(tx, signed, self.address):
             raise InvariantBroken(f"the signer returned {problem}")
         return signed
+
+    async def close(self) -> None:
+        await self._signer.close()
+
+    async def _in_time(self, tx: Tx) -> Signed:
+        now = asyncio.get_running_loop().time
+        if now() < self._silent_until:
+            raise Transient("the signer did not answer a moment ago")
+        try:
+            async with asyncio.timeout(self._budget_s):
+                return await self._signer.sign(tx)
+        except TimeoutError:
+            self._silent_until = now() + self._budget_s
+            raise Transient(f"the signer did not sign within {self._budget_s:g} s (KEEPER_SIGNER_TIMEOUT_S)") from None
 
 
 def _difference(tx: Tx, signed: Signed, keeper: bytes) -> str:
@@ -110,8 +136,14 @@ def _difference(tx: Tx, signed: Signed, keeper: bytes) -> str:
         found = fields[name]
         if (bytes(found) if isinstance(value, bytes) else found) != value:
             return f"another {name}"
-    if not 0 < fields["s"] <= _HALF_ORDER:
+    if not 0 < fields["s"] <= HALF_ORDER:
         return "a signature with a high s"
-    if bytes.fromhex(Account.recover_transaction(signed.raw)[2:]) != keeper:
-        return "another sender"
-    return ""
+    return "" if _sender(signed.raw) == keeper else "another sender"
+
+
+def _sender(raw: bytes) -> bytes:
+    """Who signed; empty for a signature of nobody."""
+    try:
+        return bytes.fromhex(Account.recover_transaction(raw)[2:])
+    except (BadSignature, ValidationError):
+        return b""

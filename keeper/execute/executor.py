@@ -149,6 +149,7 @@ class Executor:
     async def close(self) -> None:
         self._draining = True
         self._wire.close()
+        await self._desk.close()
 
     async def _guarded(self, work: Awaitable[T]) -> T:
         """No journal, no send; and nothing more after what must never happen. Raises what it caught."""

@@ -41,7 +41,15 @@ class Signer(Protocol):
     @property
     def address(self) -> bytes: ...
 
+    async def open(self) -> None:
+        """Make sure, before anything else, that it can sign. Raises OperatorError."""
+        ...
+
     async def sign(self, tx: Tx) -> Signed: ...
+
+    async def close(self) -> None:
+        """Let go of connections."""
+        ...
 
 
 class LocalSigner:
@@ -53,6 +61,12 @@ class LocalSigner:
 
     def __repr__(self) -> str:
         return f"LocalSigner({self._account.address})"
+
+    async def open(self) -> None:
+        """A key in memory is always there."""
+
+    async def close(self) -> None:
+        """There is no connection."""
 
     async def sign(self, tx: Tx) -> Signed:
         fields: dict[str, Any] = {

@@ -21,7 +21,8 @@ def secrets_of(settings: Settings) -> list[str]:
     """Every setting that must not show anywhere, and the long words of URLs, which are tokens."""
     single = [settings.private_key, settings.keystore_password]
     found = [secret.get_secret_value() for secret in single if secret]
-    for url in (secret.get_secret_value() for secret in [*settings.rpc_urls, *settings.alert_urls]):
+    urls = [*settings.rpc_urls, *settings.alert_urls, settings.remote_signer_url]
+    for url in (secret.get_secret_value() for secret in urls if secret):
         parts = urlsplit(url)
         words = re.split(r"[/&=?]", f"{parts.path}?{parts.query}") if parts.scheme else []
         found += [word for word in [*words, parts.password or ""] if len(word) >= _TOKEN]
