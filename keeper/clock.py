@@ -30,3 +30,8 @@ class SystemClock:
 def iso(seconds: float) -> str:
     """Unix seconds as an ISO 8601 timestamp in UTC with milliseconds."""
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
+
+
+def uptime() -> float:
+    """Seconds that never go back and count a machine's sleep, too, for what must not be held for too long."""
+    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))

@@ -8,8 +8,9 @@ from typing import Any, NoReturn
 import pytest
 
 from tests.support.anvil import anvil, shared_anvil, start_anvil
+from tests.support.postgres import database, postgres
 
-__all__ = ["anvil", "shared_anvil", "start_anvil"]
+__all__ = ["anvil", "database", "postgres", "shared_anvil", "start_anvil"]
 
 UNIT = Path(__file__).parent / "unit"
 

@@ -1,38 +1,33 @@
 """The journal: what was signed, sent and achieved. Signed bytes are committed here before they may leave."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import (
-    ColumnElement,
-    Connection,
-    Engine,
-    create_engine,
-    delete,
-    event,
-    func,
-    insert,
-    inspect,
-    select,
-    update,
-)
-from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError, SQLAlchemyError
+from sqlalchemy import ColumnElement, Connection, Engine, create_engine, delete, func, insert, select, update
+from sqlalchemy.exc import SQLAlchemyError
 
-from keeper.errors import OperatorError, Transient
+from keeper.errors import OperatorError
 from keeper.execute import machine
+from keeper.execute.database import (
+    check_version,
+    engine_for,
+    file_of,
+    locate,
+    prepare,
+    reason_of,
+    unusable,
+    version_of,
+)
 from keeper.execute.draft import Draft
-from keeper.execute.lock import WriterLock
+from keeper.execute.lease import DEFAULT_S, Lease
+from keeper.execute.lock import JournalUnavailable, Locks, Right, WriterLock
 from keeper.execute.tables import (
     ATTEMPTS,
     INTENTS,
-    METADATA,
     OUTCOMES,
-    SCHEMA,
-    VERSION,
     attempt_of,
     attempt_row,
     intent_of,
@@ -42,16 +37,9 @@ from keeper.execute.tables import (
 )
 from keeper.model.intent import Attempt, Intent, IntentState, Outcome, SendResult
 
-# version -> what brings a journal of that version to the next one
-MIGRATIONS: dict[int, Callable[[Connection], None]] = {}
-
-
-class JournalUnavailable(Transient):
-    """The journal did not take a write or answer a read. No journal, no send."""
-
+__all__ = ["History", "Journal", "JournalUnavailable", "locate", "open_history", "open_journal"]
 
 _FINAL = [state for state in IntentState if state.final]
-_BUSY_S = 5
 
 
 class History:
@@ -74,21 +62,21 @@ class History:
             with self._engine.connect() as connection:
                 yield connection
         except SQLAlchemyError as error:
-            raise JournalUnavailable(f"the journal cannot be read: {_reason(error)}") from None
+            raise JournalUnavailable(f"the journal cannot be read: {reason_of(error)}") from None
 
 
 class Journal(History):
     """A journal opened for writing, for one signer on one chain. Its methods block: call them off the event loop."""
 
-    def __init__(self, engine: Engine, lock: WriterLock, signer: bytes, chain_id: int) -> None:
+    def __init__(self, engine: Engine, right: Right, signer: bytes, chain_id: int) -> None:
         super().__init__(engine)
-        self._lock = lock
+        self.right = right
         self._owner = (INTENTS.c.signer == signer) & (INTENTS.c.chain_id == chain_id)
         self._identity = {"signer": signer, "chain_id": chain_id}
 
     def close(self) -> None:
+        self.right.close()
         super().close()
-        self._lock.close()
 
     def open_intents(self) -> list[Intent]:
         """Intents without an outcome, oldest first."""
@@ -181,102 +169,56 @@ class Journal(History):
     def _writing(self) -> Iterator[Connection]:
         try:
             with self._engine.begin() as connection:
+                self.right.fence(connection)
                 yield connection
         except SQLAlchemyError as error:
-            raise JournalUnavailable(f"the journal cannot be written: {_reason(error)}") from None
+            raise JournalUnavailable(f"the journal cannot be written: {reason_of(error)}") from None
 
 
-def locate(url: str, data_dir: Path) -> URL:
-    """The journal's address; a relative SQLite path lies in `data_dir`. Raises OperatorError for a malformed URL."""
-    try:
-        found = make_url(url)
-        found.get_dialect()
-    except (ArgumentError, NoSuchModuleError, ModuleNotFoundError):
-        raise OperatorError("KEEPER_DATABASE_URL: not a database URL that this program can open") from None
-    if found.get_backend_name() == "sqlite":
-        if not found.database or found.database == ":memory:":
-            raise OperatorError("KEEPER_DATABASE_URL: the journal must be a file, as in sqlite:///keeper.db")
-        return found.set(database=str(data_dir / found.database))
-    return found
-
-
-def open_journal(url: str, data_dir: Path, signer: bytes, chain_id: int) -> Journal:
-    """The journal for writing, made when there is none.
+def open_journal(url: str, data_dir: Path, signer: bytes, chain_id: int, lease_s: float = DEFAULT_S) -> Journal:
+    """The journal for writing, made when there is none. `lease_s`: KEEPER_LEASE_S, for PostgreSQL.
 
     Raises OperatorError: exit code 3 when another keeper holds it, 2 when it cannot be used.
     """
     address = locate(url, data_dir)
-    is_file = address.get_backend_name() == "sqlite"
-    lock = WriterLock(Path(f"{address.database}.lock") if is_file else data_dir / "keeper.lock")
-    engine = create_engine(address, connect_args={"timeout": _BUSY_S} if is_file else {}, hide_parameters=True)
-    if is_file:
-        event.listen(engine, "connect", _make_durable)
+    file = file_of(address)
+    lock = WriterLock(Path(f"{file}.lock")) if file else None
+    engine = engine_for(address, lease_s)
+    right = Locks([lock]) if lock else Lease(engine, signer, chain_id, lease_s)
     try:
+        right.take()
         with engine.begin() as connection:
-            _prepare(connection)
+            right.fence(connection)
+            prepare(connection)
     except (OperatorError, SQLAlchemyError) as error:
+        right.close()
         engine.dispose()
-        lock.close()
         if isinstance(error, OperatorError):
             raise
-        raise _unusable(error) from None
-    return Journal(engine, lock, signer, chain_id)
+        raise unusable(error) from None
+    return Journal(engine, right, signer, chain_id)
 
 
 def open_history(url: str, data_dir: Path) -> History:
     """The journal for reading. Raises OperatorError when there is none, or it cannot be used."""
     address = locate(url, data_dir)
-    if address.get_backend_name() == "sqlite":
-        if not Path(str(address.database)).is_file():
+    if file := file_of(address):
+        if not file.is_file():
             raise OperatorError(
-                f"there is no journal at {address.database}: it begins with the first `keeper run --live` "
+                f"there is no journal at {file}: it begins with the first `keeper run --live` "
                 "(KEEPER_DATA_DIR, KEEPER_DATABASE_URL)"
             )
-        address = address.set(database=f"file:{address.database}", query={"mode": "ro", "uri": "true"})
+        address = address.set(database=f"file:{file}", query={"mode": "ro", "uri": "true"})
     engine = create_engine(address, hide_parameters=True)
     try:
         with engine.connect() as connection:
-            _check_version(_version(connection))
+            check_version(version_of(connection))
     except (OperatorError, SQLAlchemyError) as error:
         engine.dispose()
         if isinstance(error, OperatorError):
             raise
-        raise _unusable(error) from None
+        raise unusable(error) from None
     return History(engine)
-
-
-def _make_durable(connection: Any, _: Any) -> None:
-    """WAL lets readers in while we write; FULL puts a commit on the disk before it returns."""
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
-        connection.execute(f"PRAGMA {pragma}")
-
-
-def _prepare(connection: Connection) -> None:
-    """Make the tables, or bring an older journal up to date, in the caller's transaction."""
-    version = _version(connection)
-    if version is None:
-        METADATA.create_all(connection)
-        connection.execute(insert(SCHEMA).values(version=VERSION))
-        return
-    while version < VERSION and version in MIGRATIONS:
-        MIGRATIONS[version](connection)
-        version += 1
-        connection.execute(update(SCHEMA).values(version=version))
-    _check_version(version)
-
-
-def _version(connection: Connection) -> int | None:
-    if not inspect(connection).has_table(SCHEMA.name):
-        return None
-    return connection.scalar(select(SCHEMA.c.version))
-
-
-def _check_version(version: int | None) -> None:
-    if version is None:
-        raise OperatorError("KEEPER_DATABASE_URL: the database holds no journal: start `keeper run --live` first")
-    if version != VERSION:
-        newer = "a newer" if version > VERSION else "an older"
-        raise OperatorError(f"KEEPER_DATABASE_URL: the journal is of {newer} keeper (version {version}, not {VERSION})")
 
 
 def _state(connection: Connection, intent_id: int) -> IntentState:
@@ -311,13 +253,3 @@ def _load(connection: Connection, where: ColumnElement[bool] | None = None) -> l
     ended = connection.execute(select(OUTCOMES).where(OUTCOMES.c.intent_id.in_(chosen))).mappings()
     outcomes = {row["intent_id"]: outcome_of(row) for row in ended}
     return [intent_of(row, tuple(attempts[row["id"]]), outcomes.get(row["id"])) for row in rows]
-
-
-def _reason(error: SQLAlchemyError) -> str:
-    """The database's own words, without the statement."""
-    return str(error.orig) if isinstance(error, DBAPIError) else type(error).__name__
-
-
-def _unusable(error: SQLAlchemyError) -> OperatorError:
-    action = "free it" if isinstance(error, OperationalError) else "move it aside to begin a new one"
-    return OperatorError(f"KEEPER_DATABASE_URL: the journal cannot be used ({_reason(error)}): {action}")

@@ -1,24 +1,64 @@
-"""One writer for each journal: an operating-system lock that ends with its process, however it ends."""
+"""One writer: what gives the right to write a journal and to send, and the locks that give it on one machine."""
 
 import fcntl
 import os
+import tempfile
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Protocol
 
-from keeper.errors import OperatorError
+from sqlalchemy import Connection
+
+from keeper.errors import OperatorError, Transient
+
+
+class JournalUnavailable(Transient):
+    """The journal did not take a write or answer a read. No journal, no send."""
+
+
+class LeaseLost(JournalUnavailable):
+    """Another keeper may write now: this one signs and sends nothing more."""
+
+
+class Right(Protocol):
+    """The right to write one signer's journal and to send what it holds, from `take` to `close`."""
+
+    def take(self) -> None:
+        """Raises OperatorError (exit code 3) when another keeper has it."""
+        ...
+
+    def fence(self, connection: Connection) -> None:
+        """Called in each writing transaction. Raises LeaseLost when a newer keeper has written or may."""
+        ...
+
+    def is_valid(self) -> bool:
+        """Whether bytes may leave now. Asks no database."""
+        ...
+
+    def renew(self) -> None:
+        """Hold on to it for longer. Raises LeaseLost; then it is gone for good."""
+        ...
+
+    def close(self) -> None:
+        """Give it back. Callable twice."""
+        ...
 
 
 class WriterLock:
-    """Holds the lock file from construction to `close`. Raises OperatorError (exit code 3) when another holds it."""
+    """An operating-system lock on a file: it ends with its process, however that ends.
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    Held from construction to `close`. Raises OperatorError (exit code 3) when another process holds it. `shared`:
+    others may hold it, too, but nobody alone.
+    """
+
+    def __init__(self, path: Path, shared: bool = False) -> None:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         except OSError as error:
             raise OperatorError(f"KEEPER_DATA_DIR: cannot write {path}: {error.strerror}") from None
         try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(self._file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
         except OSError:
             holder = os.read(self._file, 32).decode(errors="replace").strip()
             os.close(self._file)
@@ -35,3 +75,50 @@ class WriterLock:
         if self._file >= 0:
             os.close(self._file)
             self._file = -1
+
+
+class Locks:
+    """The right to write that locks give: nobody takes them away while this process lives."""
+
+    def __init__(self, locks: Sequence[WriterLock]) -> None:
+        self._locks = locks
+
+    def take(self) -> None:
+        """They were taken when they were made."""
+
+    def fence(self, connection: Connection) -> None:
+        """Whoever holds the locks is the only one."""
+
+    def is_valid(self) -> bool:
+        return True
+
+    def renew(self) -> None:
+        """Locks do not run out."""
+
+    def close(self) -> None:
+        for lock in self._locks:
+            lock.close()
+
+
+def lock_signer(signer: bytes, chain_id: int, genesis: bytes, shared: bool = False) -> WriterLock:
+    """The lock of a key on a chain, wherever the journal lies: it finds a second keeper of this user on this machine.
+
+    `genesis`: hash of the chain's first block, as development chains share their ids. `shared`: for keepers between
+    which a lease decides. Raises OperatorError: exit code 3 when another keeper holds it.
+    """
+    return WriterLock(_runtime_dir() / f"{chain_id}-{genesis[:4].hex()}-{signer.hex()}.lock", shared)
+
+
+def _runtime_dir() -> Path:
+    """A directory of this user's own, the same one for each of its sessions and services, that a reboot empties."""
+    user = os.getuid()
+    login = Path(f"/run/user/{user}")
+    path = login / "keeper" if os.access(login, os.W_OK) else Path(tempfile.gettempdir()) / f"keeper-{user}"
+    try:
+        path.mkdir(mode=0o700, exist_ok=True)
+        found = path.lstat()
+    except OSError as error:
+        raise OperatorError(f"cannot make {path} for the signer's lock: {error.strerror}") from None
+    if path.is_symlink() or not path.is_dir() or found.st_uid != user:
+        raise OperatorError(f"{path} is not a directory of this user's own: remove it")
+    return path

@@ -1,0 +1,117 @@
+"""The journal's database: where it lies, how it is opened, and which version its tables have."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, insert, inspect, select, update
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError, SQLAlchemyError
+
+from keeper.errors import OperatorError
+from keeper.execute.tables import METADATA, SCHEMA, VERSION
+
+# version -> what brings a journal of that version to the next one
+MIGRATIONS: dict[int, Callable[[Connection], None]] = {}
+
+_BUSY_S = 5
+
+
+def locate(url: str, data_dir: Path) -> URL:
+    """The journal's address; a relative SQLite path lies in `data_dir`. Raises OperatorError for a malformed URL."""
+    try:
+        found = make_url(url)
+        found.get_dialect()
+    except (ArgumentError, NoSuchModuleError, ModuleNotFoundError):
+        raise OperatorError("KEEPER_DATABASE_URL: not a database URL that this program can open") from None
+    kind = found.get_backend_name()
+    if kind == "sqlite":
+        if not found.database or found.database == ":memory:":
+            raise OperatorError("KEEPER_DATABASE_URL: the journal must be a file, as in sqlite:///keeper.db")
+        return found.set(database=str(data_dir / found.database))
+    if kind != "postgresql":
+        raise OperatorError("KEEPER_DATABASE_URL: the journal is kept in SQLite or PostgreSQL")
+    return found.set(drivername="postgresql+psycopg")
+
+
+def file_of(address: URL) -> Path | None:
+    """The file of an SQLite journal; None for a server."""
+    return Path(str(address.database)) if address.get_backend_name() == "sqlite" else None
+
+
+def engine_for(address: URL, wait_s: float = _BUSY_S) -> Engine:
+    """An engine that writes. `wait_s`: how long neither side may leave the other waiting.
+
+    Raises OperatorError when the driver is missing.
+    """
+    if file_of(address):
+        engine = create_engine(address, connect_args={"timeout": _BUSY_S}, hide_parameters=True)
+        event.listen(engine, "connect", _make_durable)
+        return engine
+    try:
+        return create_engine(address, connect_args=_server_limits(wait_s), hide_parameters=True)
+    except ModuleNotFoundError:
+        raise OperatorError(
+            "KEEPER_DATABASE_URL: PostgreSQL needs its driver: pip install 'liquidation-keeper[postgres]'"
+        ) from None
+
+
+def _make_durable(connection: Any, _: Any) -> None:
+    """WAL lets readers in while we write; FULL puts a commit on the disk before it returns."""
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _server_limits(wait_s: float) -> dict[str, Any]:
+    """A keeper that freezes within a transaction holds up its successor: the server ends such a session half-way."""
+    half_ms, whole_s = max(int(wait_s * 500), 100), max(round(wait_s), 2)
+    limits = f"-c idle_in_transaction_session_timeout={half_ms} -c statement_timeout={whole_s * 1000}"
+    return {
+        "options": f"{limits} -c synchronous_commit=on",
+        "connect_timeout": whole_s,
+        "tcp_user_timeout": whole_s * 1000,
+        "keepalives_idle": whole_s,
+        "application_name": "keeper",
+    }
+
+
+def prepare(connection: Connection) -> None:
+    """Make the tables, or bring an older journal up to date, in the caller's transaction. Raises OperatorError."""
+    version = version_of(connection)
+    if version is None:
+        METADATA.create_all(connection)
+        connection.execute(insert(SCHEMA).values(version=VERSION))
+        return
+    while version < VERSION and version in MIGRATIONS:
+        MIGRATIONS[version](connection)
+        version += 1
+        connection.execute(update(SCHEMA).values(version=version))
+    check_version(version)
+
+
+def version_of(connection: Connection) -> int | None:
+    """None when there is no journal."""
+    if not inspect(connection).has_table(SCHEMA.name):
+        return None
+    return connection.scalar(select(SCHEMA.c.version))
+
+
+def check_version(version: int | None) -> None:
+    """Raises OperatorError for a journal that this program cannot read."""
+    if version is None:
+        raise OperatorError("KEEPER_DATABASE_URL: the database holds no journal: start `keeper run --live` first")
+    if version != VERSION:
+        newer = "a newer" if version > VERSION else "an older"
+        raise OperatorError(f"KEEPER_DATABASE_URL: the journal is of {newer} keeper (version {version}, not {VERSION})")
+
+
+def reason_of(error: SQLAlchemyError) -> str:
+    """The database's own words, on one line, without the statement."""
+    words = str(error.orig) if isinstance(error, DBAPIError) else type(error).__name__
+    return " ".join(words.split())
+
+
+def unusable(error: SQLAlchemyError) -> OperatorError:
+    """What an operator is told when a journal cannot be opened."""
+    action = "free it" if isinstance(error, OperationalError) else "move it aside to begin a new one"
+    return OperatorError(f"KEEPER_DATABASE_URL: the journal cannot be used ({reason_of(error)}): {action}")

@@ -1,0 +1,198 @@
+"""The lease: one writer for each signer and chain among keepers on several machines, kept in PostgreSQL.
+
+A row holds a token that grows with each holder, and when the holder's time runs out by the database's clock. What
+makes it safe is the token: every transaction of the journal asks whether its keeper's is still the newest, and is
+refused otherwise, so that nothing is signed by a keeper that woke up late. Bytes that it had signed before are in the
+journal that its successor reads: sent once more, they are the same transaction.
+What makes it fast is a lock that ends with the holder's session: a keeper that dies is succeeded at once, and only one
+that hangs, or lost its network, is waited for until its time runs out.
+"""
+
+import hashlib
+import os
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ColumnElement,
+    Connection,
+    DateTime,
+    Engine,
+    Interval,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    bindparam,
+    func,
+    inspect,
+    select,
+    update,
+)
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.exc import SQLAlchemyError
+
+from keeper.clock import uptime
+from keeper.errors import OperatorError
+from keeper.execute.lock import LeaseLost
+
+DEFAULT_S = 4.0
+METADATA = MetaData()
+LEASES = Table(
+    "leases",
+    METADATA,
+    Column("signer", LargeBinary(20), primary_key=True),
+    Column("chain_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("token", BigInteger, nullable=False),
+    Column("holder", Text, nullable=False),
+    Column("expires_at", DateTime(timezone=True), nullable=False),
+)
+_NOW = func.clock_timestamp()
+_LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
+_SCHEMA_KEY = 0x6B6565706572  # the advisory lock under which tables are made
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A lease as it stands in the database. `free`: whoever comes may take it."""
+
+    token: int
+    holder: str
+    expires_at: datetime
+    free: bool
+
+    def __str__(self) -> str:
+        return f"{self.holder} (lease {self.token})"
+
+
+class Lease:
+    """The right to write, from `take` until it is given back, taken by another, or its time has run out unrenewed."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        signer: bytes,
+        chain_id: int,
+        duration_s: float = DEFAULT_S,
+        clock: Callable[[], float] = uptime,
+    ) -> None:
+        self.token = 0
+        self.duration_s = duration_s
+        self._engine = engine
+        self._key = (signer, chain_id)
+        self._mine = (LEASES.c.signer == signer) & (LEASES.c.chain_id == chain_id)
+        self._length = bindparam("length", timedelta(seconds=duration_s), Interval)
+        self._clock = clock
+        self._session: Connection | None = None
+        self._until = float("-inf")
+
+    def take(self) -> None:
+        """Become the holder. Raises OperatorError (exit code 3) when another is, SQLAlchemyError without a database."""
+        session = self._engine.connect()
+        try:
+            with session.begin():
+                self._prepare(session)
+                begun = self._clock()
+                self.token = self._claim(session)
+        except BaseException:
+            session.invalidate()
+            session.close()
+            raise
+        self._session, self._until = session, begun + self.duration_s
+
+    def _prepare(self, session: Connection) -> None:
+        if not inspect(session).has_table(LEASES.name):
+            session.execute(select(func.pg_advisory_xact_lock(_SCHEMA_KEY)))
+            METADATA.create_all(session)
+        signer, chain_id = self._key
+        row = {"signer": signer, "chain_id": chain_id, "token": 0, "holder": "nobody", "expires_at": _LONG_AGO}
+        session.execute(insert(LEASES).values(row).on_conflict_do_nothing())
+
+    def _claim(self, session: Connection) -> int:
+        """The next token, when the newest holder is dead or its time ran out."""
+        if not self._read(session).free:
+            self._refuse(session)
+        session.execute(select(LEASES.c.token).where(self._mine).with_for_update())  # waits for what is being written
+        if not (found := self._read(session)).free:
+            self._refuse(session)
+        token = found.token + 1
+        session.execute(select(func.pg_advisory_lock(self._session_key(token))))
+        holder = f"{socket.gethostname()}:{os.getpid()}"
+        taken = {"token": token, "holder": holder, "expires_at": _NOW + self._length}
+        session.execute(update(LEASES).where(self._mine).values(taken))
+        return token
+
+    def _refuse(self, session: Connection) -> None:
+        raise OperatorError(
+            f"another keeper holds this signer: {self._read(session)}; stop it, or set KEEPER_STANDBY to wait for it",
+            exit_code=3,
+        )
+
+    def look(self, session: Connection) -> Held | None:
+        """Who holds it; None when nobody ever did."""
+        return self._read(session) if inspect(session).has_table(LEASES.name) and self._exists(session) else None
+
+    def _exists(self, session: Connection) -> bool:
+        return session.scalar(select(LEASES.c.token).where(self._mine)) is not None
+
+    def _read(self, session: Connection) -> Held:
+        columns = (LEASES.c.token, LEASES.c.holder, LEASES.c.expires_at, (LEASES.c.expires_at <= _NOW).label("expired"))
+        row = session.execute(select(*columns).where(self._mine)).one()
+        free = row.expired or bool(session.scalar(select(func.pg_try_advisory_xact_lock(self._session_key(row.token)))))
+        return Held(row.token, row.holder, row.expires_at, free)
+
+    def _session_key(self, token: int) -> int:
+        """The advisory lock that a holder's session keeps while it lives: another one for each token."""
+        signer, chain_id = self._key
+        digest = hashlib.sha256(b"lease" + signer + f"{chain_id}:{token}".encode()).digest()
+        return int.from_bytes(digest[:8], "big", signed=True)
+
+    def fence(self, connection: Connection) -> None:
+        """Keeps the row from a successor until the transaction ends; renewals pass. Raises LeaseLost."""
+        newest: ColumnElement[int] = LEASES.c.token
+        found = connection.scalar(select(newest).where(self._mine).with_for_update(read=True, key_share=True))
+        if found != self.token or not self.token:
+            self._lose(f"another keeper took over (lease {found}, this one had {self.token})")
+
+    def is_valid(self) -> bool:
+        """By a local clock that began before the database's did."""
+        return self._clock() < self._until
+
+    def renew(self) -> None:
+        if self._session is None or not self.is_valid():
+            self._lose("its time ran out")
+        assert self._session is not None
+        begun = self._clock()
+        try:
+            with self._session.begin():
+                owned = self._mine & (LEASES.c.token == self.token)
+                renewed = self._session.execute(update(LEASES).where(owned).values(expires_at=_NOW + self._length))
+        except SQLAlchemyError as error:
+            self._lose(f"the database did not renew it ({type(error).__name__})")
+        if renewed.rowcount != 1:
+            self._lose("another keeper took over")
+        self._until = begun + self.duration_s
+
+    def _lose(self, why: str) -> None:
+        self._until = float("-inf")
+        raise LeaseLost(f"the lease is lost: {why}")
+
+    def close(self) -> None:
+        """Give it back at once, as far as the database can be told."""
+        session, self._session = self._session, None
+        if session is None:
+            return
+        owned = self._mine & (LEASES.c.token == self.token)
+        self._until = float("-inf")
+        try:
+            with session.begin():
+                session.execute(update(LEASES).where(owned).values(expires_at=_NOW))
+        except SQLAlchemyError:
+            pass  # it runs out by itself
+        finally:
+            session.invalidate()
+            session.close()
