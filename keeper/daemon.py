@@ -12,6 +12,7 @@ from keeper.book.follower import Advance, Follower
 from keeper.chain.connect import Chain, connect
 from keeper.clock import Clock, SystemClock
 from keeper.errors import InvariantBroken, OperatorError, Transient
+from keeper.execute.breaker import Name
 from keeper.execute.build import Execution, build_execution
 from keeper.model.assessment import Assessment
 from keeper.model.chain import BlockRef, Call
@@ -238,7 +239,7 @@ class Daemon:
             message = f"local health of {account} differs from the contract's: {mismatch.difference}"
             fields = {"account": account, "difference": mismatch.difference}
             self._emit(Event(BOOK_PARITY_FAILED, message, advance.snapshot.block.number, fields))
-            execution.hold(message)
+            execution.hold(message, Name.PARITY)
 
 
 async def token_balances(chain: Chain, block: BlockRef, owner: bytes, tokens: list[bytes]) -> dict[bytes, int]:

@@ -1,9 +1,10 @@
 """Settings from the environment and `.env`: validated here, at the boundary, once."""
 
 import os
+import re
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -14,6 +15,8 @@ PREFIX = "KEEPER_"
 DEVELOPMENT_CHAINS = frozenset({31337, 1337})
 
 Urls = Annotated[tuple[SecretStr, ...], NoDecode]
+Pairs = Annotated[dict[str, str], NoDecode]
+_ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}")
 
 
 def _setting(default: Any, group: str, text: str, **limits: Any) -> Any:
@@ -113,6 +116,50 @@ class Settings(BaseSettings):
     breaker_reset_blocks: int = _setting(
         50, "Safety", "Blocks after which a held keeper tries again", ge=1, le=1_000_000
     )
+    max_loss_usd_day: Decimal | None = _setting(
+        None,
+        "Safety",
+        "Dollars that transactions may lose in 24 hours before sending is held; gains do not make up for losses",
+        gt=0,
+    )
+    max_gas_usd_hour: Decimal | None = _setting(
+        None, "Safety", "Dollars of gas in an hour above which sending is held until the hour is cheaper", gt=0
+    )
+    missed_blocks: int = _setting(
+        12, "Safety", "Blocks with something worth sending and nothing of ours mined, before an alert", ge=1, le=10_000
+    )
+    price_policy: Literal["strict", "follow"] = _setting(
+        "strict",
+        "Safety",
+        "Prices older than KEEPER_MAX_PRICE_AGE_S: strict leaves their accounts alone; "
+        "follow acts on what is profitable at the reference price as well",
+    )
+    max_price_age_s: int = _setting(
+        0, "Safety", "Seconds after which a price counts as stale, beside the protocol's own rule; 0 is off", ge=0
+    )
+    reference_feeds: Pairs = _setting(
+        {},
+        "Safety",
+        "Independent Chainlink feeds to compare prices with, as label=address pairs: ETH=0x...,BTC=0x...",
+    )
+    max_price_deviation: Decimal = _setting(
+        Decimal("0.05"), "Safety", "Share by which a price may differ from its reference", gt=0, le=1
+    )
+    deviation_policy: Literal["hold", "follow"] = _setting(
+        "hold",
+        "Safety",
+        "Prices that differ from their reference or sit at their feed's bounds: hold leaves their accounts alone; "
+        "follow acts on what is profitable at the reference price as well",
+    )
+    sequencer_feed: str | None = _setting(
+        None, "Safety", "Chainlink's uptime feed of the chain's sequencer: nothing is sent while it is down"
+    )
+    sequencer_grace_s: int = _setting(
+        3600, "Safety", "Seconds after the sequencer is back in which nothing is sent", ge=0, le=86_400
+    )
+    stuck_s: float = _setting(
+        3.0, "Safety", "Seconds for which the program may not react before the log says so", gt=0, le=3600
+    )
     audit_accounts: int = _setting(8, "Safety", "Accounts compared with the contract in every block", ge=0, le=1000)
     undo_blocks: int = _setting(128, "Safety", "Deepest reorg that is rolled back without a resync", ge=1, le=10_000)
 
@@ -140,6 +187,25 @@ class Settings(BaseSettings):
     def _split(cls, value: object) -> object:
         if isinstance(value, str):
             return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("reference_feeds", mode="before")
+    @classmethod
+    def _pairs(cls, value: object) -> object:
+        """`ETH=0x...,BTC=0x...`; addresses as 0x and 40 hex digits."""
+        if not isinstance(value, str):
+            return value
+        pairs = [part.strip().partition("=") for part in value.split(",") if part.strip()]
+        for label, _, address in pairs:
+            if not label or not _ADDRESS.fullmatch(address):
+                raise ValueError("must be label=address pairs, as in ETH=0x...,BTC=0x...")
+        return {label: address for label, _, address in pairs}
+
+    @field_validator("sequencer_feed")
+    @classmethod
+    def _address(cls, value: str | None) -> str | None:
+        if value is not None and not _ADDRESS.fullmatch(value):
+            raise ValueError("must be an address")
         return value
 
     @field_validator("log_level", "alert_level")

@@ -32,6 +32,10 @@ OPTIONAL_EXAMPLES = {
     "kms_endpoint_url": "https://kms.eu-central-1.amazonaws.com",
     "native_price_usd": "3000",
     "log_json": "keeper.jsonl",
+    "max_loss_usd_day": "500",
+    "max_gas_usd_hour": "200",
+    "reference_feeds": "ETH=0x5f4eC3Df9cbd43714FE2740f5E3616155c5b8419",
+    "sequencer_feed": "0xFdB631F5EE196F0ed6FAa767959853A9F217697D",
     "alert_urls": "https://hooks.example.org/services/...",
 }
 
@@ -59,7 +63,7 @@ def entry(name: str, field: FieldInfo) -> str:
     elif name in BETTER_AS_FILE:
         lines.append(f"#{key}_FILE={BETTER_AS_FILE[name]}")
     else:
-        default = "" if field.default in (None, ()) else _text(field.default)
+        default = "" if field.default in (None, (), {}) else _text(field.default)
         lines.append(f"#{key}={default or OPTIONAL_EXAMPLES[name]}")
     return "\n".join(lines)
 

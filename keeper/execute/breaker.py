@@ -1,55 +1,167 @@
-"""The breaker: after too many reverts in a row, or anything that must not happen, nothing new is sent. Pure."""
+"""The breakers: what stops sending, each with its own reason and its own way to close. Pure.
 
-from dataclasses import dataclass, field
+`reverts` and `journal` close by themselves after so many blocks, `gas` when the hour behind it costs less than the
+limit again; `loss`, `nonce`, `parity` and `invariant` wait for `keeper resume`, and so does `kill`. Time is the
+chain's: the timestamps of blocks, in seconds. What is on its way is followed to its end whatever is open.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+from keeper.model.health import WAD
+
+HOUR_S = 3_600
+DAY_S = 86_400
 
 
-@dataclass(slots=True)
-class Breaker:
-    """Opens after `max_reverts` reverts in a row and closes by itself `reset_blocks` later.
+class Name(StrEnum):
+    """The breakers, most important first."""
 
-    What `trip` opens stays open until a person closes it (a restart does).
-    """
+    KILL = "kill"
+    INVARIANT = "invariant"
+    PARITY = "parity"
+    NONCE = "nonce"
+    LOSS = "loss"
+    GAS = "gas"
+    REVERTS = "reverts"
+    JOURNAL = "journal"
+
+
+TIMED = frozenset({Name.REVERTS, Name.JOURNAL})
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The operator's. Dollars in 1e18; None is no limit."""
 
     max_reverts: int
     reset_blocks: int
-    reason: str = ""
-    _reverts: int = field(default=0, init=False)
-    _until: int | None = field(default=None, init=False)
+    max_loss_wad: int | None = None  # in 24 hours; gains do not make up for losses
+    max_gas_wad: int | None = None  # in an hour
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """A breaker as it stands. `reason` is empty when it is closed; then only what ended after `since_s` counts."""
+
+    name: str
+    reason: str
+    since_s: int
+    until_block: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """How a transaction ended, as far as breakers care. Dollars in 1e18."""
+
+    intent_id: int
+    time_s: int
+    mined: bool
+    reverted: bool
+    loss_wad: int
+    gas_wad: int
+
+
+class Breakers:
+    """All breakers of one signer. Methods return the breakers that they opened or closed."""
+
+    def __init__(self, limits: Limits, holds: Iterable[Hold] = (), ends: Iterable[End] = ()) -> None:
+        self._limits = limits
+        self._holds = {hold.name: hold for hold in holds}
+        self._ends = {end.intent_id: end for end in ends}
+
+    def open(self) -> list[Hold]:
+        """The open ones, most important first."""
+        return [hold for name in Name if (hold := self._holds.get(name)) and hold.reason]
 
     @property
-    def is_open(self) -> bool:
-        return bool(self.reason)
+    def reason(self) -> str:
+        """Why nothing new is sent; empty while it is."""
+        return "; ".join(hold.reason for hold in self.open())
 
-    def reverted(self, block: int) -> bool:
-        """Count a revert. True when this one opened the breaker."""
-        self._reverts += 1
-        if self.is_open or self._reverts < self.max_reverts:
-            return False
-        self.reason = f"{self._reverts} reverts in a row"
-        self._until = block + self.reset_blocks
-        return True
+    def is_open(self, name: Name) -> bool:
+        return bool((hold := self._holds.get(name)) and hold.reason)
 
-    def succeeded(self) -> None:
-        """A mined liquidation ends the row."""
-        self._reverts = 0
+    def trip(self, name: Name, reason: str, block: int, time_s: int) -> list[Hold]:
+        """Open a breaker; nothing happens to one that is open."""
+        if self.is_open(name):
+            return []
+        until = block + self._limits.reset_blocks if name in TIMED else None
+        return [self._set(Hold(name, reason, time_s, until))]
 
-    def trip(self, reason: str) -> bool:
-        """Open until closed by hand. True when it was not open for good already."""
-        if self.is_open and self._until is None:
-            return False
-        self.reason = reason
-        self._until = None
-        return True
+    def ended(self, end: End, block: int) -> list[Hold]:
+        """Count an end. One that a reorg took back and gave again counts once."""
+        self._ends[end.intent_id] = end
+        opened = []
+        for name, reason in self._exceeded(end.time_s):
+            opened += self.trip(name, reason, block, end.time_s)
+        return opened
 
-    def tick(self, block: int) -> bool:
-        """Close when the time has come. True when this block closed it."""
-        if self._until is None or block < self._until:
-            return False
-        self.close()
-        return True
+    def tick(self, block: int, time_s: int) -> list[Hold]:
+        """Close what time closes."""
+        self._ends = {end.intent_id: end for end in self._ends.values() if end.time_s > time_s - DAY_S}
+        return [self._set(Hold(hold.name, "", time_s)) for hold in self.open() if self._is_over(hold, block, time_s)]
 
-    def close(self) -> None:
-        """Close by hand."""
-        self.reason = ""
-        self._until = None
-        self._reverts = 0
+    def adopt(self, holds: Iterable[Hold]) -> list[Hold]:
+        """Take over what the journal says: opened or closed by hand, or by the keeper that ran before."""
+        return [
+            self._set(hold) for hold in holds if hold.name in set(Name) and hold.reason != self._reason_of(hold.name)
+        ]
+
+    def _set(self, hold: Hold) -> Hold:
+        self._holds[hold.name] = hold
+        return hold
+
+    def _reason_of(self, name: str) -> str:
+        return hold.reason if (hold := self._holds.get(name)) else ""
+
+    def _is_over(self, hold: Hold, block: int, time_s: int) -> bool:
+        if hold.name == Name.GAS and self._limits.max_gas_wad is not None:
+            return self._gas_wad(time_s) <= self._limits.max_gas_wad
+        return hold.until_block is not None and block >= hold.until_block
+
+    def _exceeded(self, time_s: int) -> Iterator[tuple[Name, str]]:
+        limits = self._limits
+        row = self._reverts_in_a_row()
+        if row >= limits.max_reverts:
+            yield Name.REVERTS, f"{row} reverts in a row"
+        loss, gas = self._loss_wad(time_s), self._gas_wad(time_s)
+        if limits.max_loss_wad is not None and loss > limits.max_loss_wad:
+            yield Name.LOSS, f"{loss / WAD:.2f} USD lost in 24 hours, KEEPER_MAX_LOSS_USD_DAY reached"
+        if limits.max_gas_wad is not None and gas > limits.max_gas_wad:
+            yield Name.GAS, f"{gas / WAD:.2f} USD of gas in an hour, KEEPER_MAX_GAS_USD_HOUR reached"
+
+    def _counted(self, name: Name) -> list[End]:
+        """What ended since the breaker was last closed, oldest first."""
+        closed = self._holds.get(name)
+        since = closed.since_s if closed and not closed.reason else -1
+        return sorted(
+            (end for end in self._ends.values() if end.time_s > since), key=lambda end: (end.time_s, end.intent_id)
+        )
+
+    def _reverts_in_a_row(self) -> int:
+        row = 0
+        for end in self._counted(Name.REVERTS):
+            row = 0 if end.mined else row + end.reverted
+        return row
+
+    def _loss_wad(self, time_s: int) -> int:
+        return sum(end.loss_wad for end in self._counted(Name.LOSS) if end.time_s > time_s - DAY_S)
+
+    def _gas_wad(self, time_s: int) -> int:
+        """Of the last hour; an open breaker looks at all of it."""
+        return sum(end.gas_wad for end in self._counted(Name.GAS) if end.time_s > time_s - HOUR_S)
+
+
+class Missed:
+    """Counts blocks with something worth sending in which nothing of ours was mined."""
+
+    def __init__(self, limit_blocks: int) -> None:
+        self._limit = limit_blocks
+        self._blocks = 0
+
+    def block(self, chance: bool, mined: bool) -> int:
+        """How many in a row, when it is time to say so: at the limit and at each multiple; else 0."""
+        self._blocks = self._blocks + 1 if chance and not mined else 0
+        return self._blocks if self._blocks and self._blocks % self._limit == 0 else 0

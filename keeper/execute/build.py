@@ -5,15 +5,17 @@ from typing import Protocol as Interface
 
 from keeper.chain.ports import ChainReader, ChainSender
 from keeper.errors import OperatorError
-from keeper.execute.breaker import Breaker
+from keeper.execute.breaker import Limits
 from keeper.execute.desk import SigningDesk, SigningPolicy
 from keeper.execute.dry import DryRun
 from keeper.execute.execution import Execution
 from keeper.execute.executor import Desks, Executor, no_hook
+from keeper.execute.holds import open_holds
 from keeper.execute.journal import open_journal
 from keeper.execute.kms_signer import connect_kms
 from keeper.execute.remote_signer import RemoteSigner
 from keeper.execute.signers import Signer, from_keystore, from_private_key
+from keeper.execute.switchboard import Switchboard
 from keeper.execute.wire import Hook
 from keeper.model.events import Emit
 from keeper.model.health import WAD
@@ -70,13 +72,14 @@ async def build_execution(
     signer = await asyncio.to_thread(signer_of, settings)
     url = settings.database_url.get_secret_value()
     journal = open_journal(url, settings.data_dir, signer.address, settings.chain_id)
+    holds = open_holds(url, settings.data_dir, signer.address, settings.chain_id)
     rules = SigningPolicy(settings.chain_id, signer.address, frozenset(deployment.contracts.values()), policy.max_fee)
     executor = Executor(
         Desks(journal, SigningDesk(signer, rules, settings.signer_timeout_s), chain.sender),
         chain.reader,
         protocol,
         policy,
-        Breaker(settings.max_reverts, settings.breaker_reset_blocks),
+        Switchboard(limits_of(settings), holds, emit, settings.missed_blocks),
         emit,
         lambda snapshot: native_price(settings, protocol, snapshot),
         hook,
@@ -88,6 +91,17 @@ async def build_execution(
         await executor.close()
         raise
     return executor
+
+
+def limits_of(settings: Settings) -> Limits:
+    """What opens the breakers, in the units of the stages."""
+    loss, gas = settings.max_loss_usd_day, settings.max_gas_usd_hour
+    return Limits(
+        settings.max_reverts,
+        settings.breaker_reset_blocks,
+        None if loss is None else int(loss * WAD),
+        None if gas is None else int(gas * WAD),
+    )
 
 
 def native_price(settings: Settings, protocol: Protocol, snapshot: Snapshot) -> int:

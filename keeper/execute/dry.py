@@ -6,6 +6,7 @@ from eth_utils.crypto import keccak
 
 from keeper.chain.ports import ChainReader
 from keeper.errors import Transient
+from keeper.execute.breaker import Name
 from keeper.execute.execution import plan_made, rejected
 from keeper.execute.simulate import Simulator
 from keeper.model.events import Emit
@@ -61,7 +62,7 @@ class DryRun:
     def in_flight(self) -> InFlight:
         return InFlight(cooling=dict(self._cooling))
 
-    def hold(self, reason: str) -> None:
+    def hold(self, reason: str, breaker: Name = Name.INVARIANT) -> None:  # noqa: ARG002
         self._held = self._held or reason
 
     async def drain(self, timeout_s: float) -> None:

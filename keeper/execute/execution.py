@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 from keeper.abi import checksum
+from keeper.execute.breaker import Name
 from keeper.model.events import PLAN_MADE, Event
 from keeper.model.health import WAD
 from keeper.model.plan import InFlight, Plan, Rejected, Rejection
@@ -38,8 +39,8 @@ class Execution(Protocol):
         """What is on its way and draws on accounts, limits and funds."""
         ...
 
-    def hold(self, reason: str) -> None:
-        """Send nothing new until a person restarts; what is on its way is still followed."""
+    def hold(self, reason: str, breaker: Name = Name.INVARIANT) -> None:
+        """Send nothing new until the breaker is closed; what is on its way is still followed."""
         ...
 
     async def drain(self, timeout_s: float) -> None:

@@ -9,10 +9,10 @@ from keeper.chain.ports import ChainReader, ChainSender
 from keeper.errors import InvariantBroken, Transient
 from keeper.execute import approvals, claims, nonces
 from keeper.execute.booking import Bookkeeper, NativePrice
-from keeper.execute.breaker import Breaker
+from keeper.execute.breaker import Name
 from keeper.execute.claims import Claims, Purse
 from keeper.execute.desk import SigningDesk
-from keeper.execute.draft import APPROVE, Draft, from_plan
+from keeper.execute.draft import APPROVE, FILL, Draft, from_plan
 from keeper.execute.execution import plan_made, rejected
 from keeper.execute.follower import Follower
 from keeper.execute.journal import Journal, JournalUnavailable
@@ -20,9 +20,10 @@ from keeper.execute.ledger import Ledger
 from keeper.execute.mender import Mender
 from keeper.execute.replacement import ceiling
 from keeper.execute.simulate import Simulator
+from keeper.execute.switchboard import Switchboard
 from keeper.execute.wire import Hook, Wire
 from keeper.model.chain import BlockRef
-from keeper.model.events import BREAKER_CLOSED, BREAKER_OPEN, FUNDS_LOW, SIGNER_LIMITED, Emit, Event
+from keeper.model.events import FUNDS_LOW, SIGNER_LIMITED, Emit, Event
 from keeper.model.intent import IntentState
 from keeper.model.plan import InFlight, Plan, Policy, Rejected, Rejection
 from keeper.protocols.base import Protocol, Revert, Snapshot
@@ -55,7 +56,7 @@ class Executor:
         reader: ChainReader,
         protocol: Protocol,
         policy: Policy,
-        breaker: Breaker,
+        switchboard: Switchboard,
         emit: Emit,
         native_price: NativePrice,
         hook: Hook = no_hook,
@@ -66,7 +67,9 @@ class Executor:
         self._reader = reader
         self._protocol = protocol
         self._policy = policy
-        self._breaker = breaker
+        self._switchboard = switchboard
+        self._native_price = native_price
+        self._chance = False  # something was worth sending since the last block
         self._emit = emit
         self._ledger = Ledger()
         self._wire = Wire(desks.journal, desks.desk, desks.sender, emit, self._ledger.keep, hook)
@@ -88,20 +91,13 @@ class Executor:
 
     @property
     def held(self) -> str:
-        return "the keeper is stopping" if self._draining else self._breaker.reason
+        return "the keeper is stopping" if self._draining else self._switchboard.reason
 
     def in_flight(self) -> InFlight:
         return self._ledger.in_flight()
 
-    def hold(self, reason: str) -> None:
-        if self._breaker.trip(reason):
-            self._opened(reason)
-
-    def release(self) -> None:
-        """Close the breaker by hand."""
-        if self._breaker.is_open:
-            self._breaker.close()
-            self._emit(Event(BREAKER_CLOSED, "sending goes on: closed by hand", None, {"breaker": "sending"}))
+    def hold(self, reason: str, breaker: Name = Name.INVARIANT) -> None:
+        self._switchboard.trip(breaker, reason)
 
     async def recover(self) -> None:
         """Start-up, after a crash or not: what never left is dropped, the rest is sent again or cancelled.
@@ -112,6 +108,8 @@ class Executor:
             head, code = await asyncio.gather(self._reader.head(), self._reader.code(self.address))
             if code:
                 self._go_alone("the signer is delegated to a contract (EIP-7702)")
+            self._switchboard.begin(await self._wire.record(self._switchboard.book.load))
+            self._follower.cancel_all = self._switchboard.killed
             self._ledger.keep_all(await self._wire.record(self._journal.open_intents))
             self._ledger.keep_all(await self._wire.record(self._journal.settled_since, self._follower.window(head)))
             await self._guarded(self._follower.resume(head))
@@ -119,6 +117,7 @@ class Executor:
     async def submit(self, plans: Sequence[Plan], snapshot: Snapshot, timestamp: int) -> list[Rejected]:
         if not plans:
             return []
+        self._chance = True
         async with self._lock:
             self._follower.next_block_s = max(timestamp - snapshot.block.timestamp, 1)
             if why := self.held:
@@ -130,11 +129,12 @@ class Executor:
 
     async def follow(self, snapshot: Snapshot) -> None:
         async with self._lock:
-            number = snapshot.block.number
-            if self._breaker.tick(number):
-                self._emit(Event(BREAKER_CLOSED, "sending goes on", number, {"breaker": "sending"}))
+            self._switchboard.tick(snapshot.block)
+            await self._guarded(self._exchange())
             await self._guarded(self._follower.follow(snapshot))
-            self._judge(number)
+            self._judge(snapshot)
+            if self._switchboard.dirty:
+                await self._guarded(self._exchange())
             if not self.held:
                 await self._guarded(self._approve(snapshot))
 
@@ -149,6 +149,7 @@ class Executor:
     async def close(self) -> None:
         self._draining = True
         self._wire.close()
+        self._switchboard.book.close()
         await self._desk.close()
 
     async def _guarded(self, work: Awaitable[T]) -> T:
@@ -156,7 +157,7 @@ class Executor:
         try:
             return await work
         except (JournalUnavailable, InvariantBroken) as error:
-            self.hold(str(error))
+            self.hold(str(error), Name.JOURNAL if isinstance(error, JournalUnavailable) else Name.INVARIANT)
             raise
 
     async def _submit(self, plans: Sequence[Plan], known: BlockRef, timestamp: int) -> list[Rejected]:
@@ -261,15 +262,22 @@ class Executor:
             self._ledger.cool(token, block.number + self._policy.cooldown_blocks)
         return revert is None
 
-    def _judge(self, block: int) -> None:
-        """What the block's outcomes mean for sending on."""
-        for state in self._follower.take_ended():
-            if state is IntentState.MINED:
-                self._breaker.succeeded()
-            elif state is IntentState.REVERTED and self._breaker.reverted(block):
-                self._opened(self._breaker.reason)
-            elif state is IntentState.SUPERSEDED:
-                self.hold("a nonce was used by a transaction that this keeper did not send")
+    async def _exchange(self) -> None:
+        """Breakers to the journal and back: people close them there, and pull the kill switch."""
+        changes = self._switchboard.take_changes()
+        try:
+            found = await self._wire.record(self._switchboard.book.exchange, *changes)
+        except JournalUnavailable:
+            self._switchboard.give_back(changes)
+            raise
+        self._switchboard.adopt(found)
+        self._follower.cancel_all = self._switchboard.killed
 
-    def _opened(self, reason: str) -> None:
-        self._emit(Event(BREAKER_OPEN, f"sending is held: {reason}", None, {"breaker": "sending", "reason": reason}))
+    def _judge(self, snapshot: Snapshot) -> None:
+        """What the block's outcomes mean for sending on."""
+        ended, waiting = self._follower.take_ended(), self._ledger.open()
+        self._switchboard.ended(ended, self._native_price(snapshot))
+        self._switchboard.cancelling(len(waiting))
+        chance = self._chance or any(intent.kind not in (APPROVE, FILL) for intent in waiting)
+        self._switchboard.chances(chance, any(intent.state is IntentState.MINED for intent in ended))
+        self._chance = False

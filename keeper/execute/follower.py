@@ -22,6 +22,8 @@ from keeper.protocols.base import Snapshot
 REORG_WINDOW = 128  # blocks in which an outcome is checked again when heads do not link up
 PATIENCE = 2  # blocks before an attempt is bumped or looked for in the pool
 
+KILLED = "the kill switch is on"
+
 
 class Look(Enum):
     """What the look for a receipt came to, where it found no end."""
@@ -57,15 +59,16 @@ class Follower:
         self._why: dict[int, str] = {}  # intent -> why it is being cancelled
         self._mender = mender
         self._stuck: set[int] = set()
-        self._ended: list[IntentState] = []
+        self._ended: list[Intent] = []
+        self.cancel_all = False  # the kill switch is on
 
     @staticmethod
     def window(head: BlockRef) -> int:
         """The oldest block whose outcomes are kept in mind."""
         return head.number - REORG_WINDOW
 
-    def take_ended(self) -> list[IntentState]:
-        """How intents ended since the last call."""
+    def take_ended(self) -> list[Intent]:
+        """The intents that ended since the last call."""
         ended, self._ended = self._ended, []
         return ended
 
@@ -84,9 +87,10 @@ class Follower:
                 continue  # no answer: the first block looks again
 
     async def _resend(self, intent: Intent, head: BlockRef) -> None:
-        late = head.number >= intent.deadline_block and intent.state is not IntentState.CANCELLING
-        if late:
-            await self._cancel(intent, head, "the deadline passed while the keeper was down")
+        late = head.number >= intent.deadline_block
+        if (late or self.cancel_all) and intent.state is not IntentState.CANCELLING:
+            why = "the deadline passed while the keeper was down" if late else KILLED
+            await self._cancel(intent, head, why)
         else:
             await self._wire.rebroadcast(intent)
 
@@ -149,7 +153,7 @@ class Follower:
 
     def _end(self, intent: Intent) -> None:
         self._ledger.keep(intent)
-        self._ended.append(intent.state)
+        self._ended.append(intent)
         self._mender.forget(intent)
         self._stuck.discard(intent.id)
 
@@ -196,8 +200,8 @@ class Follower:
         if intent.state is IntentState.CANCELLING:
             if self._is_due(intent, block):
                 await self._raise(intent, block, self._policy.max_fee, cancels=True)
-        elif block.number >= intent.deadline_block:
-            await self._cancel(intent, block, "its deadline passed")
+        elif self.cancel_all or block.number >= intent.deadline_block:
+            await self._cancel(intent, block, KILLED if self.cancel_all else "its deadline passed")
         elif self._is_due(intent, block):
             await self._renew(intent, block)
 

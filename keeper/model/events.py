@@ -97,7 +97,7 @@ BOOK_PARITY_FAILED = _kind(
     Level.CRITICAL,
     "Local health differs from the contract's. Nothing is sent any more.",
     "account difference",
-    "Do not restart blindly: keep the log, compare the account by hand, report it. "
+    "Do not resume blindly: keep the log, compare the account by hand, report it. "
     "A fresh sync that agrees points to a missed log.",
 )
 PRICE_STALE = _kind(
@@ -182,7 +182,7 @@ TX_SUPERSEDED = _kind(
     Level.CRITICAL,
     "A nonce was used by a transaction that this keeper did not send. Sending is held.",
     "intent account nonce",
-    "Find out who else holds the key. If it was you, restart the keeper; if not, move the funds.",
+    "Find out who else holds the key. If it was you, `keeper resume`; if not, move the funds.",
 )
 TX_REORGED = _kind(
     "tx.reorged",

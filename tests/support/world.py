@@ -14,11 +14,13 @@ from eth_utils.crypto import keccak
 from keeper.chain.connect import Chain, connect
 from keeper.chain.ports import ChainSender
 from keeper.demo.deploy import artifact
-from keeper.execute.breaker import Breaker
+from keeper.execute.breaker import Limits
 from keeper.execute.desk import SigningDesk, SigningPolicy
 from keeper.execute.executor import Desks, Executor, no_hook
+from keeper.execute.holds import open_holds
 from keeper.execute.journal import Journal, open_history, open_journal
 from keeper.execute.signers import from_private_key
+from keeper.execute.switchboard import Switchboard
 from keeper.model.chain import Call, Log, Receipt
 from keeper.model.events import Event
 from keeper.model.health import Health
@@ -146,19 +148,25 @@ class World:
         return open_journal(URL, self.data_dir, self.keeper, CHAIN_ID)
 
     async def executor(
-        self, *, hook: Callable[[str], None] = no_hook, max_reverts: int = 3, targets: Sequence[bytes] | None = None
+        self,
+        *,
+        hook: Callable[[str], None] = no_hook,
+        max_reverts: int = 3,
+        targets: Sequence[bytes] | None = None,
+        limits: Limits | None = None,
     ) -> Executor:
         """A recovered executor on the world's journal, that may call the token unless told otherwise."""
         allowed = frozenset([self.token] if targets is None else targets)
         rules = SigningPolicy(CHAIN_ID, self.keeper, allowed, self.policy.max_fee)
         desks = Desks(self.journal(), SigningDesk(from_private_key(dev_key(1).hex()), rules), self.tap)
-        breaker = Breaker(max_reverts, 50)
+        holds = open_holds(URL, self.data_dir, self.keeper, CHAIN_ID)
+        switchboard = Switchboard(limits or Limits(max_reverts, 50), holds, self.events.append)
         executor = Executor(
             desks,
             self.chain.reader,
             self.protocol,
             self.policy,
-            breaker,
+            switchboard,
             self.events.append,
             lambda _: 3000 * 10**18,
             hook,

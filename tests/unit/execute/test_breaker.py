@@ -1,49 +1,114 @@
-"""The breaker."""
+"""The breakers: what opens each, and what closes it."""
 
-from keeper.execute.breaker import Breaker
+import pytest
+
+from keeper.execute.breaker import DAY_S, HOUR_S, Breakers, End, Hold, Limits, Missed, Name
+from keeper.model.health import WAD
+
+LIMITS = Limits(max_reverts=3, reset_blocks=50, max_loss_wad=100 * WAD, max_gas_wad=10 * WAD)
 
 
-def test_it_opens_after_so_many_reverts_in_a_row_and_closes_by_itself():
-    breaker = Breaker(3, 50)
-    assert [breaker.reverted(block) for block in (1, 2, 3)] == [False, False, True]
-    assert breaker.is_open
-    assert not breaker.tick(52)
-    assert breaker.tick(53)
-    assert not breaker.is_open
+def reverted(intent_id: int, time_s: int = 0) -> End:
+    return End(intent_id, time_s, mined=False, reverted=True, loss_wad=0, gas_wad=0)
+
+
+def mined(intent_id: int, time_s: int = 0, loss: int = 0, gas: int = 0) -> End:
+    return End(intent_id, time_s, mined=True, reverted=False, loss_wad=loss * WAD, gas_wad=gas * WAD)
+
+
+def names(holds: list[Hold]) -> list[str]:
+    return [str(hold.name) for hold in holds]
+
+
+def test_reverts_in_a_row_open_it_and_blocks_close_it():
+    breakers = Breakers(LIMITS)
+    assert [names(breakers.ended(reverted(i, i), i)) for i in (1, 2, 3)] == [[], [], ["reverts"]]
+    assert breakers.reason == "3 reverts in a row"
+    assert breakers.tick(52, 52) == []
+    assert names(breakers.tick(53, 53)) == ["reverts"]
+    assert breakers.reason == ""
 
 
 def test_a_success_ends_the_row():
-    breaker = Breaker(2, 50)
-    breaker.reverted(1)
-    breaker.succeeded()
-    assert not breaker.reverted(2)
-    assert not breaker.is_open
-
-
-def test_what_must_never_happen_holds_until_a_person_closes_it():
-    breaker = Breaker(2, 5)
-    assert breaker.trip("parity failed")
-    assert not breaker.trip("again")
-    assert not breaker.reverted(1)
-    assert not breaker.reverted(2)
-    assert not breaker.tick(10**9)
-    assert breaker.reason == "parity failed"
-    breaker.close()
-    assert not breaker.is_open
-
-
-def test_a_hold_outlasts_the_timer_of_reverts():
-    breaker = Breaker(1, 5)
-    breaker.reverted(1)
-    assert breaker.trip("an invariant broke")
-    assert not breaker.tick(100)
-    assert breaker.is_open
+    breakers = Breakers(LIMITS)
+    for end in (reverted(1, 1), reverted(2, 2), mined(3, 3), reverted(4, 4), reverted(5, 5)):
+        assert breakers.ended(end, 1) == []
 
 
 def test_it_opens_again_only_after_a_new_row():
-    breaker = Breaker(2, 5)
-    breaker.reverted(1)
-    breaker.reverted(1)
-    breaker.tick(6)
-    assert not breaker.reverted(7)
-    assert breaker.reverted(8)
+    breakers = Breakers(LIMITS)
+    for i in (1, 2, 3):
+        breakers.ended(reverted(i, i), i)
+    breakers.tick(60, 60)
+    assert [names(breakers.ended(reverted(i, i), i)) for i in (61, 62, 63)] == [[], [], ["reverts"]]
+
+
+def test_an_end_that_a_reorg_took_back_and_gave_again_counts_once():
+    breakers = Breakers(LIMITS)
+    for _ in range(5):
+        assert breakers.ended(reverted(1, 1), 1) == []
+
+
+def test_losses_of_a_day_open_it_gains_do_not_make_up_for_them_and_only_a_person_closes_it():
+    breakers = Breakers(LIMITS)
+    assert breakers.ended(mined(1, 1, loss=60), 1) == []
+    assert breakers.ended(mined(2, 2), 2) == []
+    assert names(breakers.ended(mined(3, 3, loss=50), 3)) == ["loss"]
+    assert breakers.tick(10**6, 10 * DAY_S) == []
+    assert names(breakers.adopt([Hold(Name.LOSS, "", 3)])) == ["loss"]
+    assert breakers.ended(mined(4, 4, loss=60), 4) == []
+
+
+def test_losses_of_yesterday_do_not_count():
+    breakers = Breakers(LIMITS)
+    breakers.ended(mined(1, 1, loss=60), 1)
+    assert breakers.ended(mined(2, DAY_S + 2, loss=60), 2) == []
+
+
+def test_gas_of_an_hour_opens_it_and_a_cheaper_hour_closes_it():
+    breakers = Breakers(LIMITS)
+    breakers.ended(mined(1, 100, gas=6), 1)
+    assert names(breakers.ended(mined(2, 200, gas=6), 2)) == ["gas"]
+    assert breakers.tick(3, HOUR_S) == []
+    assert names(breakers.tick(4, HOUR_S + 101)) == ["gas"]
+    assert breakers.reason == ""
+
+
+@pytest.mark.parametrize("name", [Name.INVARIANT, Name.PARITY, Name.NONCE, Name.KILL])
+def test_what_must_never_happen_waits_for_a_person(name):
+    breakers = Breakers(LIMITS)
+    assert names(breakers.trip(name, "why", 1, 1)) == [name]
+    assert breakers.trip(name, "again", 2, 2) == []
+    assert breakers.tick(10**9, 10**9) == []
+    assert breakers.reason == "why"
+
+
+def test_each_has_its_own_reason_and_all_must_close():
+    breakers = Breakers(LIMITS)
+    breakers.trip(Name.JOURNAL, "no disk", 1, 1)
+    breakers.trip(Name.PARITY, "a difference", 1, 1)
+    assert breakers.reason == "a difference; no disk"
+    assert names(breakers.tick(51, 51)) == ["journal"]
+    assert breakers.reason == "a difference"
+
+
+def test_a_restart_finds_everything_as_it_was():
+    before = Breakers(LIMITS)
+    ends = [reverted(1, 1), reverted(2, 2), mined(3, 3, loss=90)]
+    for end in ends[:2]:
+        before.ended(end, 1)
+    holds = before.trip(Name.PARITY, "a difference", 5, 5)
+    after = Breakers(LIMITS, holds, ends[:2])
+    assert after.reason == "a difference"
+    assert names(after.ended(reverted(4, 4), 4)) == ["reverts"]
+    after = Breakers(LIMITS, [], [ends[2]])
+    assert names(after.ended(mined(5, 5, loss=11), 5)) == ["loss"]
+
+
+def test_missed_opportunities_are_told_at_the_limit_and_at_its_multiples():
+    missed = Missed(3)
+    assert [missed.block(True, False) for _ in range(7)] == [0, 0, 3, 0, 0, 6, 0]
+    assert missed.block(True, True) == 0
+    assert [missed.block(True, False) for _ in range(3)] == [0, 0, 3]
+    missed.block(False, False)
+    assert missed.block(True, False) == 0

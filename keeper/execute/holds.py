@@ -1,0 +1,165 @@
+"""Where breakers and the kill switch are kept: two small tables beside the journal's.
+
+In the journal's database rather than in a file: what stops a keeper must stop the one that takes over from it on
+another machine, too. The kill switch is one row for every signer of a chain, so that pulling it needs no key.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ColumnElement,
+    Connection,
+    Engine,
+    Integer,
+    LargeBinary,
+    MetaData,
+    RowMapping,
+    String,
+    Table,
+    Text,
+    create_engine,
+    delete,
+    func,
+    insert,
+    select,
+    update,
+)
+from sqlalchemy.exc import SQLAlchemyError
+
+from keeper.errors import OperatorError
+from keeper.execute.breaker import DAY_S, End, Hold, Name
+from keeper.execute.journal import JournalUnavailable, locate
+from keeper.execute.tables import BigInt
+
+EVERYONE = bytes(20)
+_BUSY_S = 5
+_METADATA = MetaData()
+
+HOLDS = Table(
+    "holds",
+    _METADATA,
+    Column("chain_id", BigInteger, primary_key=True),
+    Column("signer", LargeBinary(20), primary_key=True),
+    Column("name", String(16), primary_key=True),
+    Column("reason", Text, nullable=False),  # empty: closed
+    Column("since_s", BigInteger, nullable=False),
+    Column("until_block", BigInteger),
+)
+
+ENDS = Table(
+    "ends",
+    _METADATA,
+    Column("chain_id", BigInteger, primary_key=True),
+    Column("signer", LargeBinary(20), primary_key=True),
+    Column("intent_id", Integer, primary_key=True),
+    Column("time_s", BigInteger, nullable=False, index=True),
+    Column("mined", Boolean, nullable=False),
+    Column("reverted", Boolean, nullable=False),
+    Column("loss_wad", BigInt, nullable=False),
+    Column("gas_wad", BigInt, nullable=False),
+)
+
+
+class HoldBook:
+    """The tables, for one signer on one chain. Its methods block, and raise JournalUnavailable."""
+
+    def __init__(self, engine: Engine, signer: bytes, chain_id: int) -> None:
+        self._engine = engine
+        self._signer = signer
+        self._chain_id = chain_id
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+    def load(self) -> tuple[list[Hold], list[End]]:
+        """All breakers, and what ended within a day of the newest end."""
+        with self._transaction() as connection:
+            mine = self._mine(ENDS)
+            newest = connection.scalar(select(func.max(ENDS.c.time_s)).where(mine)) or 0
+            rows = connection.execute(select(ENDS).where(mine, ENDS.c.time_s > newest - DAY_S)).mappings()
+            return self._holds(connection), [_end(row) for row in rows]
+
+    def exchange(self, holds: Sequence[Hold], ends: Sequence[End]) -> list[Hold]:
+        """Write what changed, and read how all breakers stand now."""
+        with self._transaction() as connection:
+            for hold in holds:
+                self._put(connection, hold, self._signer)
+            for end in ends:
+                self._note(connection, end)
+            return self._holds(connection)
+
+    def kill(self, reason: str, now_s: int) -> None:
+        """Pull the kill switch, for every signer of the chain."""
+        with self._transaction() as connection:
+            self._put(connection, Hold(Name.KILL, reason, now_s), EVERYONE)
+
+    def resume(self) -> list[Hold]:
+        """Close everything that is open, the kill switch included; returns what was. What ended so far is forgiven."""
+        with self._transaction() as connection:
+            found = [hold for hold in self._holds(connection) if hold.reason]
+            since = connection.scalar(select(func.max(ENDS.c.time_s)).where(self._mine(ENDS))) or 0
+            for signer in (self._signer, EVERYONE):
+                where = (HOLDS.c.chain_id == self._chain_id) & (HOLDS.c.signer == signer)
+                connection.execute(
+                    update(HOLDS).where(where, HOLDS.c.reason != "").values(reason="", since_s=since, until_block=None)
+                )
+            return found
+
+    def _holds(self, connection: Connection) -> list[Hold]:
+        signers = HOLDS.c.signer.in_([self._signer, EVERYONE])
+        rows = connection.execute(select(HOLDS).where(HOLDS.c.chain_id == self._chain_id, signers)).mappings()
+        return [Hold(row["name"], row["reason"], row["since_s"], row["until_block"]) for row in rows]
+
+    def _put(self, connection: Connection, hold: Hold, signer: bytes) -> None:
+        key = {"chain_id": self._chain_id, "signer": signer, "name": str(hold.name)}
+        connection.execute(delete(HOLDS).where(*(HOLDS.c[name] == value for name, value in key.items())))
+        values = {"reason": hold.reason, "since_s": hold.since_s, "until_block": hold.until_block}
+        connection.execute(insert(HOLDS).values(**key, **values))
+
+    def _note(self, connection: Connection, end: End) -> None:
+        connection.execute(delete(ENDS).where(self._mine(ENDS), ENDS.c.intent_id == end.intent_id))
+        connection.execute(delete(ENDS).where(self._mine(ENDS), ENDS.c.time_s < end.time_s - DAY_S))
+        values = {name: getattr(end, name) for name in End.__dataclass_fields__}
+        connection.execute(insert(ENDS).values(chain_id=self._chain_id, signer=self._signer, **values))
+
+    def _mine(self, table: Table) -> ColumnElement[bool]:
+        return (table.c.chain_id == self._chain_id) & (table.c.signer == self._signer)
+
+    @contextmanager
+    def _transaction(self) -> Iterator[Connection]:
+        try:
+            with self._engine.begin() as connection:
+                yield connection
+        except SQLAlchemyError as error:
+            words = str(getattr(error, "orig", "") or type(error).__name__)
+            raise JournalUnavailable(f"the journal cannot be used: {words}") from None
+
+
+def _end(row: RowMapping) -> End:
+    return End(**{name: row[name] for name in End.__dataclass_fields__})
+
+
+def open_holds(url: str, data_dir: Path, signer: bytes, chain_id: int) -> HoldBook:
+    """The tables, made where there are none. Needs no lock. Raises OperatorError."""
+    address = locate(url, data_dir)
+    is_file = address.get_backend_name() == "sqlite"
+    if is_file:
+        Path(str(address.database)).parent.mkdir(parents=True, exist_ok=True)
+    engine = create_engine(address, connect_args={"timeout": _BUSY_S} if is_file else {}, hide_parameters=True)
+    try:
+        _METADATA.create_all(engine)
+    except SQLAlchemyError as error:
+        engine.dispose()
+        words = str(getattr(error, "orig", "") or type(error).__name__)
+        raise OperatorError(f"KEEPER_DATABASE_URL: the journal cannot be used ({words})") from None
+    return HoldBook(engine, signer, chain_id)
+
+
+def open_breakers(holds: Iterable[Hold]) -> dict[str, str]:
+    """Name and reason of the open ones."""
+    return {str(hold.name): hold.reason for hold in holds if hold.reason}
