@@ -75,7 +75,7 @@ class Executor:
         self._wire = Wire(desks.journal, desks.desk, desks.sender, emit, self._ledger.keep, hook)
         self._simulator = Simulator(reader, protocol, self.address)
         books = Bookkeeper(protocol, self._simulator, self.address, native_price)
-        mender = Mender(desks.journal, self._wire, desks.sender, self._ledger, policy, self.hold)
+        mender = Mender(desks.journal, self._wire, desks.sender, self._ledger, policy, self._doubt_nonces)
         self._follower = Follower(
             desks.journal, self._wire, desks.sender, self._ledger, self._simulator, books, policy, mender
         )
@@ -98,6 +98,9 @@ class Executor:
 
     def hold(self, reason: str, breaker: Name = Name.INVARIANT) -> None:
         self._switchboard.trip(breaker, reason)
+
+    def _doubt_nonces(self, reason: str) -> None:
+        self.hold(reason, Name.NONCE)
 
     async def recover(self) -> None:
         """Start-up, after a crash or not: what never left is dropped, the rest is sent again or cancelled.
@@ -181,7 +184,9 @@ class Executor:
         taken, chosen, refused = Claims(self._ledger.in_flight(), purse, self._most), list[Plan](), list[Rejected]()
         for plan in plans:
             gas_limit = plan.opportunity.gas_limit
-            if self._ledger.cools(plan.account, head.number):
+            if plan.planned_block < self._ledger.served(plan.account):
+                refused.append(rejected(plan, Rejection.IN_FLIGHT, "one that was mined since it was planned"))
+            elif self._ledger.cools(plan.account, head.number):
                 refused.append(rejected(plan, Rejection.COOLING_DOWN, "its last attempt failed a moment ago"))
             elif gas_limit > self._desk.max_gas:
                 refused.append(rejected(plan, Rejection.BLOCK_GAS, f"a gas limit of {gas_limit} is never signed"))

@@ -15,7 +15,7 @@ from keeper.execute.simulate import Simulator
 from keeper.execute.wire import OUTBID, USED, Wire, identity
 from keeper.model.chain import BlockRef, Call, Receipt, hexed
 from keeper.model.events import TX_REORGED, TX_STUCK, Event
-from keeper.model.intent import Attempt, Intent, IntentState, SendStatus
+from keeper.model.intent import Attempt, Intent, IntentState, Outcome, SendStatus
 from keeper.model.plan import Policy
 from keeper.protocols.base import Snapshot
 
@@ -126,8 +126,7 @@ class Follower:
             for intent, end in zip(intents, found, strict=True)
             if isinstance(end, Booked)
         ]
-        settled = await self._wire.record(self._journal.settle, ends) if ends else []
-        self._wire.hook("journal.settled")
+        settled = await self._settle(ends) if ends else []
         for intent in settled:
             self._end(intent)
             why = "it only filled a gap" if intent.kind == FILL else self._why.pop(intent.id, "its deadline passed")
@@ -135,6 +134,11 @@ class Follower:
             if intent.state is not IntentState.MINED:
                 self._ledger.cool(intent.account, snapshot.block.number + self._policy.cooldown_blocks)
         return [intent for intent, end in zip(intents, found, strict=True) if end is Look.WAITING]
+
+    async def _settle(self, ends: list[tuple[int, IntentState, Outcome]]) -> list[Intent]:
+        settled = await self._wire.record(self._journal.settle, ends)
+        self._wire.hook("journal.settled")
+        return settled
 
     async def _look(self, intent: Intent, snapshot: Snapshot) -> Booked | Look:
         """How an intent ended; one mined beyond the snapshot is left for the block that it is in."""
@@ -189,7 +193,8 @@ class Follower:
             elif intent.id in self._wire.too_high and block.number < intent.deadline_block:
                 await self._mender.lower(intent, self._books.keeper, block)
             else:
-                await self._urge(intent, block)
+                unsure = intent.id in self._wire.unsure
+                await self._urge(await self._wire.rebroadcast(intent) if unsure else intent, block)
         except JournalUnavailable:
             raise
         except Transient:

@@ -34,6 +34,11 @@ class Ledger:
     def nonces(self) -> set[int]:
         return {intent.nonce for intent in self.open()}
 
+    def served(self, account: bytes) -> int:
+        """The newest block in which something of ours was mined for an account: plans from before it are void."""
+        blocks = [i.outcome.block_number for i in self._intents.values() if i.account == account and i.outcome]
+        return max(blocks, default=-1)
+
     def cool(self, account: bytes, until: int) -> None:
         """Leave an account alone before block `until`."""
         self._cooling[account] = max(until, self._cooling.get(account, 0))

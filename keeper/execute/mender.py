@@ -44,7 +44,7 @@ class Mender:
     def forget(self, intent: Intent) -> None:
         """It has ended."""
         self._looks.pop(intent.id, None)
-        self._wire.too_high.pop(intent.id, None)
+        self._wire.forget(intent)
 
     async def suspect(self, intent: Intent, block: BlockRef) -> Intent | None:
         """The nonce is used, and by none of our hashes: the node may lag, so look more than once. The end, if it is."""

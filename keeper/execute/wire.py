@@ -43,8 +43,8 @@ class Wire:
     """Journal, signing desk and sender in the only order in which they may be used.
 
     `keep` is told each new version of an intent; `hook` is told the points at which a crash is interesting.
-    `too_high`: intent -> how often in a row its nonce was refused as too high. `limited`: a node takes one transaction
-    of this signer at a time.
+    `unsure`: intents whose last bytes nobody confirmed. `too_high`: intent -> how often in a row its nonce was refused
+    as too high. `limited`: a node takes one transaction of this signer at a time.
     """
 
     def __init__(
@@ -62,6 +62,7 @@ class Wire:
         self.emit = emit
         self._keep = keep
         self.hook = hook
+        self.unsure: set[int] = set()
         self.too_high: Counter[int] = Counter()
         self.limited = False
         self._thread = ThreadPoolExecutor(1, "journal")
@@ -172,12 +173,19 @@ class Wire:
                 self._tell_dropped(intent, result.reason or "refused")
         return noted
 
+    def forget(self, intent: Intent) -> None:
+        """It has ended, or was answered otherwise."""
+        self.unsure.discard(intent.id)
+        self.too_high.pop(intent.id, None)
+
     def _learn(self, intent: Intent, result: SendResult) -> None:
         self.limited = self.limited or result.reason == IN_FLIGHT_LIMIT
-        if result.reason == TOO_HIGH:
-            self.too_high[intent.id] += 1
-        else:
-            self.too_high.pop(intent.id, None)
+        times = self.too_high[intent.id]
+        self.forget(intent)
+        if result.status is SendStatus.UNKNOWN:
+            self.unsure.add(intent.id)
+        elif result.reason == TOO_HIGH:
+            self.too_high[intent.id] = times + 1
 
     def _tell(self, intent: Intent, attempt: Attempt, result: SendResult, kind: EventKind | None) -> None:
         fields = {**identity(intent), "hash": hexed(attempt.tx_hash)}

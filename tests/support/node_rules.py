@@ -174,9 +174,13 @@ def fork(url: str) -> Action:
 # Transactions: rules for the method `eth_sendRawTransaction`.
 
 
-def _fields(call: Seen) -> list[int]:
-    raw = bytes.fromhex(call.params[0][2:])
+def fields(raw: bytes) -> list[int]:
+    """The fields of a type 2 transaction that are numbers; addresses and data among them mean nothing."""
     return [int.from_bytes(field, "big") if isinstance(field, bytes) else 0 for field in rlp.decode(raw[1:])]
+
+
+def _fields(call: Seen) -> list[int]:
+    return fields(bytes.fromhex(call.params[0][2:]))
 
 
 def gas_cap(cap: int = _GAS_CAP) -> Action:
@@ -211,6 +215,20 @@ def price_bump_rule(percent: int = 10) -> Action:
         if "result" in answer:
             best[nonce] = offer
         return Reply(answer)
+
+    return action
+
+
+def nonce_order() -> Action:
+    """Nonces in turn, one sender: what comes before those below it is refused as too high."""
+    taken: set[int] = set()
+
+    async def action(call: Seen, forward: Forward) -> Reply:
+        nonce = _fields(call)[_NONCE]
+        if nonce and nonce - 1 not in taken:
+            return _error(call, f"nonce too high: tx nonce {nonce}")
+        taken.add(nonce)
+        return Reply(await forward(call.message))
 
     return action
 

@@ -115,8 +115,9 @@ class World:
         self.executors: list[Executor] = []
         anvil.set_automine(False)
 
-    async def connect(self) -> "World":
-        self.chain = await connect([self.anvil.url], CHAIN_ID, 5.0, self.events.append)
+    async def connect(self, url: str = "") -> "World":
+        """To the node itself, or to a proxy before it."""
+        self.chain = await connect([url or self.anvil.url], CHAIN_ID, 5.0, self.events.append)
         self.tap = Wiretap(self.chain.sender)
         return self
 
@@ -174,6 +175,12 @@ class World:
         self.executors.append(executor)
         await executor.recover()
         return executor
+
+    def resume(self) -> None:
+        """What `keeper resume` does."""
+        holds = open_holds(URL, self.data_dir, self.keeper, CHAIN_ID)
+        holds.resume()
+        holds.close()
 
     async def stop(self, executor: Executor) -> None:
         """End an executor as a process would."""
