@@ -4,12 +4,12 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
 
 from keeper.abi import checksum, load_abi
 from keeper.book.follower import Advance, Follower
-from keeper.chain.connect import Chain, connect
+from keeper.chain.connect import Chain, Limits, connect
 from keeper.clock import Clock, SystemClock
 from keeper.errors import InvariantBroken, OperatorError, Transient
 from keeper.execute.breaker import Name
@@ -65,12 +65,13 @@ class Wiring:
     protocol: Protocol
 
 
-async def wire(settings: Settings, emit: Emit) -> Wiring:
+async def wire(settings: Settings, emit: Emit, clock: Clock | None = None) -> Wiring:
     """Connect, and check that the deployment is there. Raises OperatorError."""
     deployment = load_deployment(settings.deployment, settings.chain_id, settings.protocol)
     protocol = load_protocol(deployment)
     urls = [url.get_secret_value() for url in settings.rpc_urls]
-    chain = await connect(urls, settings.chain_id, settings.request_timeout_s, emit)
+    limits = Limits(settings.max_lag_blocks, settings.undo_blocks)
+    chain = await connect(urls, settings.chain_id, settings.request_timeout_s, emit, limits, clock)
     try:
         await _check_code(chain, deployment)
     except BaseException:
@@ -132,6 +133,7 @@ class Daemon:
         self._reporter = Reporter(settings.data_dir, settings.idle_s, emit, self._clock)
         self._prices: list[PriceReading] = []
         self._broken = False
+        self._turn = asyncio.Lock()
 
     async def run(self, stop: asyncio.Event, blocks: int | None = None) -> int:
         """The loop, until `stop` is set or `blocks` blocks were handled. Returns the exit code (0, or 5).
@@ -139,11 +141,21 @@ class Daemon:
         Raises OperatorError when it cannot start.
         """
         async with AsyncExitStack() as stack:
-            wiring = await wire(self.settings, self._emit)
+            wiring = await wire(self.settings, self._emit, self._clock)
             stack.push_async_callback(wiring.chain.close)
             self.settings.data_dir.mkdir(parents=True, exist_ok=True)
+
+            async def replan() -> None:
+                await self._replan(wiring, execution)
+
             execution = await build_execution(
-                self.settings, self.policy, wiring.chain, wiring.protocol, wiring.deployment, self._emit
+                self.settings,
+                self.policy,
+                wiring.chain,
+                wiring.protocol,
+                wiring.deployment,
+                self._emit,
+                replan=replan,
             )
             stack.push_async_callback(execution.close)
             follower = Follower(
@@ -169,7 +181,8 @@ class Daemon:
         handled = 0
         async for head in _until(stop, wiring.chain.heads(self.settings.poll_interval_s)):
             try:
-                handled += await self._block(head, wiring, execution, follower)
+                async with self._turn:
+                    handled += await self._block(head, wiring, execution, follower)
             except Transient as error:
                 self._emit(Event(NODE_DOWN, f"block {head} is left out: {error}", head.number, {"error": str(error)}))
             except InvariantBroken as error:
@@ -195,13 +208,26 @@ class Daemon:
             await self._liquidate(snapshot, assessment, timestamp, wiring, execution)
         self._reporter.block(advance.logs, snapshot.block, assessment, time.perf_counter() - started)
         self._watch_prices(snapshot, timestamp, wiring.protocol)
-        self._reporter.state(snapshot.block, assessment, execution.in_flight().count, execution.held, self._prices)
+        self._reporter.state(
+            snapshot.block, assessment, execution.in_flight().count, execution.held, self._prices, execution.role
+        )
         self.snapshot, self.assessment = snapshot, assessment
         return 1
+
+    async def _replan(self, wiring: Wiring, execution: Execution) -> None:
+        """What a keeper that took over does at once: the last block's plans, for which the next may be too late."""
+        async with self._turn:
+            if self.snapshot is None or self.assessment is None or not self.assessment.unsafe:
+                return
+            timestamp = self._times.next_timestamp(self.snapshot.block)
+            with suppress(Transient):
+                await self._liquidate(self.snapshot, self.assessment, timestamp, wiring, execution)
 
     async def _liquidate(
         self, snapshot: Snapshot, assessment: Assessment, timestamp: int, wiring: Wiring, execution: Execution
     ) -> None:
+        if wiring.chain.problem:
+            return  # the chain has said why nothing can be decided
         funds = await self._funds(snapshot, timestamp, wiring, execution)
         in_flight = execution.in_flight()
         schedule = choose(wiring.protocol, snapshot, assessment, timestamp, self.policy, funds, in_flight)

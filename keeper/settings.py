@@ -38,6 +38,9 @@ class Settings(BaseSettings):
         1.0, "Chain", "Seconds between looks for a new block where no WebSocket or IPC endpoint is given", gt=0, le=60
     )
     request_timeout_s: float = _setting(5.0, "Chain", "Seconds after which a request has failed", gt=0, le=120)
+    max_lag_blocks: int = _setting(
+        3, "Chain", "Blocks that a node may be behind the newest head before others are asked instead", ge=0, le=1000
+    )
 
     protocol: str = _setting(..., "Protocol", "margin_engine, or the name of an installed plug-in", min_length=1)
     deployment: Path = _setting(..., "Protocol", "Path of the deployment file")
@@ -106,7 +109,20 @@ class Settings(BaseSettings):
 
     data_dir: Path = _setting(Path("keeper-data"), "State", "Directory of the journal and other files")
     database_url: SecretStr = _setting(
-        SecretStr("sqlite:///keeper.db"), "State", "Journal; a relative SQLite path lies in KEEPER_DATA_DIR"
+        SecretStr("sqlite:///keeper.db"),
+        "State",
+        "Journal: sqlite:///file, relative to KEEPER_DATA_DIR, or postgresql+psycopg://user:password@host/database",
+    )
+    standby: bool = _setting(
+        False, "State", "While another keeper holds the signer, wait with a warm book and take over when it is gone"
+    )
+    lease_s: float | None = _setting(
+        None,
+        "State",
+        "PostgreSQL: seconds after which a keeper that hangs is succeeded (one that dies is at once); "
+        "when not set, half the time between blocks, 1 to 6",
+        ge=0.2,
+        le=600,
     )
 
     max_price_move: Decimal = _setting(

@@ -24,6 +24,7 @@ EXAMPLES = {
 }
 BETTER_AS_FILE = {"keystore_password": "/run/secrets/keystore-password", "private_key": "/run/secrets/key"}
 OPTIONAL_EXAMPLES = {
+    "lease_s": "6",
     "keystore_file": "/etc/keeper/keystore.json",
     "remote_signer_url": "http://127.0.0.1:9000",
     "signer_address": "0x0000000000000000000000000000000000000000",

@@ -45,6 +45,7 @@ def _lines(status: "Status", running: bool, now: float) -> list[tuple[str, str]]
     return [
         ("state", state),
         ("mode", f"live as {status.signer}" if status.live else "dry run"),
+        ("role", status.role or "not known yet"),
         ("watching", f"{status.protocol} on chain {status.chain_id}"),
         ("last block", f"{status.block}, handled {max(now - status.updated_at, 0):.0f} s ago"),
         ("blocks handled", str(status.blocks_seen)),

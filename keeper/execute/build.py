@@ -1,20 +1,25 @@
 """Builds the execution that the settings ask for: live with a signer and a journal, or dry with neither."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import ExitStack
 from typing import Protocol as Interface
 
 from keeper.chain.ports import ChainReader, ChainSender
 from keeper.errors import OperatorError
 from keeper.execute.breaker import Limits
+from keeper.execute.database import file_of, locate
 from keeper.execute.desk import SigningDesk, SigningPolicy
 from keeper.execute.dry import DryRun
 from keeper.execute.execution import Execution
 from keeper.execute.executor import Desks, Executor, no_hook
 from keeper.execute.holds import open_holds
-from keeper.execute.journal import open_journal
+from keeper.execute.journal import Journal, open_journal
 from keeper.execute.kms_signer import connect_kms
+from keeper.execute.lock import lock_directory, lock_signer
 from keeper.execute.remote_signer import RemoteSigner
 from keeper.execute.signers import Signer, from_keystore, from_private_key
+from keeper.execute.standby import RENEWALS, FencedSender, Standby, lease_length
 from keeper.execute.switchboard import Switchboard
 from keeper.execute.wire import Hook
 from keeper.model.events import Emit
@@ -24,6 +29,10 @@ from keeper.protocols.base import Deployment, Protocol, Snapshot
 from keeper.settings import Settings
 
 __all__ = ["Execution", "build_execution", "signer_of"]
+
+
+async def no_replan() -> None:
+    """The next block will do."""
 
 
 class Chain(Interface):
@@ -62,35 +71,60 @@ async def build_execution(
     deployment: Deployment,
     emit: Emit,
     hook: Hook = no_hook,
+    replan: Callable[[], Awaitable[None]] = no_replan,
 ) -> Execution:
-    """A dry run unless the settings say live; then the executor, with what an earlier run left taken up.
+    """A dry run unless the settings say live; then an executor, with what an earlier run left taken up.
 
-    Raises OperatorError: no usable signer or journal, or another keeper holds it (exit code 3).
+    `replan` is called when this keeper takes over from another while it runs. Raises OperatorError: no usable signer
+    or journal, or another keeper holds it (exit code 3).
     """
     if not settings.live:
         return DryRun(chain.reader, protocol, policy, emit)
     signer = await asyncio.to_thread(signer_of, settings)
-    url = settings.database_url.get_secret_value()
-    journal = open_journal(url, settings.data_dir, signer.address, settings.chain_id)
-    holds = open_holds(url, settings.data_dir, signer.address, settings.chain_id)
-    rules = SigningPolicy(settings.chain_id, signer.address, frozenset(deployment.contracts.values()), policy.max_fee)
-    executor = Executor(
-        Desks(journal, SigningDesk(signer, rules, settings.signer_timeout_s), chain.sender),
-        chain.reader,
-        protocol,
-        policy,
-        Switchboard(limits_of(settings), holds, emit, settings.missed_blocks),
-        emit,
-        lambda snapshot: native_price(settings, protocol, snapshot),
-        hook,
-    )
-    try:
-        await signer.open()
-        await executor.recover()
-    except BaseException:
-        await executor.close()
-        raise
-    return executor
+    url, data_dir, chain_id = settings.database_url.get_secret_value(), settings.data_dir, settings.chain_id
+    rules = SigningPolicy(chain_id, signer.address, frozenset(deployment.contracts.values()), policy.max_fee)
+
+    async def lead(journal: Journal) -> Execution:
+        holds = open_holds(url, data_dir, signer.address, chain_id)
+        holds.fence = journal.right.fence
+        sender = FencedSender(chain.sender, journal.right)
+        executor = Executor(
+            Desks(journal, SigningDesk(signer, rules, settings.signer_timeout_s), sender),
+            chain.reader,
+            protocol,
+            policy,
+            Switchboard(limits_of(settings), holds, emit, settings.missed_blocks),
+            emit,
+            lambda snapshot: native_price(settings, protocol, snapshot),
+            hook,
+        )
+        try:
+            await signer.open()
+            await executor.recover()
+        except BaseException:
+            await executor.close()
+            raise
+        return executor
+
+    lease_s = await lease_length(settings.lease_s, chain.reader)
+    genesis = await chain.reader.block_by_number(0)
+    is_file = file_of(locate(url, data_dir)) is not None
+    with ExitStack() as taken:
+        locks = [lock_directory(data_dir), lock_signer(signer.address, chain_id, genesis.hash, shared=not is_file)]
+        for lock in locks:
+            taken.callback(lock.close)
+        standby = Standby(
+            signer.address,
+            lambda: open_journal(url, data_dir, signer.address, chain_id, lease_s),
+            lead,
+            replan,
+            emit,
+            lease_s / RENEWALS,
+            locks,
+        )
+        await standby.start(settings.standby)
+        taken.pop_all()
+    return standby
 
 
 def limits_of(settings: Settings) -> Limits:

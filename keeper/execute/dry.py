@@ -33,6 +33,10 @@ class DryRun:
     def held(self) -> str:
         return self._held
 
+    @property
+    def role(self) -> str:
+        return "dry run"
+
     async def submit(self, plans: Sequence[Plan], snapshot: Snapshot, timestamp: int) -> list[Rejected]:
         if self._held:
             return [rejected(plan, Rejection.HOLD, self._held) for plan in plans]

@@ -24,6 +24,11 @@ class Execution(Protocol):
         """Why nothing new is sent; empty while it is."""
         ...
 
+    @property
+    def role(self) -> str:
+        """Among keepers that share a signer: whether this one leads or stands by."""
+        ...
+
     async def submit(self, plans: Sequence[Plan], snapshot: Snapshot, timestamp: int) -> list[Rejected]:
         """Simulate and send plans, best first; returns those that were not sent. timestamp: the next block's, expected.
 

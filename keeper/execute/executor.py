@@ -17,6 +17,7 @@ from keeper.execute.execution import plan_made, rejected
 from keeper.execute.follower import Follower
 from keeper.execute.journal import Journal, JournalUnavailable
 from keeper.execute.ledger import Ledger
+from keeper.execute.lock import LeaseLost
 from keeper.execute.mender import Mender
 from keeper.execute.replacement import ceiling
 from keeper.execute.simulate import Simulator
@@ -93,6 +94,10 @@ class Executor:
     def held(self) -> str:
         return "the keeper is stopping" if self._draining else self._switchboard.reason
 
+    @property
+    def role(self) -> str:
+        return "leads"
+
     def in_flight(self) -> InFlight:
         return self._ledger.in_flight()
 
@@ -159,6 +164,8 @@ class Executor:
         """No journal, no send; and nothing more after what must never happen. Raises what it caught."""
         try:
             return await work
+        except LeaseLost:
+            raise  # the journal is in good hands, and they must not be held
         except (JournalUnavailable, InvariantBroken) as error:
             self.hold(str(error), Name.JOURNAL if isinstance(error, JournalUnavailable) else Name.INVARIANT)
             raise

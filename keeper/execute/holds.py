@@ -4,7 +4,7 @@ In the journal's database rather than in a file: what stops a keeper must stop t
 another machine, too. The kill switch is one row for every signer of a chain, so that pulling it needs no key.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -22,7 +22,6 @@ from sqlalchemy import (
     String,
     Table,
     Text,
-    create_engine,
     delete,
     func,
     insert,
@@ -33,11 +32,11 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from keeper.errors import OperatorError
 from keeper.execute.breaker import DAY_S, End, Hold, Name
-from keeper.execute.journal import JournalUnavailable, locate
+from keeper.execute.database import engine_for, file_of, locate
+from keeper.execute.lock import JournalUnavailable
 from keeper.execute.tables import BigInt
 
 EVERYONE = bytes(20)
-_BUSY_S = 5
 _METADATA = MetaData()
 
 HOLDS = Table(
@@ -72,6 +71,7 @@ class HoldBook:
         self._engine = engine
         self._signer = signer
         self._chain_id = chain_id
+        self.fence: Callable[[Connection], None] = lambda _: None  # a keeper's right to write; people need none
 
     def close(self) -> None:
         self._engine.dispose()
@@ -87,6 +87,7 @@ class HoldBook:
     def exchange(self, holds: Sequence[Hold], ends: Sequence[End]) -> list[Hold]:
         """Write what changed, and read how all breakers stand now."""
         with self._transaction() as connection:
+            self.fence(connection)
             for hold in holds:
                 self._put(connection, hold, self._signer)
             for end in ends:
@@ -147,10 +148,9 @@ def _end(row: RowMapping) -> End:
 def open_holds(url: str, data_dir: Path, signer: bytes, chain_id: int) -> HoldBook:
     """The tables, made where there are none. Needs no lock. Raises OperatorError."""
     address = locate(url, data_dir)
-    is_file = address.get_backend_name() == "sqlite"
-    if is_file:
-        Path(str(address.database)).parent.mkdir(parents=True, exist_ok=True)
-    engine = create_engine(address, connect_args={"timeout": _BUSY_S} if is_file else {}, hide_parameters=True)
+    if file := file_of(address):
+        file.parent.mkdir(parents=True, exist_ok=True)
+    engine = engine_for(address)
     try:
         _METADATA.create_all(engine)
     except SQLAlchemyError as error:

@@ -47,6 +47,7 @@ class History:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self.failure = ""  # what the database last said when it did not do as told
 
     def intents(self) -> list[Intent]:
         """Every intent, oldest first. Raises JournalUnavailable when the database does not answer."""
@@ -62,7 +63,11 @@ class History:
             with self._engine.connect() as connection:
                 yield connection
         except SQLAlchemyError as error:
-            raise JournalUnavailable(f"the journal cannot be read: {reason_of(error)}") from None
+            raise self._failed(f"the journal cannot be read: {reason_of(error)}") from None
+
+    def _failed(self, failure: str) -> JournalUnavailable:
+        self.failure = failure
+        return JournalUnavailable(failure)
 
 
 class Journal(History):
@@ -172,7 +177,7 @@ class Journal(History):
                 self.right.fence(connection)
                 yield connection
         except SQLAlchemyError as error:
-            raise JournalUnavailable(f"the journal cannot be written: {reason_of(error)}") from None
+            raise self._failed(f"the journal cannot be written: {reason_of(error)}") from None
 
 
 def open_journal(url: str, data_dir: Path, signer: bytes, chain_id: int, lease_s: float = DEFAULT_S) -> Journal:

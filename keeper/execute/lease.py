@@ -38,7 +38,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from keeper.clock import uptime
 from keeper.errors import OperatorError
-from keeper.execute.lock import LeaseLost
+from keeper.execute.lock import HELD, LeaseLost
 
 DEFAULT_S = 4.0
 METADATA = MetaData()
@@ -129,7 +129,7 @@ class Lease:
     def _refuse(self, session: Connection) -> None:
         raise OperatorError(
             f"another keeper holds this signer: {self._read(session)}; stop it, or set KEEPER_STANDBY to wait for it",
-            exit_code=3,
+            exit_code=HELD,
         )
 
     def look(self, session: Connection) -> Held | None:
@@ -157,6 +157,9 @@ class Lease:
         found = connection.scalar(select(newest).where(self._mine).with_for_update(read=True, key_share=True))
         if found != self.token or not self.token:
             self._lose(f"another keeper took over (lease {found}, this one had {self.token})")
+
+    def __str__(self) -> str:
+        return f"lease {self.token}"
 
     def is_valid(self) -> bool:
         """By a local clock that began before the database's did."""

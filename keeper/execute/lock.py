@@ -11,6 +11,8 @@ from sqlalchemy import Connection
 
 from keeper.errors import OperatorError, Transient
 
+HELD = 3  # the exit code when another keeper holds what this one needs
+
 
 class JournalUnavailable(Transient):
     """The journal did not take a write or answer a read. No journal, no send."""
@@ -48,10 +50,10 @@ class WriterLock:
     """An operating-system lock on a file: it ends with its process, however that ends.
 
     Held from construction to `close`. Raises OperatorError (exit code 3) when another process holds it. `shared`:
-    others may hold it, too, but nobody alone.
+    others may hold it, too, but nobody alone. `what` is held, in the words of the error.
     """
 
-    def __init__(self, path: Path, shared: bool = False) -> None:
+    def __init__(self, path: Path, shared: bool = False, what: str = "this signer") -> None:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
@@ -64,8 +66,8 @@ class WriterLock:
             os.close(self._file)
             named = f" (process {holder})" if holder.isdigit() else ""
             raise OperatorError(
-                f"another keeper holds this signer{named}: stop it, or set another signer and KEEPER_DATA_DIR",
-                exit_code=3,
+                f"another keeper holds {what}{named}: stop it, or set another signer and KEEPER_DATA_DIR",
+                exit_code=HELD,
             ) from None
         os.ftruncate(self._file, 0)
         os.pwrite(self._file, f"{os.getpid()}\n".encode(), 0)
@@ -75,6 +77,11 @@ class WriterLock:
         if self._file >= 0:
             os.close(self._file)
             self._file = -1
+
+
+def lock_directory(data_dir: Path) -> WriterLock:
+    """The lock of a data directory, for one live keeper, leading or standing by. Raises OperatorError."""
+    return WriterLock(data_dir / "keeper.lock", what=f"the data directory {data_dir}")
 
 
 class Locks:
@@ -98,6 +105,9 @@ class Locks:
     def close(self) -> None:
         for lock in self._locks:
             lock.close()
+
+    def __str__(self) -> str:
+        return "the lock of the journal's file"
 
 
 def lock_signer(signer: bytes, chain_id: int, genesis: bytes, shared: bool = False) -> WriterLock:

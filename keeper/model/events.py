@@ -76,6 +76,13 @@ HEAD_REORG = _kind(
     "depth dropped adopted",
     "Nothing, unless it is frequent or deep: then look at the node and its peers.",
 )
+HEAD_DEEP_REORG = _kind(
+    "head.deep_reorg",
+    Level.ERROR,
+    "The chain replaced more blocks than can be rolled back; everything was read again before anything new was planned.",
+    "depth dropped adopted",
+    "Look at the chain's own status and at the node: such a reorg is rare. Compare the books with `keeper pnl`.",
+)
 HEAD_STALLED = _kind(
     "head.stalled",
     Level.ERROR,
@@ -89,6 +96,22 @@ NODE_DOWN = _kind(
 NODE_LAGGING = _kind(
     "node.lagging", Level.WARNING, "An endpoint is behind the others.", "endpoint behind", "Check the node's sync."
 )
+NODE_DISAGREES = _kind(
+    "node.disagrees",
+    Level.CRITICAL,
+    "Two nodes have different blocks at a height that no reorg reaches. Nothing new is planned.",
+    "endpoint height hash other_hash",
+    "Find out which one is right (another node, an explorer) and take the other out of KEEPER_RPC_URLS.",
+)
+CHAIN_UNREADY = _kind(
+    "chain.unready",
+    Level.ERROR,
+    "What the nodes say cannot be acted on: all are down or behind, the head stands still, or they disagree. "
+    "Nothing new is planned; what is on its way is followed.",
+    "reason",
+    "Read the reason; it goes on by itself when a node can be relied on again. Add another endpoint.",
+)
+CHAIN_READY = _kind("chain.ready", Level.INFO, "The nodes can be relied on again; planning goes on.")
 BOOK_SYNCED = _kind(
     "book.synced", Level.INFO, "All accounts were rebuilt from logs.", "accounts logs from_block elapsed_s"
 )
@@ -189,6 +212,21 @@ TX_REORGED = _kind(
     Level.WARNING,
     "The block of a mined transaction is no longer part of the chain. It is followed again.",
     "intent account nonce hash",
+)
+LEASE_ACQUIRED = _kind(
+    "lease.acquired", Level.INFO, "This keeper has the right to write the journal, and sends.", "lease"
+)
+LEASE_LOST = _kind(
+    "lease.lost",
+    Level.ERROR,
+    "This keeper sends nothing more: another took over, or its journal failed. It stands by, and takes up again when "
+    "the journal is free.",
+    "reason",
+    "Read the reason. Another keeper took over: find out why this one hung. A journal that failed: free its disk, or "
+    "mend its database.",
+)
+LEASE_WAITING = _kind(
+    "lease.waiting", Level.INFO, "This keeper follows the chain and waits for the right to send.", "reason"
 )
 FUNDS_LOW = _kind(
     "funds.low",

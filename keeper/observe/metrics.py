@@ -1,14 +1,19 @@
 """Prometheus metrics, made from events. Labels are codes and reasons, never addresses, URLs or secrets."""
 
+from collections.abc import Callable, Iterable
+from socketserver import ThreadingMixIn
 from threading import Thread
-from wsgiref.simple_server import WSGIServer
+from typing import Any
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, make_wsgi_app
 
 from keeper.errors import OperatorError
 from keeper.model.events import (
     BREAKER_CLOSED,
     BREAKER_OPEN,
+    CHAIN_READY,
+    CHAIN_UNREADY,
     HEAD_NEW,
     KEEPER_IDLE,
     PLAN_REJECTED,
@@ -20,8 +25,17 @@ from keeper.model.events import (
 _MS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)
 
 
+class _Server(ThreadingMixIn, WSGIServer):
+    daemon_threads = True
+
+
+class _Silent(WSGIRequestHandler):
+    def log_message(self, format: str, *args: Any) -> None:
+        """Say nothing: requests are not events."""
+
+
 class Metrics:
-    """A listener that counts, in a registry of its own."""
+    """A listener that counts, in a registry of its own. `/healthz` answers 200 when the keeper is at work, else 503."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -39,14 +53,20 @@ class Metrics:
         self._elapsed = Histogram(
             "keeper_block_ms", "Milliseconds from a head to the end of its turn", buckets=_MS, registry=self.registry
         )
+        self._ready = Gauge("keeper_ready", "1 while the chain can be acted on", registry=self.registry)
+        self._problem = "no block was handled yet"
+        self._unready = False
         self._server: tuple[WSGIServer, Thread] | None = None
 
     def serve(self, port: int) -> None:
         """Serve on 127.0.0.1. Raises OperatorError when the port is taken."""
         try:
-            self._server = start_http_server(port, addr="127.0.0.1", registry=self.registry)
+            server = make_server("127.0.0.1", port, self._application(), _Server, handler_class=_Silent)
         except OSError as error:
             raise OperatorError(f"KEEPER_METRICS_PORT: cannot listen on {port}: {error.strerror}") from None
+        thread = Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        self._server = server, thread
 
     @property
     def port(self) -> int | None:
@@ -62,6 +82,24 @@ class Metrics:
             thread.join()
             self._server = None
 
+    def _application(self) -> Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]:
+        metrics = make_wsgi_app(self.registry)
+
+        def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+            if environ["PATH_INFO"] != "/healthz":
+                found: Iterable[bytes] = metrics(environ, start_response)
+                return found
+            problem = self._problem
+            status = "503 Service Unavailable" if problem else "200 OK"
+            start_response(status, [("Content-Type", "text/plain; charset=utf-8")])
+            return [f"{problem or 'ok'}\n".encode()]
+
+        return application
+
+    def _is_ready(self, problem: str) -> None:
+        self._problem = problem
+        self._ready.set(not problem)
+
     def __call__(self, event: Event) -> None:
         self._events.labels(event.kind.code, str(event.kind.level)).inc()
         fields = event.fields
@@ -70,6 +108,8 @@ class Metrics:
             self._base_fee.set(float(fields.get("base_fee_wei", 0)))
             self._unsafe.set(fields.get("unsafe", 0))
             self._elapsed.observe(fields.get("elapsed_ms", 0))
+            if not self._unready:
+                self._is_ready("")
         elif event.kind is KEEPER_IDLE:
             self._accounts.set(fields.get("accounts", 0))
             self._in_flight.set(fields.get("in_flight", 0))
@@ -79,5 +119,10 @@ class Metrics:
         elif event.kind in (TX_MINED, TX_REVERTED):
             self._gas.inc(int(fields.get("gas_used", 0)))
             self._profit.inc(float(fields.get("profit_usd", 0)))
+        elif event.kind is CHAIN_UNREADY:
+            self._unready = True
+            self._is_ready(str(fields.get("reason", "")))
+        elif event.kind is CHAIN_READY:
+            self._unready = False  # and ready once a block was handled
         elif event.kind in (BREAKER_OPEN, BREAKER_CLOSED):
             self._held.set(event.kind is BREAKER_OPEN)

@@ -93,7 +93,13 @@ class Reporter:
             self._emit(Event(PLAN_REJECTED, f"{account}: {item.message}", number, fields))
 
     def state(
-        self, block: BlockRef, assessment: Assessment, in_flight: int, held: str, prices: Sequence[PriceReading]
+        self,
+        block: BlockRef,
+        assessment: Assessment,
+        in_flight: int,
+        held: str,
+        prices: Sequence[PriceReading],
+        role: str = "",
     ) -> None:
         """Write the status file, and the heartbeat when it is due."""
         status = self._status
@@ -106,7 +112,7 @@ class Reporter:
         status.unsafe, status.unpriced = len(assessment.unsafe), len(assessment.unpriced)
         status.nearest_account = checksum(nearest.address) if nearest else None
         status.nearest_health = nearest.health if nearest else None
-        status.in_flight, status.held = in_flight, held
+        status.in_flight, status.held, status.role = in_flight, held, role
         status.blocks_seen += 1
         status.problems = [f"{price.label}: {price.problem}" for price in prices if price.problem]
         write_status(self._data_dir, status)

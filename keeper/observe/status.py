@@ -33,6 +33,7 @@ class Status:
     nearest_health: float | None = None
     in_flight: int = 0
     held: str = ""  # reason, while sending is held
+    role: str = ""  # among keepers that share the signer: leads or stands by
     blocks_seen: int = 0
     problems: list[str] = field(default_factory=list)  # prices that cannot be used
 

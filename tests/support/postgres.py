@@ -74,16 +74,18 @@ class Postgres:
         self._identity = {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
         copy = self._directory / PACKAGE
         for name in ("pginstall18", f"../{PACKAGE}.libs"):
-            shutil.copytree(_installed() / name, copy / name, symlinks=True)
+            if (_installed() / name).is_dir():
+                shutil.copytree(_installed() / name, copy / name, symlinks=True)
         self._bin = copy / "pginstall18" / "bin"
         os.chown(self._directory, nobody.pw_uid, nobody.pw_gid)
 
     def _run(self, program: str, *arguments: str) -> None:
         output = self._directory / f"{program}.out"  # a pipe would stay open in the server that pg_ctl leaves behind
         with output.open("w") as out:
+            command = [self._bin / program, *arguments]
             subprocess.run(
-                [self._bin / program, *arguments], cwd=self._directory, stdout=out, stderr=out, stdin=subprocess.DEVNULL,
-                check=True, timeout=2 * START_S, **self._identity,
+                command, cwd=self._directory, stdin=subprocess.DEVNULL, stdout=out, stderr=out, check=True,
+                timeout=2 * START_S, **self._identity,
             )  # fmt: skip
 
 

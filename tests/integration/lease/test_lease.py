@@ -181,10 +181,13 @@ def test_a_renewal_does_not_wait_for_a_write_and_a_successor_does(database, tmp_
 
 def test_a_keeper_that_freezes_within_a_transaction_does_not_hold_up_its_successor(database, tmp_path):
     with closing(opened(database, tmp_path, SHORT_S)) as first, leases(database) as second:
-        with pytest.raises(JournalUnavailable), first._writing():
-            expire(database)
-            second.take()  # waits until the server has ended the frozen session
+        frozen = first._writing()
+        frozen.__enter__()
+        expire(database)
+        second.take()  # waits until the server has ended the frozen session
         assert second.token == first.right.token + 1
+        with pytest.raises(JournalUnavailable):
+            frozen.__exit__(None, None, None)
 
 
 def test_of_many_that_come_at_once_one_becomes_the_holder(database):
