@@ -127,6 +127,7 @@ class Daemon:
         self.policy = policy_of(settings)
         self.snapshot: Snapshot | None = None
         self.assessment: Assessment | None = None
+        self.execution: Execution
         self._emit = emit
         self._clock = clock or SystemClock()
         self._times = BlockTimes()
@@ -158,6 +159,7 @@ class Daemon:
                 replan=replan,
             )
             stack.push_async_callback(execution.close)
+            self.execution = execution
             follower = Follower(
                 wiring.chain.reader,
                 wiring.protocol,

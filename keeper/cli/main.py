@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from keeper import __version__
-from keeper.cli import demo, doctor, plan, pnl, run, scan, status, txs
+from keeper.cli import demo, doctor, kill, plan, pnl, resume, run, scan, status, txs
 from keeper.errors import InvariantBroken, KeeperError, OperatorError
 
 PREFLIGHT = 4
@@ -23,9 +23,9 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Settings come from the environment and .env (see .env.example). "
     "Exit codes: 0 ok, 2 wrong settings or input, 3 another keeper holds this signer, 4 preflight failed, "
-    "5 an invariant broke.",
+    "5 an invariant broke, 6 transactions remain after `keeper kill`.",
 )
-for module in (demo, doctor, scan, plan, run, status, txs, pnl):
+for module in (demo, doctor, scan, plan, run, status, kill, resume, txs, pnl):
     app.command(module.__name__.rpartition(".")[2], epilog=module.EXAMPLES)(module.command)
 
 

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 from keeper.cli.options import DEFAULT_ENV_FILE, AsJson, EnvFile, settings_from
 from keeper.cli.output import print_json, show, table
 from keeper.clock import SystemClock, iso
+from keeper.errors import OperatorError
 
 if TYPE_CHECKING:
     from keeper.observe.status import Status
+    from keeper.settings import Settings
 
 EXAMPLES = "Examples: `keeper status`, `keeper status --json`"
 
@@ -24,14 +26,29 @@ def command(as_json: AsJson = False, env_file: EnvFile = DEFAULT_ENV_FILE) -> No
 
     status = read_status(settings.data_dir)
     running = not status.stopped and _alive(status.pid)
+    breakers = _breakers(settings, status)
     if as_json:
-        print_json({**asdict(status), "running": running})
+        print_json({**asdict(status), "running": running, "breakers": breakers})
         return
     grid = table("keeper", ("", ""))
     grid.show_header = False
     for name, value in _lines(status, running, SystemClock().now()):
         grid.add_row(name, value)
+    for name, reason in (breakers or {}).items():
+        grid.add_row(f"breaker {name}", f"[red]open: {reason}[/red]")
     show(grid)
+
+
+def _breakers(settings: "Settings", status: "Status") -> dict[str, str] | None:
+    """The open ones by name, from the journal's database, whether a keeper runs or not; None when it does not say."""
+    from keeper.execute.holds import EVERYONE, open_breakers
+    from keeper.execute.journal import JournalUnavailable
+
+    signer = bytes.fromhex(status.signer[2:]) if status.signer else EVERYONE
+    try:
+        return open_breakers(settings.database_url.get_secret_value(), settings.data_dir, signer, settings.chain_id)
+    except (OperatorError, JournalUnavailable):
+        return None
 
 
 def _lines(status: "Status", running: bool, now: float) -> list[tuple[str, str]]:

@@ -4,7 +4,7 @@ In the journal's database rather than in a file: what stops a keeper must stop t
 another machine, too. The kill switch is one row for every signer of a chain, so that pulling it needs no key.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -32,7 +32,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from keeper.errors import OperatorError
 from keeper.execute.breaker import DAY_S, End, Hold, Name
-from keeper.execute.database import engine_for, file_of, locate
+from keeper.execute.database import engine_for, file_of, locate, reason_of, unusable
 from keeper.execute.lock import JournalUnavailable
 from keeper.execute.tables import BigInt
 
@@ -137,8 +137,7 @@ class HoldBook:
             with self._engine.begin() as connection:
                 yield connection
         except SQLAlchemyError as error:
-            words = str(getattr(error, "orig", "") or type(error).__name__)
-            raise JournalUnavailable(f"the journal cannot be used: {words}") from None
+            raise JournalUnavailable(f"the journal cannot be used: {reason_of(error)}") from None
 
 
 def _end(row: RowMapping) -> End:
@@ -149,17 +148,33 @@ def open_holds(url: str, data_dir: Path, signer: bytes, chain_id: int) -> HoldBo
     """The tables, made where there are none. Needs no lock. Raises OperatorError."""
     address = locate(url, data_dir)
     if file := file_of(address):
-        file.parent.mkdir(parents=True, exist_ok=True)
+        _make_room(file.parent)
     engine = engine_for(address)
     try:
         _METADATA.create_all(engine)
     except SQLAlchemyError as error:
         engine.dispose()
-        words = str(getattr(error, "orig", "") or type(error).__name__)
-        raise OperatorError(f"KEEPER_DATABASE_URL: the journal cannot be used ({words})") from None
+        raise unusable(error) from None
     return HoldBook(engine, signer, chain_id)
 
 
-def open_breakers(holds: Iterable[Hold]) -> dict[str, str]:
-    """Name and reason of the open ones."""
-    return {str(hold.name): hold.reason for hold in holds if hold.reason}
+def _make_room(directory: Path) -> None:
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OperatorError(f"KEEPER_DATA_DIR: cannot write to {directory}: {error.strerror}") from None
+
+
+def open_breakers(url: str, data_dir: Path, signer: bytes, chain_id: int) -> dict[str, str]:
+    """Name and reason of the open ones, as the tables have them; none where there is no journal.
+
+    Raises OperatorError or JournalUnavailable.
+    """
+    file = file_of(locate(url, data_dir))
+    if file and not file.is_file():
+        return {}
+    book = open_holds(url, data_dir, signer, chain_id)
+    try:
+        return {str(hold.name): hold.reason for hold in book.load()[0] if hold.reason}
+    finally:
+        book.close()

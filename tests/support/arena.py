@@ -119,8 +119,8 @@ class Running:
 
 
 @asynccontextmanager
-async def running(settings: Settings) -> AsyncIterator[Running]:
-    """The daemon, started; asked to stop at the end, when it must end with 0."""
+async def running(settings: Settings, code: int = 0) -> AsyncIterator[Running]:
+    """The daemon, started; asked to stop at the end, when it must end with this exit code."""
     stop = asyncio.Event()
     keeper: Running
     daemon = Daemon(settings, lambda event: keeper.emit(event))  # noqa: PLW0108 - it does not exist yet
@@ -130,7 +130,7 @@ async def running(settings: Settings) -> AsyncIterator[Running]:
         yield keeper
         stop.set()
         async with asyncio.timeout(WAIT_S):
-            assert await keeper.task == 0
+            assert await keeper.task == code
     finally:
         keeper.task.cancel()
         with suppress(asyncio.CancelledError):

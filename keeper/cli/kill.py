@@ -1,0 +1,99 @@
+"""`keeper kill`: the kill switch."""
+
+import asyncio
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from keeper.cli.options import DEFAULT_ENV_FILE, EnvFile, settings_from
+from keeper.clock import SystemClock
+from keeper.errors import OperatorError
+
+if TYPE_CHECKING:
+    from keeper.model.intent import Intent
+    from keeper.settings import Settings
+
+EXAMPLES = "Examples: `keeper kill`, `keeper kill --wait 0`"
+REMAINS = 6
+_HELD = 3  # exit code of a keeper that finds another one
+_LOOK_S = 0.2
+
+Wait = Annotated[float, typer.Option("--wait", min=0, help="Seconds to wait until nothing is on its way.")]
+
+
+def command(wait: Wait = 120.0, env_file: EnvFile = DEFAULT_ENV_FILE) -> int:
+    """Stop sending, and cancel what is on its way by a self-transfer at the same nonce.
+
+    The switch lies in the journal's database and stays on until `keeper resume`, over restarts and takeovers. A keeper
+    that runs sees it within a block and does the cancelling; where none runs, this command does, with the signer.
+    Ends with 0 when nothing remains, with 6 when something does.
+    """
+    settings = settings_from(env_file, live=True)
+    _pull(settings)
+    _say("the kill switch is on: nothing new is sent until `keeper resume`")
+    remaining = asyncio.run(_cancelled(settings, wait)) if _on_its_way(settings) else []
+    for intent in remaining:
+        newest = f", newest transaction 0x{intent.attempts[-1].tx_hash.hex()}" if intent.attempts else ""
+        _say(f"remains: nonce {intent.nonce}, {intent.state} {intent.kind} {intent.subject}".rstrip() + newest)
+    if not remaining:
+        _say("nothing is on its way")
+    return REMAINS if remaining else 0
+
+
+def _pull(settings: "Settings") -> None:
+    from keeper.execute.holds import EVERYONE, open_holds
+
+    url = settings.database_url.get_secret_value()
+    book = open_holds(url, settings.data_dir, EVERYONE, settings.chain_id)
+    try:
+        book.kill("`keeper kill` pulled the kill switch", int(SystemClock().now()))
+    finally:
+        book.close()
+
+
+def _on_its_way(settings: "Settings") -> list["Intent"]:
+    from keeper.execute.journal import open_history
+
+    try:
+        history = open_history(settings.database_url.get_secret_value(), settings.data_dir)
+    except OperatorError:  # nothing was ever sent
+        return []
+    try:
+        return [intent for intent in history.intents() if not intent.state.final]
+    finally:
+        history.close()
+
+
+async def _cancelled(settings: "Settings", wait_s: float) -> list["Intent"]:
+    """What is still on its way after the wait. Runs a keeper where none does; the flag makes it cancel."""
+    from keeper.daemon import Daemon
+    from keeper.observe.build import secrets_of
+    from keeper.observe.log import Log
+
+    clock = SystemClock()
+    log = Log(settings.log_level, settings.log_json, secrets_of(settings), clock)
+    stop = asyncio.Event()
+    keeper = asyncio.create_task(Daemon(settings, log, clock).run(stop))
+    ends = clock.monotonic() + wait_s
+    try:
+        while (remaining := await asyncio.to_thread(_on_its_way, settings)) and clock.monotonic() < ends:
+            _raise_unless_another_runs(keeper)
+            await asyncio.sleep(_LOOK_S)
+        return remaining
+    finally:
+        stop.set()
+        await asyncio.gather(keeper, return_exceptions=True)
+        log.close()
+
+
+def _raise_unless_another_runs(keeper: "asyncio.Task[int]") -> None:
+    """A keeper that could not start for another reason than a running one: then nobody cancels. Raises its error."""
+    error = keeper.exception() if keeper.done() else None
+    if error is not None and not (isinstance(error, OperatorError) and error.exit_code == _HELD):
+        raise error
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
