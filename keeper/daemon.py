@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 
 from keeper.abi import checksum, load_abi
 from keeper.book.follower import Advance, Follower
-from keeper.chain.connect import Chain, Limits, connect
+from keeper.chain.connect import Chain, connect
+from keeper.chain.pool import Limits
 from keeper.clock import Clock, SystemClock
 from keeper.errors import InvariantBroken, OperatorError, Transient
 from keeper.execute.breaker import Name

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 from keeper.book.audit import Auditor, Mismatch, audit_calls, mismatches
 from keeper.book.book import Book
+from keeper.chain.errors import StateMissing
 from keeper.chain.ports import ChainReader
 from keeper.errors import Transient
 from keeper.model.chain import BlockRef, LogFilter
-from keeper.model.events import BOOK_SYNCED, HEAD_REORG, Emit, Event
+from keeper.model.events import BOOK_SYNCED, HEAD_DEEP_REORG, HEAD_REORG, Emit, Event
 from keeper.protocols.base import Protocol, Snapshot
 
 # Blocks below the head that are read one by one, by hash, so that a reorg just after the start can be taken back.
@@ -57,8 +58,18 @@ class Follower:
     async def advance(self, head: BlockRef) -> Advance | None:
         """Bring the book to `head`. None when the book is there already, or past it.
 
-        Raises Transient when the node cannot say what happened; the book then stands at an earlier block, whole.
+        Where no node has the state of `head` any more, or yet, the newest block is tried instead, once. Raises
+        Transient when the node cannot say what happened; the book then stands at an earlier block, whole.
         """
+        try:
+            return await self._advance(head)
+        except StateMissing:
+            newer = await self._reader.head()
+            if newer.hash == head.hash:
+                raise
+            return await self._advance(newer)
+
+    async def _advance(self, head: BlockRef) -> Advance | None:
         if self.book.head is None:
             await self._resync(head)
             return await self._read(0, 0, ())
@@ -108,11 +119,9 @@ class Follower:
         assert old.head is not None
         depth = old.head.number - old.oldest + 1
         message = f"a reorg deeper than {depth - 1} blocks: all accounts were rebuilt"
-        self._emit(
-            Event(
-                HEAD_REORG, message, head.number, {"depth": depth, "dropped": _hash(old.head), "adopted": _hash(head)}
-            )
-        )
+        fields = {"depth": depth, "dropped": _hash(old.head), "adopted": _hash(head)}
+        self._emit(Event(HEAD_REORG, message, head.number, fields))
+        self._emit(Event(HEAD_DEEP_REORG, message, head.number, fields))
         return await self._read(0, 0, tuple(old.recent(depth)))
 
     async def _resync(self, head: BlockRef) -> None:

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Self
 
 from keeper.chain.endpoint import pushes
 from keeper.chain.heads import Heads
-from keeper.chain.pool import Pool
+from keeper.chain.pool import Limits, Pool
 from keeper.chain.reader import NodeReader
 from keeper.chain.sender import NodeSender
+from keeper.clock import Clock
 from keeper.model.events import Emit
 
 if TYPE_CHECKING:
@@ -21,7 +22,9 @@ if TYPE_CHECKING:
 class Chain:
     """A chain behind one or more nodes. Close it after use: `async with await connect(...) as chain`."""
 
-    def __init__(self, pool: Pool, urls: Sequence[str], timeout_s: float, emit: Emit) -> None:
+    def __init__(
+        self, pool: Pool, urls: Sequence[str], timeout_s: float, emit: Emit, clock: Clock | None = None
+    ) -> None:
         self.chain_id = pool.chain_id
         self.reader = NodeReader(pool)
         self.sender = NodeSender(pool)
@@ -29,7 +32,13 @@ class Chain:
         self._streams = [url for url in urls if pushes(url)]
         self._timeout_s = timeout_s
         self._emit = emit
+        self._clock = clock
         self._heads: list[Heads] = []
+
+    @property
+    def problem(self) -> str:
+        """Why nothing new may be decided on what the nodes say; empty while they can be relied on."""
+        return self._pool.problem
 
     @property
     def requests(self) -> Counter[str]:
@@ -38,7 +47,7 @@ class Chain:
 
     def heads(self, poll_interval_s: float = 1.0) -> Heads:
         """New heads: pushed where a WebSocket or IPC endpoint is given, else polled."""
-        heads = Heads(self._pool, self._streams, poll_interval_s, self._timeout_s, self._emit)
+        heads = Heads(self._pool, self._streams, poll_interval_s, self._timeout_s, self._emit, self._clock)
         self._heads.append(heads)
         return heads
 
@@ -63,12 +72,19 @@ class Chain:
         await self.close()
 
 
-async def connect(urls: Sequence[str], chain_id: int, timeout_s: float, emit: Emit) -> Chain:
+async def connect(
+    urls: Sequence[str],
+    chain_id: int,
+    timeout_s: float,
+    emit: Emit,
+    limits: Limits | None = None,
+    clock: Clock | None = None,
+) -> Chain:
     """Dial the nodes, in order of preference. Raises OperatorError when none answers or one serves another chain."""
-    pool = Pool(urls, chain_id, timeout_s, emit)
+    pool = Pool(urls, chain_id, timeout_s, emit, clock, limits)
     try:
         await pool.dial()
     except BaseException:
         await pool.close()
         raise
-    return Chain(pool, urls, timeout_s, emit)
+    return Chain(pool, urls, timeout_s, emit, clock)

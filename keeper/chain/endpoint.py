@@ -1,6 +1,7 @@
-"""One node: JSON-RPC requests with typed answers, a time limit, a bound on how many are under way, and a count."""
+"""One node: JSON-RPC requests with typed answers, a time limit, a budget of how many are under way, and a count."""
 
 import asyncio
+import random
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,15 +10,31 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from keeper.chain.errors import Disconnected, RpcError, redact, scrub, secrets_of
+from keeper.chain.budget import MOST_AT_ONCE, Budget, Latencies, Priority, Shed, asks_to_wait
+from keeper.chain.errors import Disconnected, HttpStatus, RpcError, redact, scrub, secrets_of
+from keeper.chain.states import Health, Random
 from keeper.chain.transport import HttpTransport, IpcTransport, Notify, Transport, WebSocketTransport
 from keeper.chain.wire import Envelope, shaped
+from keeper.clock import Clock, SystemClock
 from keeper.errors import Transient
 
 T = TypeVar("T")
 Request = tuple[str, Sequence[Any]]
 
-_MOST_AT_ONCE = 16
+# What the newest block needs goes before everything else.
+_OF_THE_BLOCK = frozenset(
+    {
+        "eth_getBlockByNumber",
+        "eth_getBlockByHash",
+        "eth_getLogs",
+        "eth_getBlockReceipts",
+        "eth_call",
+        "eth_getBalance",
+        "eth_getTransactionCount",
+        "eth_getTransactionReceipt",
+        "eth_getTransactionByHash",
+    }
+)
 
 
 @dataclass(slots=True)
@@ -32,15 +49,24 @@ class Endpoint:
     """A node behind one URL or IPC path. Its `name` is safe to log. Every method raises Transient."""
 
     def __init__(
-        self, url: str, timeout_s: float, requests: Counter[str] | None = None, notify: Notify | None = None
+        self,
+        url: str,
+        timeout_s: float,
+        requests: Counter[str] | None = None,
+        notify: Notify | None = None,
+        clock: Clock | None = None,
+        jitter: Random = random.random,
     ) -> None:
         self.name = redact(url)
+        self.url = url
         self.abilities = Abilities()
+        self.health = Health(jitter)
+        self.latencies = Latencies()
+        self.budget = Budget(clock or SystemClock(), timeout_s, jitter)
         self._secrets = secrets_of(url)
         self._timeout_s = timeout_s
         self._requests = requests if requests is not None else Counter()
         self._ids = count(1)
-        self._slots = asyncio.Semaphore(_MOST_AT_ONCE)
         self._encode = msgspec.json.Encoder().encode
         self._transport = _transport(url, timeout_s, notify)
 
@@ -56,10 +82,11 @@ class Endpoint:
         (envelope,) = await self._exchange([(method, params)])
         return self._result(envelope, kind, method)
 
-    async def batch(self, requests: Sequence[Request]) -> list[msgspec.Raw | RpcError]:
+    async def batch(
+        self, requests: Sequence[Request], priority: Priority = Priority.WORK
+    ) -> list[msgspec.Raw | RpcError]:
         """Many requests in one; answers in their order, matched by id. Reads only."""
-        async with self._slots:
-            envelopes = await self._exchange(requests, batch=True)
+        envelopes = await self._read(requests, priority, batch=True)
         return [
             self._error(envelope, method) or envelope.result
             for envelope, (method, _) in zip(envelopes, requests, strict=True)
@@ -73,9 +100,20 @@ class Endpoint:
         await self._transport.close()
 
     async def _request(self, kind: type[T], method: str, params: Sequence[Any]) -> T:
-        async with self._slots:
-            (envelope,) = await self._exchange([(method, params)])
+        priority = Priority.BLOCK if method in _OF_THE_BLOCK else Priority.WORK
+        (envelope,) = await self._read([(method, params)], priority)
         return self._result(envelope, kind, method)
+
+    async def _read(self, requests: Sequence[Request], priority: Priority, batch: bool = False) -> list[Envelope]:
+        """An exchange within the budget."""
+        try:
+            await self.budget.enter(priority)
+        except Shed as error:
+            raise Shed(f"{self.name}: {requests[0][0]}: {error}") from None
+        try:
+            return await self._exchange(requests, batch)
+        finally:
+            self.budget.leave()
 
     async def _exchange(self, requests: Sequence[Request], batch: bool = False) -> list[Envelope]:
         ids = [next(self._ids) for _ in requests]
@@ -90,9 +128,16 @@ class Endpoint:
         except TimeoutError:
             raise Transient(f"{self.name}: no answer to {requests[0][0]} within {self._timeout_s:g} s") from None
         except Transient as error:
+            self._mind(error)
             error.args = (f"{self.name}: {scrub(str(error), self._secrets)}",)
             raise
+        self.budget.served()
         return [answers[number] for number in ids]
+
+    def _mind(self, error: Transient) -> None:
+        """Ask less when the node says that it is too much."""
+        if asks_to_wait(error):
+            self.budget.throttle(error.retry_after_s if isinstance(error, HttpStatus) else None)
 
     def _result(self, envelope: Envelope, kind: type[T], method: str) -> T:
         if error := self._error(envelope, method):
@@ -103,9 +148,12 @@ class Endpoint:
             raise Transient(f"{self.name}: {method}: {error}") from None
 
     def _error(self, envelope: Envelope, method: str) -> RpcError | None:
-        if envelope.error is None:
+        found = envelope.error
+        if found is None:
             return None
-        return RpcError(envelope.error.code, scrub(envelope.error.message, self._secrets), envelope.error.data, method)
+        error = RpcError(found.code, scrub(found.message, self._secrets), found.data, method)
+        self._mind(error)
+        return error
 
 
 def served(answer: msgspec.Raw | RpcError, kind: type[T]) -> T:
@@ -117,7 +165,7 @@ def served(answer: msgspec.Raw | RpcError, kind: type[T]) -> T:
 
 def _transport(url: str, timeout_s: float, notify: Notify | None) -> Transport:
     if url.startswith(("http://", "https://")):
-        return HttpTransport(url, _MOST_AT_ONCE * 2)
+        return HttpTransport(url, MOST_AT_ONCE * 2)  # as many again as reads may take: for sends
     if url.startswith(("ws://", "wss://")):
         return WebSocketTransport(url, timeout_s, notify)
     return IpcTransport(url, notify)

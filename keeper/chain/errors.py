@@ -26,6 +26,21 @@ class RpcError(Unserved):
         self.method = method
 
 
+class StateMissing(Unserved):
+    """A node does not have the state of the block that a read is pinned to: pruned, or not there yet."""
+
+    _WORDS = re.compile(
+        r"missing trie node|header not found|header for hash not found|unknown block|block not found|"
+        r"state (is )?(not|un)[ -]?available|(historical|required) .*state|state .*(pruned|missing)|pruned|"
+        r"no state found|old data not available|blockoutofrange|resource not found"
+    )
+
+    @classmethod
+    def says(cls, error: RpcError) -> bool:
+        """Whether a node's error is about that."""
+        return cls._WORDS.search(error.message.lower()) is not None
+
+
 class Unreachable(Transient):
     """No connection could be made: the request certainly did not leave."""
 

@@ -12,6 +12,7 @@ from typing import Self
 
 from keeper.chain.endpoint import Endpoint
 from keeper.chain.pool import Pool
+from keeper.chain.watch import Watch
 from keeper.chain.wire import WireBlock, WireNotice, block_of, shaped
 from keeper.clock import Clock, SystemClock
 from keeper.errors import Transient
@@ -106,6 +107,8 @@ class Heads:
         self._timeout_s = timeout_s
         self._emit = emit
         self._clock = clock or SystemClock()
+        self._watch = Watch(pool, emit)
+        self._watched = -1  # the newest head when the nodes were last compared
         self._pace = Pace(poll_interval_s)
         self._slot = Slot()
         self._pushed_at = float("-inf")  # when the subscription last spoke
@@ -153,7 +156,9 @@ class Heads:
             self._number = block.number
             self._pace.note(block)
             self._moved_at = self._clock.monotonic()
-            self._stalled = False
+            if self._stalled:
+                self._stalled = False
+                self._pool.stalled("")
 
     # Polling: always, or while the subscription is silent.
 
@@ -162,6 +167,8 @@ class Heads:
         while True:
             await asyncio.sleep(self._poll_interval_s)
             if self._clock.monotonic() - self._pushed_at < self._pace.silence_s:
+                if len(self._pool.endpoints) > 1 and self._watched != self._number:
+                    await self._look()
                 continue
             if self._owed:
                 self._missed.set()
@@ -170,14 +177,19 @@ class Heads:
             self._warn_when_stalled()
 
     async def _look(self) -> None:
+        """Compare the nodes, and take the newest head: of several nodes never one below what was known."""
+        self._watched = self._number
         with suppress(Transient):  # the pool has said which node is down
-            self._offer(await self._pool.fetch(block_of, WireBlock, "eth_getBlockByNumber", "latest", False))
+            block = await self._watch.newest()
+            if len(self._pool.endpoints) == 1 or block.number >= self._number:
+                self._offer(block)
 
     def _warn_when_stalled(self) -> None:
         age_s = self._clock.monotonic() - self._moved_at
         if self._stalled or age_s < self._pace.stalled_s:
             return
         self._stalled = True
+        self._pool.stalled(f"no new block for {age_s:.0f} s")
         endpoint = self._pool.in_order()[0].name
         fields = {"age_s": round(age_s, 1), "endpoint": endpoint}
         self._emit(Event(HEAD_STALLED, f"no new block for {age_s:.0f} s", fields=fields))

@@ -1,11 +1,13 @@
 """Logs, none missed: by block hash and checked against the header's bloom, or by ranges that adapt to the node."""
 
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import Any
 
 from keeper.chain.bloom import may_contain
+from keeper.chain.budget import Shed, asks_to_wait
 from keeper.chain.endpoint import Endpoint, served
-from keeper.chain.errors import HttpStatus, Unreachable
+from keeper.chain.errors import Unreachable
 from keeper.chain.pool import Pool
 from keeper.chain.wire import (
     WireBlock,
@@ -24,6 +26,7 @@ _FIRST_SPAN = 2_000
 _WIDEST_SPAN = 100_000
 _FEW_LOGS = 5_000
 _MANY_LOGS = 20_000
+_MOST_WAITS = 8  # in a row, for one page
 
 
 class LogReader:
@@ -42,13 +45,12 @@ class LogReader:
     async def _confirm_none(self, block: BlockRef, wanted: LogFilter) -> list[Log]:
         """The bloom says that there may be logs and a node says that there are none: it may not have indexed them yet.
 
-        Another node's answer decides; without one the block's receipts do; without those the same question again.
+        Any node that has some is believed; else the block's receipts decide; without those the same question again.
         """
-        for endpoint in self._pool.in_order()[1:]:
-            try:
-                return await _logs_of_block(endpoint, block, wanted)
-            except Transient:
-                continue
+        for endpoint in self._pool.in_order():
+            with suppress(Transient):
+                if logs := await self._pool.ask(endpoint, lambda node: _logs_of_block(node, block, wanted)):
+                    return logs
         try:
             return await self._pool.run(lambda endpoint: _logs_of_receipts(endpoint, block, wanted))
         except Transient:
@@ -60,28 +62,28 @@ class LogReader:
         A page that a node refuses is halved, down to one block; ranges grow again where there is little.
         """
         span = _FIRST_SPAN
+        waits = 0
         while first <= last:
             end = min(first + span - 1, last)
             try:
                 logs = await self._page(first, end, wanted)
             except Transient as error:
-                if (
-                    first == end
-                    or isinstance(error, Unreachable)
-                    or (isinstance(error, HttpStatus) and error.overloaded)
-                ):
+                if asks_to_wait(error) and waits < _MOST_WAITS:
+                    waits += 1  # the node's budget sees to the waiting
+                    continue
+                if first == end or isinstance(error, Unreachable | Shed) or asks_to_wait(error):
                     raise
                 span = (end - first + 1) // 2
                 continue
             yield logs
-            first = end + 1
+            first, waits = end + 1, 0
             if len(logs) > _MANY_LOGS:
                 span = max(span // 2, 1)
             elif len(logs) < _FEW_LOGS:
                 span = min(span * 2, _WIDEST_SPAN)
 
     async def _page(self, first: int, last: int, wanted: LogFilter) -> list[Log]:
-        return await self._pool.run(lambda endpoint: _logs_of_range(endpoint, first, last, wanted))
+        return await self._pool.run(lambda endpoint: _logs_of_range(endpoint, first, last, wanted), hedged=False)
 
 
 def _filter(wanted: LogFilter, **where: str) -> dict[str, Any]:

@@ -1,62 +1,115 @@
-"""The nodes, in order of preference: reads go to the first that gives a usable answer."""
+"""The nodes, in order of preference: reads go to the first that gives a usable answer, soon."""
 
+import asyncio
+import random
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar
 
-from keeper.chain import bulk
 from keeper.chain.endpoint import Endpoint
-from keeper.chain.errors import RpcError, Unserved
-from keeper.chain.verdicts import is_overload
-from keeper.chain.wire import WireBlock, block_of, octets, quantity
+from keeper.chain.errors import Unreachable, Unserved
+from keeper.chain.hedge import Late, first_answer, worst
+from keeper.chain.identity import genesis_of, probe
+from keeper.chain.states import Random, State
+from keeper.chain.wire import quantity
 from keeper.clock import Clock, SystemClock
 from keeper.errors import OperatorError, Transient
-from keeper.model.chain import Call, hexed
-from keeper.model.events import NODE_DOWN, Emit, Event
+from keeper.model.events import CHAIN_READY, CHAIN_UNREADY, NODE_DOWN, Emit, Event
 
 T = TypeVar("T")
 W = TypeVar("W")
 
-_FIRST_PAUSE_S = 0.5
-_LONGEST_PAUSE_S = 5.0
-_CLOCK = b"keeper.clock.probe.1"  # 20 bytes: an address that nobody has the key of
-_TIMESTAMP_CODE = "0x4260005260206000f3"  # returns TIMESTAMP
-_OTHER_TIME = 0x7FFF_FFFF
-_WORD = 32
+_SOONEST_HEDGE_S = 0.02
+_FIRST_HEDGE_S = 0.5  # before it is known how fast the nodes are
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Beyond what a node counts as behind, and how far down two nodes may differ. In blocks."""
+
+    lag: int = 3
+    reorg: int = 128
 
 
 class Pool:
-    """Endpoints that have shown the right chain id and one genesis. One that fails is asked last for a while."""
+    """Endpoints that have shown the right chain id and one genesis. Those that fail are asked last, or not for a while.
+
+    jitter: numbers from 0 to 1, so that many keepers do not come back to a node at the same moment.
+    """
 
     def __init__(
-        self, urls: Sequence[str], chain_id: int, timeout_s: float, emit: Emit, clock: Clock | None = None
+        self,
+        urls: Sequence[str],
+        chain_id: int,
+        timeout_s: float,
+        emit: Emit,
+        clock: Clock | None = None,
+        limits: Limits | None = None,
+        jitter: Random = random.random,
     ) -> None:
         self.requests: Counter[str] = Counter()
         self.chain_id = chain_id
-        self.endpoints = tuple(Endpoint(url, timeout_s, self.requests) for url in urls)
+        self.limits = limits or Limits()
         self._emit = emit
         self._clock = clock or SystemClock()
-        self._checked: set[Endpoint] = set()
+        self.endpoints = tuple(
+            Endpoint(url, timeout_s, self.requests, clock=self._clock, jitter=jitter) for url in urls
+        )
+        self._dialing = {endpoint: asyncio.Lock() for endpoint in self.endpoints}
         self._genesis: bytes | None = None
-        self._pauses: dict[Endpoint, float] = {}
-        self._down_until: dict[Endpoint, float] = {}
+        self.late = Late()
+        self._stalled = ""
+        self._dialled = False
+        self._announced = ""
+
+    # Whether what they say can be acted on.
+
+    @property
+    def problem(self) -> str:
+        """Why nothing new may be decided on what these nodes say; empty while all is well."""
+        states = [endpoint.health.state for endpoint in self.endpoints]
+        if State.OUT_OF_SYNC in states:
+            return "nodes disagree about the chain's history"
+        if State.ALIVE not in states:
+            return "every node is behind" if State.BEHIND in states else "no node answers"
+        return self._stalled
+
+    def stalled(self, why: str) -> None:
+        """The head stands still; empty: it moves again."""
+        self._stalled = why
+        self.announce()
+
+    def announce(self) -> None:
+        """Say so when it became ready, or no longer is."""
+        problem = self.problem
+        if not self._dialled or bool(problem) == bool(self._announced):
+            return
+        self._announced = problem
+        if problem:
+            self._emit(Event(CHAIN_UNREADY, f"nothing new is planned: {problem}", fields={"reason": problem}))
+        else:
+            self._emit(Event(CHAIN_READY, "the chain can be read"))
+
+    # Reading.
 
     async def dial(self) -> None:
         """Ask every node who it is. Raises OperatorError for a wrong chain, or when none answers."""
-        problems: list[tuple[Endpoint, Transient]] = []
+        problems: list[Transient] = []
         for endpoint in self.endpoints:
             try:
-                await self._check(endpoint)
+                await self._recognise(endpoint)
             except Transient as error:
-                problems.append((endpoint, error))
+                problems.append(error)
+                self._note_failure(endpoint, error)
         if len(problems) == len(self.endpoints):
-            reasons = "; ".join(str(error) for _, error in problems)
             raise OperatorError(
-                f"no node of KEEPER_RPC_URLS answers: {reasons}. Start the node or correct the URL",
+                f"no node of KEEPER_RPC_URLS answers: {'; '.join(map(str, problems))}. "
+                "Start the node or correct the URL",
                 exit_code=4,  # a restart may help, unlike with wrong settings
             )
-        for endpoint, problem in problems:
-            self._note_failure(endpoint, problem)
+        self._dialled = True
 
     async def request(self, kind: type[T], method: str, *params: Any) -> T:
         """A read, from the first node that can serve it. Raises Transient when none can."""
@@ -70,102 +123,120 @@ class Pool:
 
         return await self.run(parsed)
 
-    async def run(self, operation: Callable[[Endpoint], Awaitable[T]]) -> T:
-        """A read that may take several requests to one and the same node.
+    async def run(self, operation: Callable[[Endpoint], Awaitable[T]], hedged: bool = True) -> T:
+        """A read that may take several requests to one and the same node. Raises Transient when none serves it.
 
-        When no node can, raises what a node said; when none said anything, what was wrong with the first.
+        hedged: a second node is asked as well when the first takes longer than nearly all reads lately.
         """
-        problem: Transient | None = None
-        for endpoint in self.in_order():
+        worth = self._worth_asking()
+        if hedged and len(worth) > 1:
+            tries = [partial(self.ask, endpoint, operation) for endpoint in worth]
+            return await first_answer(tries, self._patience_s(worth), self.late)
+        problems: list[Transient] = []
+        for endpoint in worth:
             try:
                 return await self.ask(endpoint, operation)
             except Transient as error:
-                if problem is None or (isinstance(error, Unserved) and not isinstance(problem, Unserved)):
-                    problem = error
-        raise problem or Transient("no node is configured")
+                problems.append(error)
+        raise worst(problems)
 
     async def ask(self, endpoint: Endpoint, operation: Callable[[Endpoint], Awaitable[T]]) -> T:
         """One node, once it has shown that it is of our chain. Raises Transient."""
+        if not endpoint.health.connected:
+            await self._redial(endpoint)
+        started = self._clock.monotonic()
         try:
-            await self._check(endpoint)
             answer = await operation(endpoint)
-        except OperatorError as error:
-            self._note_failure(endpoint, error)
-            raise Transient(str(error)) from None
         except Transient as error:
             self._note_failure(endpoint, error)
             raise
-        self._note_success(endpoint)
+        endpoint.latencies.note(self._clock.monotonic() - started)
+        endpoint.health.served()
         return answer
 
     def in_order(self) -> list[Endpoint]:
-        """By preference, those that failed lately at the end."""
+        """By preference: those that failed lately or cannot be relied on at the end."""
         now = self._clock.monotonic()
-        return sorted(self.endpoints, key=lambda endpoint: self._down_until.get(endpoint, 0) > now)
+        return sorted(self.endpoints, key=lambda endpoint: endpoint.health.rank(now))
 
     async def close(self) -> None:
+        await self.late.close()
         for endpoint in self.endpoints:
             await endpoint.close()
 
-    def _note_failure(self, endpoint: Endpoint, error: Exception) -> None:
-        if isinstance(error, Unserved):
-            return
-        if endpoint not in self._pauses:
-            fields = {"endpoint": endpoint.name, "error": str(error)}
-            self._emit(Event(NODE_DOWN, f"{endpoint.name} does not answer: {error}", fields=fields))
-        pause = min(self._pauses.get(endpoint, _FIRST_PAUSE_S / 2) * 2, _LONGEST_PAUSE_S)
-        self._pauses[endpoint] = pause
-        self._down_until[endpoint] = self._clock.monotonic() + pause
+    def _worth_asking(self) -> list[Endpoint]:
+        """In order, busy ones after others that are as good, without those whose circuit is open."""
+        now = self._clock.monotonic()
+        self._revive(now)
 
-    def _note_success(self, endpoint: Endpoint) -> None:
-        self._pauses.pop(endpoint, None)
-        self._down_until.pop(endpoint, None)
+        def key(endpoint: Endpoint) -> tuple[int, bool, bool]:
+            rank, failed = endpoint.health.rank(now)
+            return rank, endpoint.budget.busy, failed
 
-    async def _check(self, endpoint: Endpoint) -> None:
-        """Chain id, genesis, and what its `eth_call` can do; once for each endpoint."""
-        if endpoint in self._checked:
+        closed = [endpoint for endpoint in self.endpoints if not endpoint.health.wait_s(now)]
+        return sorted(closed, key=key) or self.in_order()[:1]
+
+    def _revive(self, now: float) -> None:
+        """Dial nodes that were away, beside the reads that others serve."""
+        for node in self.endpoints:
+            away = self._dialled and not node.health.connected and not node.health.wait_s(now)
+            if away and len(self.endpoints) > 1 and not self._dialing[node].locked():
+                self.late.take([asyncio.create_task(self._redial(node))], wanted=True)
+
+    @staticmethod
+    def _patience_s(nodes: Sequence[Endpoint]) -> float:
+        """Seconds that nearly all answers of the fastest node take."""
+        return max(min(node.latencies.p95(_FIRST_HEDGE_S) for node in nodes), _SOONEST_HEDGE_S)
+
+    def _note_failure(self, endpoint: Endpoint, error: Transient) -> None:
+        if isinstance(error, Unserved) and endpoint.health.connected:
             return
+        if not endpoint.health.failures:
+            self._down(endpoint, str(error))
+        endpoint.health.failed(self._clock.monotonic(), isinstance(error, Unreachable))
+        self.announce()
+
+    def _down(self, endpoint: Endpoint, problem: str) -> None:
+        fields = {"endpoint": endpoint.name, "error": problem}
+        self._emit(Event(NODE_DOWN, f"{endpoint.name} does not answer: {problem}", fields=fields))
+
+    # Who they are.
+
+    async def _redial(self, endpoint: Endpoint) -> None:
+        """Ask who it is, unless the circuit is open. Raises Transient."""
+        health = endpoint.health
+        async with self._dialing[endpoint]:
+            if health.connected:
+                return
+            before = health.state
+            if wait_s := health.wait_s(self._clock.monotonic()):
+                raise Transient(f"{endpoint.name} is {health.state}: not asked for another {wait_s:.1f} s")
+            try:
+                await self._recognise(endpoint)
+            except OperatorError as error:
+                if before is not State.WRONG_CHAIN:
+                    self._down(endpoint, str(error))
+                health.refused(self._clock.monotonic())
+                raise Transient(str(error)) from None
+            except Transient as error:
+                self._note_failure(endpoint, error)
+                raise
+        self.announce()
+
+    async def _recognise(self, endpoint: Endpoint) -> None:
+        """Chain id, genesis, and what its `eth_call` can do. Raises OperatorError for another chain's node."""
+        endpoint.health.dial()
         chain_id = quantity(await endpoint.request(str, "eth_chainId"))
         if chain_id != self.chain_id:
             raise OperatorError(
                 f"{endpoint.name} serves chain {chain_id}, KEEPER_CHAIN_ID is {self.chain_id}: correct one of them"
             )
-        genesis = await _genesis(endpoint)
+        genesis = await genesis_of(endpoint)
         if self._genesis is not None and genesis is not None and genesis != self._genesis:
             raise OperatorError(
                 f"{endpoint.name} has another genesis block than the other nodes of KEEPER_RPC_URLS: remove one of them"
             )
         self._genesis = self._genesis or genesis
-        await _probe(endpoint)
-        self._checked.add(endpoint)
-
-
-async def _genesis(endpoint: Endpoint) -> bytes | None:
-    """Hash of block 0; None where a node no longer has it."""
-    found = await endpoint.request(WireBlock | None, "eth_getBlockByNumber", "0x0", False)  # type: ignore[arg-type]
-    return block_of(found).hash if found else None
-
-
-async def _probe(endpoint: Endpoint) -> None:
-    """Whether `eth_call` honours overrides of code and of the block's time: nodes refuse them, or ignore them."""
-    time = await _timestamp(endpoint, {"time": hex(_OTHER_TIME)})
-    endpoint.abilities.time_override = time == _OTHER_TIME
-    if time is None:
-        time = await _timestamp(endpoint)
-    endpoint.abilities.code_override = time is not None
-
-
-async def _timestamp(endpoint: Endpoint, *overrides: dict[str, str]) -> int | None:
-    """The newest block's time, as code that an override puts there sees it through the bulk reader."""
-    request = {"to": hexed(bulk.READER), "data": hexed(bulk.pack([Call(_CLOCK, b"")]))}
-    codes = {**bulk.overrides(), hexed(_CLOCK): {"code": _TIMESTAMP_CODE}}
-    try:
-        answer = octets(await endpoint.request(str, "eth_call", request, "latest", codes, *overrides))
-    except RpcError as error:
-        if is_overload(error):
-            raise
-        return None
-    if not answer:
-        return None
-    (result,) = bulk.unpack(answer, 1)
-    return int.from_bytes(result.data, "big") if result.ok and len(result.data) == _WORD else None
+        await probe(endpoint)
+        endpoint.health.recognised()
+        endpoint.health.served()

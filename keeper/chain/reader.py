@@ -6,8 +6,9 @@ from itertools import accumulate
 from typing import Any
 
 from keeper.chain import bulk
+from keeper.chain.budget import Priority
 from keeper.chain.endpoint import Endpoint, served
-from keeper.chain.errors import RpcError, Unserved
+from keeper.chain.errors import RpcError, StateMissing, Unserved
 from keeper.chain.logs import LogReader
 from keeper.chain.pool import Pool
 from keeper.chain.verdicts import reverted
@@ -105,6 +106,8 @@ async def _call(endpoint: Endpoint, request: dict[str, str], block: BlockRef, *o
     try:
         answer = await endpoint.request(str, "eth_call", request, _pinned(block), *overrides)
     except RpcError as error:
+        if StateMissing.says(error):
+            raise StateMissing(str(error)) from None
         if (verdict := reverted(error)) is None:
             raise
         return verdict
@@ -137,7 +140,9 @@ async def _read_plainly(endpoint: Endpoint, block: BlockRef, calls: Sequence[Cal
             ("eth_call", [{"to": hexed(call.to), "data": hexed(call.data)}, _pinned(block)])
             for call in calls[start : start + _MOST_PLAIN_CALLS]
         ]
-        for answer in await endpoint.batch(requests):
+        for answer in await endpoint.batch(requests, Priority.BLOCK):
+            if isinstance(answer, RpcError) and StateMissing.says(answer):
+                raise StateMissing(str(answer))
             verdict = reverted(answer) if isinstance(answer, RpcError) else None
             results.append(verdict or CallResult(True, octets(served(answer, str))))
     return results

@@ -159,9 +159,11 @@ async def test_heads_go_on_when_every_node_was_away(
     await next_head(heads)
     await proxy.down()
     anvil.mine()
-    await happens(lambda: codes(events) == ["node.down"])
+    await happens(lambda: codes(events) == ["node.down", "chain.unready"])
     await proxy.up()
     assert (await next_head(heads)).number == 1
+    assert codes(events) == ["node.down", "chain.unready", "chain.ready"]
+    assert chain.problem == ""
 
 
 class SetClock:

@@ -1,0 +1,113 @@
+"""Looks at every node's head: which is the newest, which node is behind, and which tells another history."""
+
+import asyncio
+from collections import Counter
+
+from keeper.chain.budget import Priority
+from keeper.chain.endpoint import Endpoint, served
+from keeper.chain.pool import Pool
+from keeper.chain.states import State
+from keeper.chain.wire import WireBlock, block_of
+from keeper.errors import Transient
+from keeper.model.chain import BlockRef, hexed
+from keeper.model.events import NODE_DISAGREES, NODE_LAGGING, Emit, Event
+
+_PATIENCE_S = 0.5  # for the other nodes' heads, once one has come
+
+Seen = tuple[BlockRef, BlockRef | None]  # a node's head, and its block at the height that is compared
+
+
+class Watch:
+    """Rounds over all nodes of a pool; one node costs one request, more cost one batch each."""
+
+    def __init__(self, pool: Pool, emit: Emit) -> None:
+        self._pool = pool
+        self._emit = emit
+        self._compared = -1  # the best head when histories were last compared
+        self._odd: dict[Endpoint, Event] = {}  # whose history differs, and what to say about it
+
+    async def newest(self) -> BlockRef:
+        """The newest head of a node that can be relied on. Raises Transient when no node tells."""
+        if len(self._pool.endpoints) == 1:
+            return await self._pool.fetch(block_of, WireBlock, "eth_getBlockByNumber", "latest", False)
+        best = max(node.health.head for node in self._pool.endpoints)
+        deep = max(best - self._pool.limits.reorg, 0) if best > self._compared else None
+        seen = await self._round(deep)
+        if deep is not None:
+            self._compared = best
+            olds = [(node, seen[node][1]) for node in self._pool.endpoints if node in seen]
+            self._compare({node: old for node, old in olds if old is not None})
+        self._place()
+        heads = {node: head for node, (head, _) in seen.items()}
+        relied_on = {node: head for node, head in heads.items() if node.health.state is State.ALIVE} or heads
+        newest = max(head.number for head in relied_on.values())
+        return next(relied_on[node] for node in self._pool.in_order() if _has(relied_on, node, newest))
+
+    async def _round(self, deep: int | None) -> dict[Endpoint, Seen]:
+        """What the nodes answer; slow ones are not waited for once one has told. Raises Transient when none does."""
+        asked = {asyncio.create_task(self._look(node, deep)): node for node in self._pool.endpoints}
+        waiting = set(asked)
+        seen: dict[Endpoint, Seen] = {}
+        problem = Transient("no node tells its head")
+        while waiting:
+            done, waiting = await asyncio.wait(
+                waiting, timeout=_PATIENCE_S if seen else None, return_when=asyncio.FIRST_COMPLETED
+            )
+            if not done:
+                break
+            for task in done:
+                try:
+                    seen[asked[task]] = task.result()
+                except Transient as error:
+                    problem = error
+        self._pool.late.take(waiting, wanted=True)
+        if not seen:
+            raise problem
+        return seen
+
+    async def _look(self, node: Endpoint, deep: int | None) -> Seen:
+        async def ask(endpoint: Endpoint) -> Seen:
+            tags = ["latest"] if deep is None else ["latest", hex(deep)]
+            requests = [("eth_getBlockByNumber", [tag, False]) for tag in tags]
+            head, *old = await endpoint.batch(requests, Priority.SPARE)
+            found = served(old[0], WireBlock | None) if old else None  # type: ignore[arg-type]
+            return block_of(served(head, WireBlock)), block_of(found) if found is not None else None
+
+        head, old = await self._pool.ask(node, ask)
+        node.health.head = head.number
+        return head, old
+
+    def _compare(self, blocks: dict[Endpoint, BlockRef]) -> None:
+        """Who differs from most nodes, or from the first of them, at a height that no reorg reaches."""
+        if len(blocks) < 2:
+            return
+        (usual, _), *others = Counter(block.hash for block in blocks.values()).most_common()
+        self._odd = {}
+        for node, block in blocks.items() if others else ():
+            if block.hash != usual:
+                message = f"{node.name} has another block {block.number} than the other nodes: they disagree"
+                fields = {
+                    "endpoint": node.name,
+                    "height": block.number,
+                    "hash": hexed(block.hash),
+                    "other_hash": hexed(usual),
+                }
+                self._odd[node] = Event(NODE_DISAGREES, message, block.number, fields)
+
+    def _place(self) -> None:
+        """Each node beside the others."""
+        best = max(node.health.head for node in self._pool.endpoints)
+        for node in self._pool.endpoints:
+            behind = best - node.health.head
+            if not node.health.compare(behind > self._pool.limits.lag, node in self._odd):
+                continue
+            if node.health.state is State.OUT_OF_SYNC:
+                self._emit(self._odd[node])
+            elif node.health.state is State.BEHIND:
+                message = f"{node.name} is {behind} blocks behind"
+                self._emit(Event(NODE_LAGGING, message, best, {"endpoint": node.name, "behind": behind}))
+        self._pool.announce()
+
+
+def _has(heads: dict[Endpoint, BlockRef], node: Endpoint, number: int) -> bool:
+    return node in heads and heads[node].number == number
