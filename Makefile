@@ -22,7 +22,7 @@ SOLIDITY := $(shell find contracts/src contracts/script contracts/test -name '*.
 
 say = @printf '\033[1m==> %s\033[0m\n' "$(1)"
 
-.PHONY: help setup demo test test-python test-contracts check format contracts abis bench lock clean
+.PHONY: help setup demo test test-python test-contracts check format contracts abis bench soak parity lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -71,6 +71,12 @@ abis: setup ## write abis/, docs/events.md and .env.example from what they are m
 
 bench: setup ## measure; a table, and build/bench.json
 	@$(BIN)/python -m benchmarks $(ARGS)
+
+soak: setup ## blocks of a live market under light faults in one process; build/soak.json (N=5000 SEED=1)
+	@$(BIN)/python -m tests.soak --blocks $(or $(N),5000) --seed $(or $(SEED),1) $(ARGS)
+
+parity: setup ## health against the contract's own view, 5,000 states and more; build/parity.json (STATES=5000)
+	@PARITY_STATES=$(or $(STATES),5000) SIZING_EXAMPLES=$(or $(SIZES),200) $(BIN)/python -m pytest -q tests/property
 
 lock: $(PY_STAMP) ## resolve the dependencies again: requirements.lock and package-lock.json
 	$(call say,requirements.lock)

@@ -1,0 +1,1 @@
+"""A long run of one process under light faults: memory, tasks and file descriptors must stay where they were."""
