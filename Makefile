@@ -76,7 +76,7 @@ soak: setup ## blocks of a live market under light faults in one process; build/
 	@$(BIN)/python -m tests.soak --blocks $(or $(N),5000) --seed $(or $(SEED),1) $(ARGS)
 
 parity: setup ## health against the contract's own view, 5,000 states and more; build/parity.json (STATES=5000)
-	@PARITY_STATES=$(or $(STATES),5000) SIZING_EXAMPLES=$(or $(SIZES),200) $(BIN)/python -m pytest -q tests/property
+	@PARITY_STATES=$(or $(STATES),5000) SIZING_EXAMPLES=$(or $(SIZES),200) $(BIN)/python tools/parity.py
 
 lock: $(PY_STAMP) ## resolve the dependencies again: requirements.lock and package-lock.json
 	$(call say,requirements.lock)

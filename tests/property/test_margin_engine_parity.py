@@ -18,6 +18,7 @@ from keeper.model.health import WAD
 from keeper.protocols.base import Snapshot
 from keeper.protocols.margin_engine.state import BALANCES, POSITIONS, EngineState
 from tests.support.market import Bench, account
+from tests.support.parity import note_parity
 
 STATES = int(os.environ.get("PARITY_STATES", "1600"))
 ACCOUNTS = 8
@@ -332,6 +333,7 @@ def test_every_account_state_equals_the_contracts_after_random_steps(
             f"done {dict(run.done)}, "
             f"refused by the engine {dict(run.refused)}"
         )
+    note_parity("margin_engine", states=run.states, views=2 * run.states, mismatches=len(run.mismatches))
     assert run.states >= STATES
     assert run.liquidatable
     assert run.unpriced

@@ -24,6 +24,7 @@ from keeper.protocols.margin_engine.simulate import simulate_seizure
 from keeper.protocols.margin_engine.sizing import choose
 from keeper.protocols.margin_engine.state import EngineState, holdings_of
 from tests.support.market import Bench, account, log_of
+from tests.support.parity import note_parity
 
 EXAMPLES = int(os.environ.get("SIZING_EXAMPLES", "40"))
 WHO = account(1)
@@ -335,6 +336,9 @@ def test_sizes_restore_the_target_on_chain_and_outcomes_are_predicted_to_the_wei
     with capsys.disabled():
         spread = {kind: f"{min(shares):.2f} to {max(shares):.2f}" for kind, shares in run.gas.items()}
         print(f"\nsizing on chain: {dict(sorted(run.seen.items()))}; gas used of expected: {spread}")
+    note_parity(
+        "margin_engine", liquidations=run.seen["liquidate"] + run.seen["seize"]
+    )  # a wrong one would have raised
     wanted = (
         "partial",
         "full",
