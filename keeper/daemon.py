@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
+from typing import Any
 
 from keeper.abi import checksum, load_abi
 from keeper.book.follower import Advance, Follower
@@ -36,7 +37,8 @@ from keeper.settings import Settings
 
 GWEI = 10**9
 UNLIMITED = 2**127
-DRAIN_S = 10.0
+DRAIN_S = 9.0
+LAST_S = 1.0
 _ERC20 = load_abi("IERC20Metadata")
 
 
@@ -184,8 +186,8 @@ class Daemon:
         handled = 0
         async for head in _until(stop, wiring.chain.heads(self.settings.poll_interval_s)):
             try:
-                async with self._turn:
-                    handled += await self._block(head, wiring, execution, follower)
+                turn = asyncio.ensure_future(self._block(head, wiring, execution, follower))
+                handled += await _ended(turn, stop, execution)
             except Transient as error:
                 self._emit(Event(NODE_DOWN, f"block {head} is left out: {error}", head.number, {"error": str(error)}))
             except InvariantBroken as error:
@@ -197,6 +199,10 @@ class Daemon:
 
     async def _block(self, head: BlockRef, wiring: Wiring, execution: Execution, follower: Follower) -> int:
         """One turn of the loop. Returns how many blocks were handled: 0 when the head brought nothing new."""
+        async with self._turn:
+            return await self._handle(head, wiring, execution, follower)
+
+    async def _handle(self, head: BlockRef, wiring: Wiring, execution: Execution, follower: Follower) -> int:
         started = time.perf_counter()
         advance = await follower.advance(head)
         if advance is None:
@@ -281,6 +287,23 @@ async def token_balances(chain: Chain, block: BlockRef, owner: bytes, tokens: li
             raise Transient(f"token {checksum(token)} does not answer balanceOf")
         balances[token] = balance_of.decode(result.data)[0]
     return balances
+
+
+async def _ended(turn: asyncio.Future[int], stop: asyncio.Event, execution: Execution) -> int:
+    """What a turn came to. One that is under way when the keeper is asked to stop sends nothing new, finishes what it
+    is sending and notes it; after DRAIN_S it is left to the next start.
+    """
+    stopping: asyncio.Future[Any] = asyncio.ensure_future(stop.wait())
+    try:
+        await asyncio.wait({turn, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        if not turn.done():
+            await execution.drain(DRAIN_S)
+            await asyncio.wait({turn}, timeout=LAST_S)
+        return turn.result() if turn.done() else 0
+    finally:
+        for task in (turn, stopping):
+            task.cancel()
+        await asyncio.gather(turn, stopping, return_exceptions=True)
 
 
 async def _until(stop: asyncio.Event, heads: AsyncIterator[BlockRef]) -> AsyncIterator[BlockRef]:

@@ -179,6 +179,8 @@ class Executor:
         answers = await asyncio.gather(*(self._simulated(plan, head, timestamp) for plan in chosen))
         refused += [answer for answer in answers if answer]
         sound = [plan for plan, answer in zip(chosen, answers, strict=True) if answer is None]
+        if why := self.held:  # asked to stop, or held, in the meantime
+            return [*refused, *(rejected(plan, Rejection.HOLD, why) for plan in sound)]
         for plan in sound:
             self._emit(plan_made(plan, live=True))
         await self._launch(

@@ -12,6 +12,7 @@ from keeper.observe.bus import Bus
 from keeper.observe.log import Log
 from keeper.observe.metrics import Metrics
 from keeper.observe.redact import Redactor
+from keeper.observe.watchdog import Watchdog
 from keeper.settings import Settings
 
 _TOKEN = 12  # characters; shorter words of a URL are names
@@ -44,12 +45,15 @@ async def observing(settings: Settings, clock: Clock | None = None, terminal: bo
     urls = [url.get_secret_value() for url in settings.alert_urls]
     alerts = Alerts(urls, Level(settings.alert_level), settings.alert_repeat_s, Redactor(secrets), clock, bus)
     bus.listen(alerts)
+    watchdog = Watchdog(settings.stuck_s, clock, log, Bus(metrics, alerts))
     try:
         if settings.metrics_port:
             metrics.serve(settings.metrics_port)
         alerts.start()
+        watchdog.start()
         yield bus
     finally:
+        watchdog.close()
         await alerts.close()
         metrics.close()
         log.close()
