@@ -69,6 +69,20 @@ class Settings(BaseSettings):
         2.0, "Sending", "Seconds that a signature may take; then it is left out, and costs no nonce", gt=0, le=60
     )
 
+    relay_urls: Urls = _setting(
+        (), "Sending", "Comma-separated http(s) URLs of private relays, all asked at once; none: everything is public"
+    )
+    relay_mode: Literal["private", "bundle"] = _setting(
+        "private", "Sending", "What relays are sent: private is eth_sendPrivateTransaction, bundle is eth_sendBundle"
+    )
+    relay_blocks: int = _setting(3, "Sending", "Blocks that relays have to get a transaction mined", ge=1, le=100)
+    relay_fallback: Literal["public", "cancel"] = _setting(
+        "public", "Sending", "What follows then: public sends it to the nodes, cancel never shows it to them"
+    )
+    relay_min_usd: Decimal = _setting(
+        Decimal(0), "Sending", "Liquidations worth less go to public nodes at once", ge=0, le=1_000_000_000
+    )
+
     target_health: Decimal = _setting(
         Decimal("1.10"), "Liquidation", "Health that a partial liquidation restores", ge=1, le=10
     )
@@ -198,7 +212,7 @@ class Settings(BaseSettings):
         """Only what `load_settings` read: it knows `KEEPER_X_FILE` and refuses unknown keys."""
         return (init_settings,)
 
-    @field_validator("rpc_urls", "alert_urls", mode="before")
+    @field_validator("rpc_urls", "alert_urls", "relay_urls", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         if isinstance(value, str):
@@ -262,12 +276,13 @@ class Settings(BaseSettings):
         }
         return [name for name, value in given.items() if value]
 
-    @field_validator("remote_signer_url", "kms_endpoint_url")
+    @field_validator("remote_signer_url", "kms_endpoint_url", "relay_urls")
     @classmethod
-    def _is_http(cls, value: SecretStr | str | None) -> SecretStr | str | None:
-        text = value.get_secret_value() if isinstance(value, SecretStr) else value
-        if text is not None and not text.startswith(("http://", "https://")):
-            raise ValueError("must be an http(s) URL")
+    def _is_http(cls, value: Any) -> Any:
+        for url in value if isinstance(value, tuple) else [value]:
+            text = url.get_secret_value() if isinstance(url, SecretStr) else url
+            if text is not None and not text.startswith(("http://", "https://")):
+                raise ValueError("must be http(s) URLs")
         return value
 
 

@@ -31,6 +31,7 @@ OPTIONAL_EXAMPLES = {
     "kms_key_id": "alias/keeper",
     "kms_region": "eu-central-1",
     "kms_endpoint_url": "https://kms.eu-central-1.amazonaws.com",
+    "relay_urls": "https://relay.example.org",
     "native_price_usd": "3000",
     "log_json": "keeper.jsonl",
     "max_loss_usd_day": "500",

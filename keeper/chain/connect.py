@@ -61,6 +61,7 @@ class Chain:
         """End every task and connection."""
         for heads in self._heads:
             await heads.close()
+        await self.sender.close()
         await self._pool.close()
 
     async def __aenter__(self) -> Self:

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from keeper.model.chain import BlockRef, Call, CallResult, Log, LogFilter, Receipt
-from keeper.model.intent import SendResult
+from keeper.model.intent import Route, SendResult
 
 
 class ChainReader(Protocol):
@@ -53,7 +53,7 @@ class ChainSender(Protocol):
     """Sending and following transactions."""
 
     async def send_raw(self, raw: bytes) -> SendResult:
-        """Hand over signed bytes, once, to one node after another; never retried silently. Does not raise."""
+        """Hand over signed bytes to all nodes, once each; never retried silently. Does not raise."""
         ...
 
     async def receipt(self, tx_hash: bytes) -> Receipt | None:
@@ -67,3 +67,17 @@ class ChainSender(Protocol):
     async def nonce(self, account: bytes) -> int:
         """Count of mined transactions. Raises Transient."""
         ...
+
+
+class PrivateSender(Protocol):
+    """Sending through relays, which show transactions to builders only."""
+
+    async def send_private(self, raw: bytes, route: Route, head: int, until: int) -> SendResult:
+        """Offer signed bytes once: for blocks up to `until`, a bundle for the block after `head`. Does not raise."""
+        ...
+
+    async def cancel_private(self, raw: bytes, route: Route) -> bool:
+        """Ask for an offer to be forgotten. True when that was promised. Does not raise."""
+        ...
+
+    async def close(self) -> None: ...

@@ -1,12 +1,14 @@
 """Sending and following transactions. A reply is evidence, not truth: accepted, refused, or unknown."""
 
+import asyncio
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from eth_utils.crypto import keccak
 
 from keeper.chain.endpoint import Endpoint
-from keeper.chain.errors import RpcError
+from keeper.chain.errors import RpcError, Unreachable
+from keeper.chain.evidence import NOT_SENT, merged
 from keeper.chain.pool import Pool
 from keeper.chain.verdicts import judge
 from keeper.chain.wire import WireReceipt, fixed, quantity, receipt_of
@@ -23,32 +25,48 @@ class NodeSender:
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
+        self._late: set[asyncio.Task[SendResult]] = set()  # to nodes that had not answered when another accepted
 
     async def send_raw(self, raw: bytes) -> SendResult:
-        """Hand over signed bytes to one node after another, once each, until one has them. Does not raise.
+        """Hand over signed bytes to all nodes at once, once each, until one has them. Does not raise.
 
-        Refused only when every node that could be asked refused; reasons are those of `verdicts.judge`.
+        Replies are merged as `evidence.merged` does; reasons are those of `verdicts.judge`. The other nodes get the
+        bytes as well, whoever answers first.
         """
-        results: list[SendResult] = []
-        for endpoint in self._pool.in_order():
-            result = await self._send(endpoint, raw)
-            if result.status is SendStatus.ACCEPTED:
-                return result
-            results.append(result)
-        unsure = [result for result in results if result.status is SendStatus.UNKNOWN]
-        return (unsure or results)[0]
+        waiting = {asyncio.create_task(self._send(endpoint, raw)) for endpoint in self._pool.in_order()}
+        for task in waiting:
+            self._late.add(task)
+            task.add_done_callback(self._late.discard)
+        replies: list[SendResult] = []
+        while waiting and not any(reply.status is SendStatus.ACCEPTED for reply in replies):
+            done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            replies += [task.result() for task in done]
+        return merged(replies)
+
+    async def close(self) -> None:
+        """Wait no longer for nodes whose answer was not needed."""
+        late = list(self._late)
+        for task in late:
+            task.cancel()
+        await asyncio.gather(*late, return_exceptions=True)
 
     async def _send(self, endpoint: Endpoint, raw: bytes) -> SendResult:
+        left = False
+
+        async def hand_over(node: Endpoint) -> str:
+            nonlocal left
+            left = True
+            return await node.request_once(str, "eth_sendRawTransaction", hexed(raw))
+
         try:
-            answer = await self._pool.ask(
-                endpoint, lambda node: node.request_once(str, "eth_sendRawTransaction", hexed(raw))
-            )
+            answer = await self._pool.ask(endpoint, hand_over)
             if fixed(answer) == keccak(raw):
                 return SendResult(SendStatus.ACCEPTED)
         except RpcError as error:
-            return judge(error)
+            return judge(error) if left else SendResult(SendStatus.UNKNOWN, NOT_SENT, str(error))
         except Transient as error:
-            return SendResult(SendStatus.UNKNOWN, "no_answer", str(error))
+            reason = "no_answer" if left and not isinstance(error, Unreachable) else NOT_SENT
+            return SendResult(SendStatus.UNKNOWN, reason, str(error))
         return SendResult(SendStatus.UNKNOWN, "other_hash", f"{endpoint.name} answered another transaction's hash")
 
     async def receipt(self, tx_hash: bytes) -> Receipt | None:

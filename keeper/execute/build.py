@@ -6,8 +6,10 @@ from contextlib import ExitStack
 from typing import Protocol as Interface
 
 from keeper.chain.ports import ChainReader, ChainSender
+from keeper.chain.relay import Relays
 from keeper.errors import OperatorError
 from keeper.execute.breaker import Limits
+from keeper.execute.courier import FencedRelays, Privacy
 from keeper.execute.database import file_of, locate
 from keeper.execute.desk import SigningDesk, SigningPolicy
 from keeper.execute.dry import DryRun
@@ -16,7 +18,7 @@ from keeper.execute.executor import Desks, Executor, no_hook
 from keeper.execute.holds import open_holds
 from keeper.execute.journal import Journal, open_journal
 from keeper.execute.kms_signer import connect_kms
-from keeper.execute.lock import lock_directory, lock_signer
+from keeper.execute.lock import Right, lock_directory, lock_signer
 from keeper.execute.remote_signer import RemoteSigner
 from keeper.execute.signers import Signer, from_keystore, from_private_key
 from keeper.execute.standby import RENEWALS, FencedSender, Standby, lease_length
@@ -24,6 +26,7 @@ from keeper.execute.switchboard import Switchboard
 from keeper.execute.wire import Hook
 from keeper.model.events import Emit
 from keeper.model.health import WAD
+from keeper.model.intent import Route
 from keeper.model.plan import Policy
 from keeper.protocols.base import Deployment, Protocol, Snapshot
 from keeper.settings import Settings
@@ -89,7 +92,12 @@ async def build_execution(
         holds.fence = journal.right.fence
         sender = FencedSender(chain.sender, journal.right)
         executor = Executor(
-            Desks(journal, SigningDesk(signer, rules, settings.signer_timeout_s), sender),
+            Desks(
+                journal,
+                SigningDesk(signer, rules, settings.signer_timeout_s),
+                sender,
+                *relays_of(settings, journal.right),
+            ),
             chain.reader,
             protocol,
             policy,
@@ -136,6 +144,16 @@ def limits_of(settings: Settings) -> Limits:
         None if loss is None else int(loss * WAD),
         None if gas is None else int(gas * WAD),
     )
+
+
+def relays_of(settings: Settings, right: Right) -> tuple[FencedRelays | None, Privacy | None]:
+    """How plans travel privately; nothing of it where no relay is set."""
+    if not settings.relay_urls:
+        return None, None
+    urls = [url.get_secret_value() for url in settings.relay_urls]
+    least_wad = int(settings.relay_min_usd * WAD)
+    privacy = Privacy(Route(settings.relay_mode), settings.relay_blocks, settings.relay_fallback == "public", least_wad)
+    return FencedRelays(Relays(urls, settings.request_timeout_s), right), privacy
 
 
 def native_price(settings: Settings, protocol: Protocol, snapshot: Snapshot) -> int:

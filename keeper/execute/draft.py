@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from keeper.execute.replacement import Fees
 from keeper.model.chain import Call
+from keeper.model.intent import Route
 from keeper.model.plan import Plan
 
 APPROVE = "approve"
@@ -28,9 +29,10 @@ class Draft:
     deadline_block: int
     uses: Mapping[str, int] = field(default_factory=dict)
     spends: Mapping[bytes, int] = field(default_factory=dict)
+    route: Route = Route.PUBLIC
 
 
-def from_plan(plan: Plan, limit: int) -> Draft:
+def from_plan(plan: Plan, limit: int, route: Route = Route.PUBLIC) -> Draft:
     """The draft of a plan, its first fee held under `limit` (wei)."""
     chosen = plan.opportunity
     max_fee = min(plan.max_fee, limit)
@@ -48,4 +50,5 @@ def from_plan(plan: Plan, limit: int) -> Draft:
         deadline_block=plan.deadline_block,
         uses={key: amount for key, (amount, _) in chosen.uses.items()},
         spends=dict(chosen.spends),
+        route=route,
     )

@@ -5,12 +5,13 @@ from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from keeper.chain.ports import ChainReader, ChainSender
+from keeper.chain.ports import ChainReader, ChainSender, PrivateSender
 from keeper.errors import InvariantBroken, Transient
 from keeper.execute import approvals, claims, nonces
 from keeper.execute.booking import Bookkeeper, NativePrice
 from keeper.execute.breaker import Name
 from keeper.execute.claims import Claims, Purse
+from keeper.execute.courier import Courier, Privacy
 from keeper.execute.desk import SigningDesk
 from keeper.execute.draft import APPROVE, FILL, Draft, from_plan
 from keeper.execute.execution import plan_made, rejected
@@ -43,6 +44,8 @@ class Desks:
     journal: Journal
     desk: SigningDesk
     sender: ChainSender
+    relays: PrivateSender | None = None
+    privacy: Privacy | None = None
 
 
 class Executor:
@@ -73,7 +76,8 @@ class Executor:
         self._chance = False  # something was worth sending since the last block
         self._emit = emit
         self._ledger = Ledger()
-        self._wire = Wire(desks.journal, desks.desk, desks.sender, emit, self._ledger.keep, hook)
+        self._courier = Courier(desks.sender, desks.relays, desks.privacy)
+        self._wire = Wire(desks.journal, desks.desk, self._courier, emit, self._ledger.keep, hook)
         self._simulator = Simulator(reader, protocol, self.address)
         books = Bookkeeper(protocol, self._simulator, self.address, native_price)
         mender = Mender(desks.journal, self._wire, desks.sender, self._ledger, policy, self._doubt_nonces)
@@ -159,6 +163,7 @@ class Executor:
         self._wire.close()
         self._switchboard.book.close()
         await self._desk.close()
+        await self._courier.close()
 
     async def _guarded(self, work: Awaitable[T]) -> T:
         """No journal, no send; and nothing more after what must never happen. Raises what it caught."""
@@ -184,7 +189,9 @@ class Executor:
         for plan in sound:
             self._emit(plan_made(plan, live=True))
         await self._launch(
-            [from_plan(plan, ceiling(plan.bid, self._policy.max_fee)) for plan in sound], chain_nonce, head
+            [from_plan(plan, ceiling(plan.bid, self._policy.max_fee), self._courier.route_of(plan)) for plan in sound],
+            chain_nonce,
+            head,
         )
         return refused
 

@@ -6,6 +6,7 @@ from enum import Enum
 from keeper.chain.ports import ChainSender
 from keeper.errors import Transient
 from keeper.execute.booking import Booked, Bookkeeper, booked_event
+from keeper.execute.courier import is_private
 from keeper.execute.draft import FILL
 from keeper.execute.journal import Journal, JournalUnavailable
 from keeper.execute.ledger import Ledger, highest
@@ -74,6 +75,7 @@ class Follower:
 
     async def resume(self, head: BlockRef) -> None:
         """Take up what an earlier run left."""
+        self._wire.courier.head = head.number
         for intent in self._ledger.open():
             if intent.state is IntentState.RESERVED:
                 await self._wire.drop(intent, "it was never signed")
@@ -97,6 +99,7 @@ class Follower:
     async def follow(self, snapshot: Snapshot) -> None:
         """One block. No answer from a node leaves an intent as it is, for the next block."""
         block = snapshot.block
+        self._wire.courier.head = block.number
         await self._take_back(block)
         self._ledger.forget(block.number, self.window(block))
         if waiting := await self._book(snapshot):
@@ -193,7 +196,7 @@ class Follower:
             elif intent.id in self._wire.too_high and block.number < intent.deadline_block:
                 await self._mender.lower(intent, self._books.keeper, block)
             else:
-                unsure = intent.id in self._wire.unsure
+                unsure = intent.id in self._wire.unsure and not is_private(intent)
                 await self._urge(await self._wire.rebroadcast(intent) if unsure else intent, block)
         except JournalUnavailable:
             raise
@@ -207,7 +210,7 @@ class Follower:
                 await self._raise(intent, block, self._policy.max_fee, cancels=True)
         elif self.cancel_all or block.number >= intent.deadline_block:
             await self._cancel(intent, block, KILLED if self.cancel_all else "its deadline passed")
-        elif self._is_due(intent, block):
+        elif is_private(intent) or self._is_due(intent, block):
             await self._renew(intent, block)
 
     def _is_due(self, intent: Intent, block: BlockRef) -> bool:
@@ -225,8 +228,23 @@ class Follower:
         timestamp = block.timestamp + self.next_block_s
         if revert := await self._simulator.refusal(call, intent.gas_limit, block, timestamp):
             await self._cancel(intent, block, str(revert))
+        elif is_private(intent):
+            await self._insist(intent, block)
         else:
             await self._raise(intent, block, ceiling(intent.bid, self._policy.max_fee), cancels=False)
+
+    async def _insist(self, intent: Intent, block: BlockRef) -> None:
+        """To the relays in every block; when they had theirs, in the open at the same nonce, or not at all."""
+        courier = self._wire.courier
+        if courier.gave_up(intent, block.number) or intent.id in self._wire.unwanted:
+            if not courier.then_public:
+                await self._cancel(intent, block, "no relay got it mined")
+                return
+            intent = await self._wire.publish(intent)
+        if not self._is_underpriced(intent, block):
+            await self._wire.rebroadcast(intent)
+        elif not await self._climb(intent, block, ceiling(intent.bid, self._policy.max_fee), cancels=False):
+            self._say_stuck(intent, block)
 
     async def _raise(self, intent: Intent, block: BlockRef, limit: int, cancels: bool) -> None:
         """The same bytes again when the pool lost them, else a higher fee; at the limit, wait."""
@@ -241,6 +259,7 @@ class Follower:
         if not await self._climb(intent, block, self._policy.max_fee, cancels=True):
             self._say_stuck(intent, block)
             await self._revive(intent, block)
+        await self._wire.courier.take_back(intent)
 
     async def _climb(self, intent: Intent, block: BlockRef, limit: int, cancels: bool) -> bool:
         """One rung up, and one more at once where a node knows a higher fee than we do. False at the limit.

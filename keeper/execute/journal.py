@@ -35,7 +35,7 @@ from keeper.execute.tables import (
     outcome_row,
     packed,
 )
-from keeper.model.intent import Attempt, Intent, IntentState, Outcome, SendResult
+from keeper.model.intent import Attempt, Intent, IntentState, Outcome, Route, SendResult
 
 __all__ = ["History", "Journal", "JournalUnavailable", "locate", "open_history", "open_journal"]
 
@@ -124,6 +124,13 @@ class Journal(History):
                 connection.execute(update(ATTEMPTS).where(ATTEMPTS.c.tx_hash == attempt.tx_hash).values(**reply))
                 _move(connection, attempt.intent_id, state)
             return _in_order(connection, [attempt.intent_id for attempt, _, _ in answers])
+
+    def publish(self, intent_id: int) -> Intent:
+        """Its bytes may be shown to public nodes from now on, whatever way they went before."""
+        with self._writing() as connection:
+            public = update(ATTEMPTS).where(ATTEMPTS.c.intent_id == intent_id).values(route=str(Route.PUBLIC))
+            connection.execute(public)
+            return _in_order(connection, [intent_id])[0]
 
     def move(self, intent_id: int, state: IntentState) -> Intent:
         """Along one edge of the state machine. Raises InvariantBroken where there is none."""

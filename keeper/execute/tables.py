@@ -21,9 +21,9 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-from keeper.model.intent import Attempt, Intent, IntentState, Outcome
+from keeper.model.intent import Attempt, Intent, IntentState, Outcome, Route
 
-VERSION = 1
+VERSION = 2
 
 
 class BigInt(TypeDecorator[int]):
@@ -77,6 +77,7 @@ ATTEMPTS = Table(
     Column("priority_fee", BigInt, nullable=False),
     Column("cancels", Boolean, nullable=False),
     Column("signed_block", BigInteger, nullable=False),
+    Column("route", String(16), nullable=False, server_default=str(Route.PUBLIC)),  # since version 2
     Column("reply", String(16), nullable=False, default=""),  # the last answer of a node: a SendStatus
     Column("reply_reason", Text, nullable=False, default=""),
     UniqueConstraint("tx_hash"),
@@ -116,11 +117,13 @@ def by_token(text: str) -> dict[bytes, int]:
 
 
 def attempt_row(attempt: Attempt) -> dict[str, Any]:
-    return {name: getattr(attempt, name) for name in Attempt.__dataclass_fields__}
+    values = {name: getattr(attempt, name) for name in Attempt.__dataclass_fields__}
+    return {**values, "route": str(attempt.route)}
 
 
 def attempt_of(row: RowMapping) -> Attempt:
-    return Attempt(**{name: row[name] for name in Attempt.__dataclass_fields__})
+    values = {name: row[name] for name in Attempt.__dataclass_fields__}
+    return Attempt(**{**values, "route": Route(row["route"])})
 
 
 def outcome_row(intent_id: int, outcome: Outcome) -> dict[str, Any]:

@@ -7,16 +7,27 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
 
 from keeper.abi import checksum
-from keeper.chain.ports import ChainSender
+from keeper.chain.evidence import RELAY_REFUSED
 from keeper.errors import InvariantBroken, Transient
+from keeper.execute.courier import Courier
 from keeper.execute.desk import SigningDesk
 from keeper.execute.draft import FILL, Draft
 from keeper.execute.journal import Journal
 from keeper.execute.replacement import Fees
 from keeper.execute.signers import Tx
 from keeper.model.chain import hexed
-from keeper.model.events import TX_CANCELLED, TX_REFUSED, TX_REPLACED, TX_SENT, TX_UNKNOWN, Emit, Event, EventKind
-from keeper.model.intent import Attempt, Intent, IntentState, SendResult, SendStatus
+from keeper.model.events import (
+    TX_CANCELLED,
+    TX_PUBLISHED,
+    TX_REFUSED,
+    TX_REPLACED,
+    TX_SENT,
+    TX_UNKNOWN,
+    Emit,
+    Event,
+    EventKind,
+)
+from keeper.model.intent import Attempt, Intent, IntentState, Route, SendResult, SendStatus
 
 TRANSFER_GAS = 21_000
 KNOWN = "already_known"
@@ -26,7 +37,7 @@ TOO_HIGH = "nonce_too_high"
 IN_FLIGHT_LIMIT = "in_flight_limit"
 # Refusals that say nothing against the transaction: it, or another at its nonce, may be in a pool or mined already, or
 # the pool has no room now. The nonce is kept.
-KEEPING = frozenset({KNOWN, USED, OUTBID, TOO_HIGH, "pool_full"})
+KEEPING = frozenset({KNOWN, USED, OUTBID, TOO_HIGH, "pool_full", RELAY_REFUSED})
 
 Hook = Callable[[str], None]
 Answer = tuple[Intent, Attempt, SendResult]
@@ -43,28 +54,29 @@ class Wire:
     """Journal, signing desk and sender in the only order in which they may be used.
 
     `keep` is told each new version of an intent; `hook` is told the points at which a crash is interesting.
-    `unsure`: intents whose last bytes nobody confirmed. `too_high`: intent -> how often in a row its nonce was refused
-    as too high. `limited`: a node takes one transaction of this signer at a time.
+    `unsure`: intents whose last bytes nobody confirmed; `unwanted`: that relays refused. `too_high`: intent -> how
+    often in a row its nonce was refused as too high. `limited`: a node takes one transaction of this signer at a time.
     """
 
     def __init__(
         self,
         journal: Journal,
         desk: SigningDesk,
-        sender: ChainSender,
+        courier: Courier,
         emit: Emit,
         keep: Callable[[Intent], None],
         hook: Hook,
     ) -> None:
         self._journal = journal
         self._desk = desk
-        self._sender = sender
+        self.courier = courier
         self.emit = emit
         self._keep = keep
         self.hook = hook
         self.unsure: set[int] = set()
         self.too_high: Counter[int] = Counter()
         self.limited = False
+        self.unwanted: set[int] = set()
         self._thread = ThreadPoolExecutor(1, "journal")
 
     async def record(self, write: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -83,17 +95,17 @@ class Wire:
         reserved = await self.record(self._journal.reserve, list(zip(drafts, nonces, strict=True)))
         self._keep_all(reserved)
         self.hook("journal.reserved")
-        attempts, dropped = list[Attempt](), set[int]()
+        attempts = list[Attempt]()
         for intent, draft in zip(reserved, drafts, strict=True):
             try:
-                attempts.append(await self._sign(intent, draft.fees, block, draft.kind == FILL))
-            except Transient as error:
-                await self.drop(intent, f"not signed: {error}")
-                dropped.add(intent.id)
+                attempts.append(await self._sign(intent, draft.fees, block, draft.kind == FILL, draft.route))
+            except Transient as error:  # whatever comes after it would wait behind a gap
+                for unsigned in reserved[len(attempts) :]:
+                    await self.drop(unsigned, f"not signed: {error}")
+                break
             except InvariantBroken:
                 for unsent in reserved:
-                    if unsent.id not in dropped:
-                        await self.drop(unsent, "the signing desk refused")
+                    await self.drop(unsent, "the signing desk refused")
                 raise
         sent = await self._carry_out(attempts, TX_SENT)
         # Sent at once with others it may have overtaken them: once more, after them.
@@ -102,7 +114,8 @@ class Wire:
     async def replace(self, intent: Intent, fees: Fees, block: int, cancels: bool) -> tuple[Intent, SendResult]:
         """A further attempt at the same nonce, which a node may know at a lower fee; and what the node answered."""
         path = "cancel." if cancels else "replacement."
-        attempt = await self._sign(intent, fees, block, cancels, path)
+        route = Route.PUBLIC if cancels else intent.attempts[-1].route
+        attempt = await self._sign(intent, fees, block, cancels, route, path)
         return (await self._carry_out([attempt], TX_REPLACED, path))[0]
 
     async def rebroadcast(self, intent: Intent, older: bool = False) -> Intent:
@@ -114,12 +127,20 @@ class Wire:
         chosen = [attempt for attempt in intent.attempts[: -1 if older else None] if attempt.cancels is kind]
         answers = list[Answer]()
         for attempt in reversed(chosen):
-            result = await self._sender.send_raw(attempt.raw)
+            result = await self.courier.carry(attempt)
             answers.append((intent, attempt, result))
             if result.status is not SendStatus.REFUSED or result.reason in (KNOWN, USED):
                 break
         self.hook("rebroadcast.sender.sent")
         return (await self._note(answers, None))[-1] if answers else intent
+
+    async def publish(self, intent: Intent) -> Intent:
+        """From now on in the open; written down before a public node sees it."""
+        public = await self.record(self._journal.publish, intent.id)
+        self._keep(public)
+        text = f"nonce {intent.nonce} was not mined through relays: it goes to public nodes"
+        self.emit(Event(TX_PUBLISHED, text, None, {**identity(intent), "hash": hexed(intent.attempts[-1].tx_hash)}))
+        return public
 
     async def drop(self, intent: Intent, reason: str) -> None:
         """End an intent that never left; its nonce is free."""
@@ -129,7 +150,9 @@ class Wire:
     def _tell_dropped(self, intent: Intent, reason: str) -> None:
         self.emit(Event(TX_CANCELLED, f"dropped: {reason}", None, {**identity(intent), "reason": reason}))
 
-    async def _sign(self, intent: Intent, fees: Fees, block: int, cancels: bool, path: str = "") -> Attempt:
+    async def _sign(
+        self, intent: Intent, fees: Fees, block: int, cancels: bool, route: Route, path: str = ""
+    ) -> Attempt:
         tx = Tx(
             chain_id=self._desk.chain_id,
             nonce=intent.nonce,
@@ -141,7 +164,7 @@ class Wire:
         )
         signed = await self._desk.sign(tx)
         self.hook(f"{path}signer.signed")
-        return Attempt(intent.id, signed.tx_hash, signed.raw, fees.max_fee, fees.priority_fee, cancels, block)
+        return Attempt(intent.id, signed.tx_hash, signed.raw, fees.max_fee, fees.priority_fee, cancels, block, route)
 
     async def _carry_out(
         self, attempts: list[Attempt], kind: EventKind, path: str = ""
@@ -152,7 +175,7 @@ class Wire:
         intents = await self.record(self._journal.commit, attempts)
         self._keep_all(intents)
         self.hook(f"{path}journal.committed")
-        results = await asyncio.gather(*(self._sender.send_raw(attempt.raw) for attempt in attempts))
+        results = await asyncio.gather(*(self.courier.carry(attempt) for attempt in attempts))
         self.hook(f"{path}sender.sent")
         noted = await self._note(list(zip(intents, attempts, results, strict=True)), kind)
         self.hook(f"{path}journal.noted")
@@ -176,6 +199,7 @@ class Wire:
     def forget(self, intent: Intent) -> None:
         """It has ended, or was answered otherwise."""
         self.unsure.discard(intent.id)
+        self.unwanted.discard(intent.id)
         self.too_high.pop(intent.id, None)
 
     def _learn(self, intent: Intent, result: SendResult) -> None:
@@ -186,6 +210,8 @@ class Wire:
             self.unsure.add(intent.id)
         elif result.reason == TOO_HIGH:
             self.too_high[intent.id] = times + 1
+        elif result.reason == RELAY_REFUSED:
+            self.unwanted.add(intent.id)
 
     def _tell(self, intent: Intent, attempt: Attempt, result: SendResult, kind: EventKind | None) -> None:
         fields = {**identity(intent), "hash": hexed(attempt.tx_hash)}

@@ -160,6 +160,13 @@ TX_REPLACED = _kind(
     "A transaction was replaced at a higher fee.",
     "intent account nonce hash max_fee_wei priority_fee_wei",
 )
+TX_PUBLISHED = _kind(
+    "tx.published",
+    Level.WARNING,
+    "Relays refused a transaction, or did not get it mined in time: the same nonce goes to public nodes.",
+    "intent account nonce hash",
+    "Look at the relays if it is frequent: liquidations are late, and everybody sees them.",
+)
 TX_MINED = _kind(
     "tx.mined",
     Level.INFO,

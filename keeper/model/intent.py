@@ -36,6 +36,14 @@ class SendStatus(StrEnum):
     UNKNOWN = "unknown"
 
 
+class Route(StrEnum):
+    """How signed bytes travel. What was sent privately was shown to relays only."""
+
+    PUBLIC = "public"
+    PRIVATE = "private"  # eth_sendPrivateTransaction
+    BUNDLE = "bundle"  # eth_sendBundle, one for each block
+
+
 @dataclass(frozen=True, slots=True)
 class SendResult:
     """Outcome of handing raw bytes to a node. `reason` is an enumerated word such as `nonce_too_low`."""
@@ -56,6 +64,7 @@ class Attempt:
     priority_fee: int  # wei
     cancels: bool  # a self-transfer that frees the nonce
     signed_block: int
+    route: Route = Route.PUBLIC
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ def secrets_of(settings: Settings) -> list[str]:
     """Every setting that must not show anywhere, and the long words of URLs, which are tokens."""
     single = [settings.private_key, settings.keystore_password]
     found = [secret.get_secret_value() for secret in single if secret]
-    urls = [*settings.rpc_urls, *settings.alert_urls, settings.remote_signer_url]
+    urls = [*settings.rpc_urls, *settings.alert_urls, *settings.relay_urls, settings.remote_signer_url]
     for url in (secret.get_secret_value() for secret in urls if secret):
         parts = urlsplit(url)
         words = re.split(r"[/&=?]", f"{parts.path}?{parts.query}") if parts.scheme else []

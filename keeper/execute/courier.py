@@ -1,0 +1,101 @@
+"""How a transaction travels: in the open, or through relays first. Decided once for each plan, kept in the journal."""
+
+from dataclasses import dataclass
+
+from keeper.chain.evidence import NOT_SENT
+from keeper.chain.ports import ChainSender, PrivateSender
+from keeper.execute.lock import Right
+from keeper.model.intent import Attempt, Intent, Route, SendResult, SendStatus
+from keeper.model.plan import Plan
+
+
+@dataclass(frozen=True, slots=True)
+class Privacy:
+    """How plans travel privately: through relays for `blocks` blocks, then in the open, or not at all.
+
+    `least_wad`: dollars (1e18) that a plan is worth from which on it travels so.
+    """
+
+    route: Route
+    blocks: int
+    then_public: bool
+    least_wad: int = 0
+
+
+class FencedRelays:
+    """Relays that ask for the right to send just before bytes leave, as the sender to nodes does."""
+
+    def __init__(self, inner: PrivateSender, right: Right) -> None:
+        self._inner = inner
+        self._right = right
+
+    async def send_private(self, raw: bytes, route: Route, head: int, until: int) -> SendResult:
+        if not self._right.is_valid():
+            return SendResult(SendStatus.UNKNOWN, "no_lease", "not sent: this keeper's lease ran out or was taken")
+        return await self._inner.send_private(raw, route, head, until)
+
+    async def cancel_private(self, raw: bytes, route: Route) -> bool:
+        return await self._inner.cancel_private(raw, route)
+
+    async def close(self) -> None:
+        await self._inner.close()
+
+
+class Courier:
+    """Hands attempts over by their routes. Without relays everything is public.
+
+    A private transaction is invisible to public nodes: while one is out, only the journal says that its nonce is taken.
+    """
+
+    def __init__(
+        self, sender: ChainSender, relays: PrivateSender | None = None, privacy: Privacy | None = None
+    ) -> None:
+        self._sender = sender
+        self._relays = relays
+        self._privacy = privacy
+        self.head = 0  # the newest block that is known
+
+    def route_of(self, plan: Plan) -> Route:
+        """The way that a new plan goes."""
+        if self._relays is None or self._privacy is None or plan.value_wad < self._privacy.least_wad:
+            return Route.PUBLIC
+        return self._privacy.route
+
+    async def carry(self, attempt: Attempt) -> SendResult:
+        """Hand over one attempt, once. Does not raise."""
+        if attempt.route is Route.PUBLIC:
+            return await self._sender.send_raw(attempt.raw)
+        if self._relays is None:
+            return SendResult(SendStatus.UNKNOWN, NOT_SENT, "no relay is set any more")
+        head = max(self.head, attempt.signed_block)
+        return await self._relays.send_private(attempt.raw, attempt.route, head, self._until(attempt))
+
+    async def take_back(self, intent: Intent) -> None:
+        """Ask the relays to forget what they hold. Whether they do, only the chain will say."""
+        for attempt in intent.attempts:
+            if attempt.route is not Route.PUBLIC and self._relays is not None:
+                await self._relays.cancel_private(attempt.raw, attempt.route)
+
+    def gave_up(self, intent: Intent, block: int) -> bool:
+        """Whether the relays had their blocks."""
+        return block >= self._until(intent.attempts[0])
+
+    @property
+    def then_public(self) -> bool:
+        """What follows when the relays had their blocks: the public nodes, or a cancellation.
+
+        Where there are no relays any more, what an earlier run sent through them follows as it would have.
+        """
+        return self._privacy is None or self._privacy.then_public
+
+    def _until(self, attempt: Attempt) -> int:
+        return attempt.signed_block + (self._privacy.blocks if self._privacy else 0)
+
+    async def close(self) -> None:
+        if self._relays is not None:
+            await self._relays.close()
+
+
+def is_private(intent: Intent) -> bool:
+    """Whether its newest bytes were only shown to relays."""
+    return bool(intent.attempts) and intent.attempts[-1].route is not Route.PUBLIC
