@@ -143,7 +143,7 @@ class Executor:
         async with self._lock:
             self._switchboard.tick(snapshot.block)
             await self._guarded(self._exchange())
-            await self._guarded(self._follower.follow(snapshot))
+            await self._guarded(self._catch_up(snapshot))
             self._judge(snapshot)
             if self._switchboard.dirty:
                 await self._guarded(self._exchange())
@@ -252,12 +252,16 @@ class Executor:
         if self._wire.limited and not self._alone:
             self._go_alone("a node takes no more of this signer")
 
+    async def _catch_up(self, snapshot: Snapshot) -> None:
+        """What an earlier run approved may have to be replaced: it must be signable before anything is followed."""
+        self._desk.allow(frozenset(self._protocol.allowances(snapshot.state)))
+        await self._follower.follow(snapshot)
+
     async def _approve(self, snapshot: Snapshot) -> None:
         """Grant what liquidations need, whenever the protocol names a pair that was not seen granted."""
         pairs = frozenset(self._protocol.allowances(snapshot.state))
         if pairs <= self._approved:
             return
-        self._desk.allow(pairs)
         block = snapshot.block
         try:
             lacking = await approvals.missing(self._reader, block, self.address, pairs - self._approved)

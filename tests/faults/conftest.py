@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import pytest_asyncio
 
 from keeper.execute.executor import Executor
 from keeper.model.chain import hexed
@@ -13,6 +14,7 @@ from keeper.model.intent import Intent, IntentState
 from keeper.observe.pnl import NATIVE, summarise
 from tests.support import invariants
 from tests.support.anvil import Anvil
+from tests.support.deaths import Graveyard, graveyard
 from tests.support.node_rules import price_bump_rule
 from tests.support.proxy import FaultProxy
 from tests.support.world import World
@@ -111,3 +113,10 @@ def strict(proxy: FaultProxy) -> FaultProxy:
     """A proxy that asks +10 % of replacements, as nodes do. Rules that a test adds before win."""
     proxy.when(SEND).do(price_bump_rule())
     return proxy
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def yard(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Graveyard]:
+    """Where keepers are killed; one for the tests of a module, on its loop."""
+    async with graveyard(tmp_path_factory.mktemp("crash")) as built:
+        yield built

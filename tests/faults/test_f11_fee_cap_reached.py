@@ -1,4 +1,4 @@
-"""F11: the base fee rises above the cap. No more rungs, the same bytes stay out, one alert; cancelled at the deadline."""
+"""F11: the base fee rises above the cap. No more rungs, the same bytes stay out, one alert, then it is cancelled."""
 
 from keeper.model.intent import IntentState
 from tests.support.world import GWEI
