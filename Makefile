@@ -22,7 +22,7 @@ SOLIDITY := $(shell find contracts/src contracts/script contracts/test -name '*.
 
 say = @printf '\033[1m==> %s\033[0m\n' "$(1)"
 
-.PHONY: help setup demo test test-python test-contracts check format contracts abis bench soak parity lock clean
+.PHONY: help setup demo test test-python test-contracts takeover check format contracts abis bench soak parity lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -42,6 +42,10 @@ test-contracts: setup
 test-python: setup
 	$(call say,pytest)
 	@$(BIN)/python -m pytest --hypothesis-profile=ci $(ARGS)
+
+takeover: setup ## leaders killed and frozen under load, their standbys taking over (N=30, PACE_S=2 seconds a block)
+	$(call say,takeovers)
+	@TAKEOVERS=$(or $(N),30) $(BIN)/python -m pytest -q -s tests/integration/lease/test_takeover.py
 
 check: setup ## format, lint, types, layers, generated files
 	$(call say,format and lint)

@@ -230,6 +230,7 @@ class Daemon:
                 return
             timestamp = self._times.next_timestamp(self.snapshot.block)
             with suppress(Transient):
+                await execution.follow(self.snapshot)  # what the other sent may be mined by now
                 await self._liquidate(self.snapshot, self.assessment, timestamp, wiring, execution)
 
     async def _liquidate(

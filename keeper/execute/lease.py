@@ -11,6 +11,7 @@ that hangs, or lost its network, is waited for until its time runs out.
 import hashlib
 import os
 import socket
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -27,6 +28,7 @@ from sqlalchemy import (
     MetaData,
     Table,
     Text,
+    Update,
     bindparam,
     func,
     inspect,
@@ -51,7 +53,7 @@ LEASES = Table(
     Column("holder", Text, nullable=False),
     Column("expires_at", DateTime(timezone=True), nullable=False),
 )
-_NOW = func.clock_timestamp()
+_NOW: ColumnElement[datetime] = func.clock_timestamp()
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 _SCHEMA_KEY = 0x6B6565706572  # the advisory lock under which tables are made
 
@@ -89,6 +91,7 @@ class Lease:
         self._clock = clock
         self._session: Connection | None = None
         self._until = float("-inf")
+        self._using = threading.Lock()  # the session is renewed in a thread, and closed in another
 
     def take(self) -> None:
         """Become the holder. Raises OperatorError (exit code 3) when another is, SQLAlchemyError without a database."""
@@ -166,19 +169,23 @@ class Lease:
         return self._clock() < self._until
 
     def renew(self) -> None:
-        if self._session is None or not self.is_valid():
-            self._lose("its time ran out")
-        assert self._session is not None
-        begun = self._clock()
-        try:
-            with self._session.begin():
-                owned = self._mine & (LEASES.c.token == self.token)
-                renewed = self._session.execute(update(LEASES).where(owned).values(expires_at=_NOW + self._length))
-        except SQLAlchemyError as error:
-            self._lose(f"the database did not renew it ({type(error).__name__})")
-        if renewed.rowcount != 1:
-            self._lose("another keeper took over")
-        self._until = begun + self.duration_s
+        with self._using:
+            if self._session is None or not self.is_valid():
+                self._lose("its time ran out")
+            assert self._session is not None
+            begun = self._clock()
+            try:
+                with self._session.begin():
+                    renewed = self._session.execute(self._extension(_NOW + self._length))
+            except SQLAlchemyError as error:
+                self._lose(f"the database did not renew it ({type(error).__name__})")
+            if renewed.rowcount != 1:
+                self._lose("another keeper took over")
+            self._until = begun + self.duration_s
+
+    def _extension(self, until: ColumnElement[datetime]) -> Update:
+        """Changes nothing once another keeper has the newest token."""
+        return update(LEASES).where(self._mine & (LEASES.c.token == self.token)).values(expires_at=until)
 
     def _lose(self, why: str) -> None:
         self._until = float("-inf")
@@ -186,16 +193,16 @@ class Lease:
 
     def close(self) -> None:
         """Give it back at once, as far as the database can be told."""
-        session, self._session = self._session, None
-        if session is None:
-            return
-        owned = self._mine & (LEASES.c.token == self.token)
-        self._until = float("-inf")
-        try:
-            with session.begin():
-                session.execute(update(LEASES).where(owned).values(expires_at=_NOW))
-        except SQLAlchemyError:
-            pass  # it runs out by itself
-        finally:
-            session.invalidate()
-            session.close()
+        with self._using:
+            session, self._session = self._session, None
+            self._until = float("-inf")
+            if session is None:
+                return
+            try:
+                with session.begin():
+                    session.execute(self._extension(_NOW))
+            except SQLAlchemyError:
+                pass  # it runs out by itself
+            finally:
+                session.invalidate()
+                session.close()

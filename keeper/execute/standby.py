@@ -10,7 +10,8 @@ from keeper.errors import OperatorError, Transient
 from keeper.execute.breaker import Name
 from keeper.execute.execution import Execution, rejected
 from keeper.execute.journal import Journal
-from keeper.execute.lock import HELD, LeaseLost, Right, WriterLock
+from keeper.execute.lock import HELD, Right, WriterLock
+from keeper.execute.renewal import Renewal
 from keeper.model.chain import Receipt
 from keeper.model.events import LEASE_ACQUIRED, LEASE_LOST, LEASE_WAITING, Emit, Event
 from keeper.model.intent import SendResult, SendStatus
@@ -105,7 +106,7 @@ class Standby:
                 await self._step_down()
                 self._why = why
                 self._emit(Event(LEASE_LOST, f"this keeper sends nothing more: {why}", None, {"reason": why}))
-            await asyncio.sleep(self._interval_s)
+            await asyncio.sleep(self._interval_s / 2)
             try:
                 await self._begin(await self._opened())
             except (OperatorError, Transient) as error:
@@ -129,7 +130,7 @@ class Standby:
 
     async def _begin(self, journal: Journal) -> None:
         """Start-up, whether or not another led before. The lease is renewed meanwhile."""
-        keeping = asyncio.create_task(self._keep(journal))
+        keeping = asyncio.create_task(Renewal(journal, self._interval_s).run())
         try:
             leader = await self._lead(journal)
         except BaseException:
@@ -140,16 +141,6 @@ class Standby:
         self._right, self._why = str(journal.right), ""
         self._leader, self._keeping = leader, keeping
         self._emit(Event(LEASE_ACQUIRED, f"this keeper leads, by {self._right}", None, {"lease": self._right}))
-
-    async def _keep(self, journal: Journal) -> str:
-        """Renew until the right is lost, or the journal fails its leader; returns why."""
-        while not journal.failure:
-            try:
-                await asyncio.to_thread(journal.right.renew)
-            except LeaseLost as error:
-                return str(error)
-            await asyncio.sleep(self._interval_s)
-        return journal.failure
 
     async def _step_down(self) -> None:
         """What is being done right now ends first."""

@@ -1,0 +1,50 @@
+"""Holding on to the right to write: renewed from a thread of its own, as long as the event loop lives."""
+
+import asyncio
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+from keeper.clock import uptime
+from keeper.execute.journal import Journal
+from keeper.execute.lock import LeaseLost
+
+HUNG_S = 15.0  # an event loop that shows no life for so long is dead: another keeper shall lead
+
+
+class Renewal:
+    """A block that takes long to plan does not cost the lease; a program that hangs does."""
+
+    def __init__(self, journal: Journal, interval_s: float, clock: Callable[[], float] = uptime) -> None:
+        self._journal = journal
+        self._interval_s = interval_s
+        self._clock = clock
+        self._alive_at = clock()
+        self._stop = threading.Event()
+
+    async def run(self) -> str:
+        """Until the right is lost, or the journal fails its writer; returns why."""
+        pool = ThreadPoolExecutor(1, "lease")
+        renewing = asyncio.get_running_loop().run_in_executor(pool, self.renew)
+        try:
+            while not renewing.done():
+                self._alive_at = self._clock()
+                await asyncio.wait({renewing}, timeout=self._interval_s)
+            return renewing.result()
+        finally:
+            self._stop.set()
+            pool.shutdown(wait=False)
+
+    def renew(self) -> str:
+        """The same, in the thread. Empty when it was told to stop."""
+        while not self._stop.is_set():
+            if self._journal.failure:
+                return self._journal.failure
+            if self._clock() - self._alive_at > HUNG_S:
+                return f"the program did not react for {HUNG_S:.0f} s"
+            try:
+                self._journal.right.renew()
+            except LeaseLost as error:
+                return str(error)
+            self._stop.wait(self._interval_s)
+        return ""

@@ -1,0 +1,229 @@
+"""Two keepers of one signer, each a process of its own, a lease in PostgreSQL between them, and blocks at a pace."""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from asyncio.subprocess import DEVNULL, PIPE, Process
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from keeper.demo.files import CHAIN_ID
+from tests.support.arena import Arena
+from tests.support.proxy import FaultProxy, Seen
+
+SEND = "eth_sendRawTransaction"
+WAIT_S = 60.0
+WORST_BLOCK = 27  # of the price path: most accounts are unsafe
+IN_FLIGHT = 3  # few, so that there is always more to do
+
+
+@dataclass
+class Keeper:
+    """One of the two: `name` is its path at the proxy, `directory` its own."""
+
+    name: str
+    directory: Path
+    process: Process | None = None
+    begun: int = 0  # log lines before its newest start
+    _log: list[dict[str, Any]] = field(default_factory=list)
+    _read: int = 0
+
+    def events(self, code: str) -> list[dict[str, Any]]:
+        """Its log lines with this code, over all its runs."""
+        path = self.directory / "log.jsonl"
+        if path.is_file():
+            with path.open("rb") as lines:
+                lines.seek(self._read)
+                for line in lines:
+                    if not line.endswith(b"\n"):
+                        break  # it is being written
+                    self._read += len(line)
+                    self._log.append(json.loads(line))
+        return [entry for entry in self._log if entry["event"] == code]
+
+    def last(self, *codes: str) -> dict[str, Any]:
+        """The newest of its log lines since its start with one of these codes; empty when there is none."""
+        self.events("")
+        return next((entry for entry in reversed(self._log[self.begun :]) if entry["event"] in codes), {})
+
+    @property
+    def leads(self) -> bool:
+        return (
+            self.last("lease.acquired", "lease.lost", "lease.waiting", "keeper.stopped").get("event")
+            == "lease.acquired"
+        )
+
+    @property
+    def block(self) -> int:
+        """The newest block that it has handled."""
+        try:
+            return int(json.loads((self.directory / "status.json").read_text())["block"])
+        except FileNotFoundError:
+            return 0
+
+    def signal(self, name: signal.Signals) -> None:
+        assert self.process is not None
+        self.process.send_signal(name)
+
+
+@dataclass(frozen=True)
+class Takeover:
+    """`blocks`: from the one at the leader's end to the one that has the successor's first transaction."""
+
+    how: str
+    blocks: int
+    revived_sent: int  # raw transactions of the old leader after its end
+
+
+class Pair:
+    """The leader and its standby, in any order."""
+
+    def __init__(self, arena: Arena, proxy: FaultProxy, database: str, pace_s: float, lease_s: float) -> None:
+        self.arena = arena
+        self.proxy = proxy
+        self.database = database
+        self.pace_s = pace_s
+        self.lease_s = lease_s
+        self.keepers = [Keeper(name, arena.files.directory / name) for name in ("a", "b")]
+
+    async def start(self, keeper: Keeper, **changes: str) -> None:
+        keeper.directory.mkdir(exist_ok=True)
+        keeper.events("")
+        keeper.begun = len(keeper._log)
+        settings = {
+            "KEEPER_RPC_URLS": self.proxy.url_of(keeper.name).replace("http", "ws"),
+            "KEEPER_CHAIN_ID": str(CHAIN_ID),
+            "KEEPER_PROTOCOL": "margin_engine",
+            "KEEPER_DEPLOYMENT": str(self.arena.files.deployment),
+            "KEEPER_PRIVATE_KEY_FILE": str(self.arena.files.key),
+            "KEEPER_DATA_DIR": str(keeper.directory),
+            "KEEPER_DATABASE_URL": self.database,
+            "KEEPER_STANDBY": "true",
+            "KEEPER_LEASE_S": str(self.lease_s),
+            "KEEPER_LOG_JSON": str(keeper.directory / "log.jsonl"),
+            "KEEPER_LOG_LEVEL": "critical",
+            "KEEPER_MAX_IN_FLIGHT": str(IN_FLIGHT),
+            "KEEPER_MIN_PROFIT_USD": "-1000000",
+            "KEEPER_MAX_REVERTS": "1000",
+        }
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("KEEPER_")}
+        keeper.process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "keeper", "run", "--live",
+            env=inherited | settings | changes, cwd=keeper.directory, stdout=DEVNULL, stderr=PIPE,
+        )  # fmt: skip
+
+    async def end(self, keeper: Keeper, name: signal.Signals = signal.SIGTERM) -> int:
+        """Exit code."""
+        assert keeper.process is not None
+        keeper.signal(name)
+        async with asyncio.timeout(WAIT_S):
+            _, errors = await keeper.process.communicate()
+        assert b"Traceback" not in errors, errors.decode()
+        keeper.process, code = None, keeper.process.returncode
+        assert code is not None
+        return code
+
+    @asynccontextmanager
+    async def mining(self) -> AsyncIterator[None]:
+        """A block each `pace_s`."""
+
+        async def mine() -> None:
+            while True:
+                await asyncio.sleep(self.pace_s)
+                await self.arena.quiet()
+
+        mining = asyncio.create_task(mine())
+        try:
+            yield
+        finally:
+            mining.cancel()
+            with suppress(asyncio.CancelledError):
+                await mining
+
+    async def until(self, condition: Callable[[], Any], what: str) -> None:
+        """Wait for something that the keepers do. Raises AssertionError when it does not come, or a keeper ended."""
+        try:
+            async with asyncio.timeout(WAIT_S):
+                while not condition():  # noqa: ASYNC110 - other processes make it true
+                    await asyncio.sleep(0.02)
+        except TimeoutError:
+            told = {
+                keeper.name: keeper.last("lease.acquired", "lease.lost", "lease.waiting") for keeper in self.keepers
+            }
+            raise AssertionError(f"not within {WAIT_S:.0f} s: {what}; {told}") from None
+
+    def roles(self) -> tuple[Keeper, Keeper]:
+        """Leader and standby."""
+        leader, standby = sorted(self.keepers, key=lambda keeper: not keeper.leads)
+        assert leader.leads
+        assert not standby.leads
+        return leader, standby
+
+    async def ready(self) -> tuple[Keeper, Keeper]:
+        """Leader and standby, once one leads under load and the other's book is warm."""
+        await self.until(lambda: sum(keeper.leads for keeper in self.keepers) == 1, "one of them leads")
+        leader, standby = self.roles()
+        begun = len(leader.events("tx.mined"))
+        await self.until(lambda: len(leader.events("tx.mined")) > begun, "the leader liquidates")
+        await self.until(lambda: standby.last("lease.waiting", "lease.lost"), "the other stands by")
+        await self.until(lambda: standby.block >= self.arena.anvil.block_number(), "its book is warm")
+        return leader, standby
+
+    async def take_over(self, how: signal.Signals, phase: float) -> Takeover:
+        """End or freeze the leader, `phase` of a block after one; then bring it back as the standby."""
+        leader, standby = await self.ready()
+        await self._next_block()
+        await asyncio.sleep(phase * self.pace_s)
+        before = len(standby.events("tx.sent"))
+        last = self.arena.anvil.block_number()
+        leader.signal(how)
+        sent = len(self._sent(leader))
+        await self.until(lambda: self._mined(standby, before), "the successor's first transaction is mined")
+        blocks = self._mined(standby, before) - last
+        if how is signal.SIGSTOP:
+            leader.signal(signal.SIGCONT)
+            await self.until(lambda: leader.last("lease.acquired", "lease.lost")["event"] == "lease.lost", "it is told")
+            await self._next_block()
+        else:
+            assert leader.process is not None
+            await leader.process.wait()
+        revived = len(self._sent(leader)) - sent
+        if how is signal.SIGKILL:
+            await self.start(leader)
+        return Takeover(how.name, blocks, revived)
+
+    async def _next_block(self) -> None:
+        number = self.arena.anvil.block_number()
+        await self.until(lambda: self.arena.anvil.block_number() > number, "a block")
+
+    def _sent(self, keeper: Keeper) -> list[Seen]:
+        return [call for call in self.proxy.calls(SEND) if call.who == keeper.name]
+
+    def _mined(self, keeper: Keeper, since: int) -> int:
+        """The first block with one of the transactions that the keeper signed itself; 0 when there is none yet."""
+        hashes = [entry["hash"] for entry in keeper.events("tx.sent")[since:]]
+        receipts = [self.arena.anvil.rpc("eth_getTransactionReceipt", tx_hash) for tx_hash in hashes]
+        return min((int(receipt["blockNumber"], 16) for receipt in receipts if receipt), default=0)
+
+
+@asynccontextmanager
+async def pair(arena: Arena, proxy: FaultProxy, database: str, pace_s: float, lease_s: float) -> AsyncIterator[Pair]:
+    """Two keepers on a market with much to do, blocks coming. No process is left."""
+    for _ in range(WORST_BLOCK):
+        await arena.step()
+    two = Pair(arena, proxy, database, pace_s, lease_s)
+    try:
+        async with two.mining():
+            for keeper in two.keepers:
+                await two.start(keeper)
+            yield two
+    finally:
+        for keeper in two.keepers:
+            if keeper.process is not None and keeper.process.returncode is None:
+                keeper.process.kill()
+                await keeper.process.communicate()
