@@ -135,6 +135,7 @@ contract MarginEngine is Ownable2Step, Pausable, ReentrancyGuard {
     event BadDebt(address indexed account, uint256 debt, uint256 fromInsuranceFund, uint256 fromPool);
 
     uint256 public constant MAX_LISTED = 64; // collaterals, and markets
+    int256 public constant DUST = 1e18; // dollars of collateral, as it counts, that keep no bad debt alive
 
     Collateral[] private collaterals;
     Market[] private markets;
@@ -585,10 +586,16 @@ contract MarginEngine is Ownable2Step, Pausable, ReentrancyGuard {
         }
     }
 
-    /// What an account that holds nothing more still owes is paid by the insurance fund, then by the pool.
+    /// What an account that has nothing more still owes is paid by the insurance fund, then by the pool. Collateral of
+    /// less than `DUST` counts as nothing and stays the account's: else a gift of one unit would keep a debt alive that
+    /// nobody is paid to clear.
     function _settleBadDebt(address account) private {
         int256 settlement = settlementBalance[account];
-        if (settlement >= 0 || heldMarkets[account] != 0 || heldCollaterals[account] != 0) return;
+        if (settlement >= 0 || heldMarkets[account] != 0) return;
+        if (heldCollaterals[account] != 0) {
+            (int256 equity,) = health(account);
+            if (equity - settlement >= DUST) return;
+        }
         uint256 debt = uint256(-settlement);
         uint256 fromFund = debt < insuranceFund ? debt : insuranceFund;
         insuranceFund -= fromFund;

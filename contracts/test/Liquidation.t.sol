@@ -164,14 +164,22 @@ contract LiquidationTest is EngineTest {
 
     function test_bad_debt_waits_while_there_is_another_position_or_collateral() public {
         trade(alice, ETH, 0.1e18);
-        deposit(alice, wbtc, 1);
+        deposit(alice, wbtc, 3_000); // worth 1.78 dollars
         btcFeed.set(59_300e8);
         liquidate(alice, BTC, 10e18);
         assertTrue(engine.settlementBalance(alice) < 0, "not while there is a position");
         liquidate(alice, ETH, 0.1e18);
         assertTrue(engine.settlementBalance(alice) < 0, "not while there is collateral");
-        seize(alice, wbtc, 1e6);
+        seize(alice, wbtc, 2e6);
         assertEq(engine.settlementBalance(alice), 0, "but then");
+    }
+
+    function test_a_gift_of_dust_keeps_no_bad_debt_alive() public {
+        deposit(alice, wbtc, 1);
+        btcFeed.set(59_300e8);
+        liquidate(alice, BTC, 10e18);
+        assertEq(engine.settlementBalance(alice), 0, "written off");
+        assertEq(engine.collateralBalance(alice, engine.collateralId(address(wbtc))), 1, "the dust stays hers");
     }
 
     function test_sizes_are_steps_within_the_position() public {

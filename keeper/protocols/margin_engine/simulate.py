@@ -8,6 +8,8 @@ from keeper.protocols.margin_engine.prices import Readings, price_of
 from keeper.protocols.margin_engine.rounding import div_trunc, div_up, mul_ceil, mul_down, mul_floor, mul_up
 from keeper.protocols.margin_engine.state import SETTLEMENT, EngineState, Holdings, Market, Position
 
+DUST_WAD = WAD  # `MarginEngine.DUST`
+
 
 @dataclass(frozen=True, slots=True)
 class Liquidation:
@@ -117,7 +119,7 @@ class Closing:
             self.holdings.collaterals,
             tuple((held_id, held) for held_id, held in positions if held.size != 0),
         )
-        state, holdings, bad_debt = _write_off(state, holdings)
+        state, holdings, bad_debt = _write_off(state, holdings, self.other_equity)
         return Liquidation(
             state=state,
             holdings=holdings,
@@ -182,14 +184,17 @@ def _counted(market: Market, before: int, after: int) -> Market:
     return replace(market, short_size=market.short_size + change)
 
 
-def _write_off(state: EngineState, holdings: Holdings) -> tuple[EngineState, Holdings, int]:
-    """What an account that holds nothing more still owes (`MarginEngine._settleBadDebt`)."""
-    if holdings.settlement >= 0 or holdings.positions or holdings.collaterals:
+def _write_off(state: EngineState, holdings: Holdings, collateral: int) -> tuple[EngineState, Holdings, int]:
+    """What an account that has nothing more still owes (`MarginEngine._settleBadDebt`).
+
+    collateral: what the account's collaterals count, in 1e18 dollars, when it has no position.
+    """
+    if holdings.settlement >= 0 or holdings.positions or collateral >= DUST_WAD:
         return state, holdings, 0
     debt = -holdings.settlement
     from_fund = min(debt, state.insurance_fund)
     state = replace(state, insurance_fund=state.insurance_fund - from_fund, pool=state.pool - (debt - from_fund))
-    return state, Holdings(0), debt
+    return state, Holdings(0, holdings.collaterals), debt
 
 
 def simulate_seizure(
@@ -213,5 +218,6 @@ def simulate_seizure(
         tuple((held, units) for held, units in collaterals if units),
         holdings.positions,
     )
-    state, after, bad_debt = _write_off(state, after)
+    equity, _ = equity_requirement(state, readings, after, timestamp)
+    state, after, bad_debt = _write_off(state, after, equity - after.settlement)
     return Seizure(state, after, amount, repaid, bad_debt)
