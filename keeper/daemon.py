@@ -31,6 +31,8 @@ from keeper.observe.reporter import Reporter
 from keeper.plan.planner import choose
 from keeper.protocols.base import Deployment, PriceReading, Protocol, Snapshot
 from keeper.protocols.registry import load_deployment, load_protocol
+from keeper.risk.doubtful import Doubtful, answers_by_contract
+from keeper.risk.guard import PriceGuard, guard_policy
 from keeper.risk.prices import price_events
 from keeper.risk.screening import assess
 from keeper.settings import Settings
@@ -136,6 +138,8 @@ class Daemon:
         self._times = BlockTimes()
         self._reporter = Reporter(settings.data_dir, settings.idle_s, emit, self._clock)
         self._prices: list[PriceReading] = []
+        self._guard = PriceGuard(guard_policy(settings), emit)
+        self._doubtful: Doubtful | None = None
         self._broken = False
         self._turn = asyncio.Lock()
 
@@ -170,6 +174,7 @@ class Daemon:
                 self._emit,
                 self.settings.undo_blocks,
                 self.settings.audit_accounts,
+                beside=self._guard.calls,
             )
             self._reporter.started(wiring.protocol.name, self.settings.chain_id, self.settings.live, execution.address)
             reason = "failed"
@@ -213,10 +218,10 @@ class Daemon:
         self._audit(advance, execution)
         await execution.follow(snapshot)
         assessment = assess(wiring.protocol, snapshot, timestamp)
+        self._judge_prices(advance, timestamp, wiring.protocol)
         if assessment.unsafe:
             await self._liquidate(snapshot, assessment, timestamp, wiring, execution)
         self._reporter.block(advance.logs, snapshot.block, assessment, time.perf_counter() - started)
-        self._watch_prices(snapshot, timestamp, wiring.protocol)
         self._reporter.state(
             snapshot.block, assessment, execution.in_flight().count, execution.held, self._prices, execution.role
         )
@@ -238,11 +243,20 @@ class Daemon:
     ) -> None:
         if wiring.chain.problem:
             return  # the chain has said why nothing can be decided
+        doubtful = self._doubtful
+        if doubtful is None or doubtful.snapshot.block != snapshot.block:
+            return
+        sure, held = doubtful.split(assessment)
         funds = await self._funds(snapshot, timestamp, wiring, execution)
         in_flight = execution.in_flight()
-        schedule = choose(wiring.protocol, snapshot, assessment, timestamp, self.policy, funds, in_flight)
+        while True:
+            schedule = choose(wiring.protocol, snapshot, sure, timestamp, self.policy, funds, in_flight)
+            sure, unworthy = doubtful.worthy(schedule.plans, sure, self.policy.min_profit_wad)
+            if not unworthy:
+                break
+            held += unworthy  # and once more without them, so that they take nobody's place
         refused = await execution.submit(schedule.plans, snapshot, timestamp)
-        self._reporter.rejected([*schedule.rejected, *refused], snapshot.block.number)
+        self._reporter.rejected([*schedule.rejected, *held, *refused], snapshot.block.number)
 
     async def _funds(self, snapshot: Snapshot, timestamp: int, wiring: Wiring, execution: Execution) -> Funds:
         """Balances at the snapshot's block; without a signer the purse is taken for bottomless."""
@@ -262,11 +276,16 @@ class Daemon:
         left = {token: max(amount - in_flight.spends.get(token, 0), 0) for token, amount in balances.items()}
         return Funds(max(native - in_flight.native, 0), price, left)
 
-    def _watch_prices(self, snapshot: Snapshot, timestamp: int, protocol: Protocol) -> None:
+    def _judge_prices(self, advance: Advance, timestamp: int, protocol: Protocol) -> None:
+        """Say what is wrong with the block's prices, and keep what that means for accounts."""
+        snapshot = advance.snapshot
         prices = protocol.prices(snapshot, timestamp)
         for event in price_events(prices, self._prices, self.settings.max_price_move, snapshot.block.number):
             self._emit(event)
         self._prices = prices
+        answers = answers_by_contract(protocol.reads(snapshot.state), advance.answers)
+        verdict = self._guard.judge(snapshot.block, prices, answers, advance.beside)
+        self._doubtful = Doubtful(protocol, snapshot, advance.answers, verdict, timestamp)
 
     def _audit(self, advance: Advance, execution: Execution) -> None:
         for mismatch in advance.mismatches:

@@ -1,7 +1,7 @@
 """Keeps a book at the head of the chain: first sync, block by block, through skipped blocks and reorgs."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from keeper.book.audit import Auditor, Mismatch, audit_calls, mismatches
@@ -9,13 +9,14 @@ from keeper.book.book import Book
 from keeper.chain.errors import StateMissing
 from keeper.chain.ports import ChainReader
 from keeper.errors import Transient
-from keeper.model.chain import BlockRef, LogFilter
+from keeper.model.chain import BlockRef, Call, CallResult, LogFilter
 from keeper.model.events import BOOK_SYNCED, HEAD_DEEP_REORG, HEAD_REORG, Emit, Event
 from keeper.protocols.base import Protocol, Snapshot
 
 # Blocks below the head that are read one by one, by hash, so that a reorg just after the start can be taken back.
 TAIL_BLOCKS = 16
 Progress = Callable[[int, int], None]  # blocks done, blocks in all
+Beside = Callable[[], Sequence[Call]]  # what else to read in a block's bulk read
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,8 @@ class Advance:
     logs: int
     dropped: tuple[BlockRef, ...]  # blocks taken back, newest first
     mismatches: tuple[Mismatch, ...]  # accounts whose local health differs from the contract's
+    answers: tuple[CallResult, ...]  # to the protocol's reads
+    beside: tuple[CallResult, ...]  # to what was read beside them
 
 
 class Follower:
@@ -45,6 +48,7 @@ class Follower:
         undo_blocks: int = 128,
         audit_accounts: int = 0,
         progress: Progress | None = None,
+        beside: Beside = list,
     ) -> None:
         self._reader = reader
         self._protocol = protocol
@@ -53,6 +57,7 @@ class Follower:
         self._undo_blocks = undo_blocks
         self._auditor = Auditor(audit_accounts)
         self._progress = progress
+        self._beside = beside
         self.book = Book(protocol, undo_blocks)
 
     async def advance(self, head: BlockRef) -> Advance | None:
@@ -189,13 +194,15 @@ class Follower:
         head = self.book.head
         assert head is not None
         calls = self._protocol.reads(self.book.state)
+        beside = self._beside()
         rows = self._auditor.choose(self.book)
         audits = audit_calls(self._protocol, self.book.snapshot(None), rows)
-        results = await self._reader.read(head, [*calls, *audits]) if calls or audits else []
-        readings = self._protocol.decode_reads(self.book.state, results[: len(calls)])
-        snapshot = self.book.snapshot(readings)
-        found = mismatches(self._protocol, snapshot, rows, results[len(calls) :])
-        return Advance(snapshot, applied, logs, dropped, found)
+        wanted = [*calls, *beside, *audits]
+        results = tuple(await self._reader.read(head, wanted)) if wanted else ()
+        answers, rest = results[: len(calls)], results[len(calls) :]
+        snapshot = self.book.snapshot(self._protocol.decode_reads(self.book.state, answers))
+        found = mismatches(self._protocol, snapshot, rows, rest[len(beside) :])
+        return Advance(snapshot, applied, logs, dropped, found, answers, rest[: len(beside)])
 
     def _report_reorg(self, dropped: list[BlockRef], path: list[BlockRef]) -> None:
         message = f"{len(dropped)} blocks replaced from block {dropped[-1].number} on"
