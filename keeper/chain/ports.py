@@ -37,7 +37,7 @@ class ChainReader(Protocol):
     async def call(
         self, call: Call, sender: bytes, block: BlockRef, timestamp: int | None = None, gas: int | None = None
     ) -> CallResult:
-        """Simulate one transaction on top of a block; `timestamp` overrides the block's where the node can."""
+        """Simulate one transaction in the block after `block`, at `timestamp`, where the node can; else in `block`."""
         ...
 
     async def balance(self, account: bytes, block: BlockRef | None = None) -> int:

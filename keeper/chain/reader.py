@@ -60,14 +60,16 @@ class NodeReader:
     async def call(
         self, call: Call, sender: bytes, block: BlockRef, timestamp: int | None = None, gas: int | None = None
     ) -> CallResult:
-        """Simulate a transaction on top of `block`, at `timestamp` where the node can, else at the block's own."""
+        """Simulate a transaction in the block after `block`, at `timestamp`, where the node can override a block's time
+        and number; else as part of `block` itself."""
         request = {"from": hexed(sender), "to": hexed(call.to), "data": hexed(call.data)}
         if gas is not None:
             request["gas"] = hex(gas)
 
         async def simulate(endpoint: Endpoint) -> CallResult:
             at_time = timestamp is not None and endpoint.abilities.time_override
-            return await _call(endpoint, request, block, *([{}, {"time": hex(timestamp or 0)}] if at_time else []))
+            next_block = {"time": hex(timestamp or 0), "number": hex(block.number + 1)}
+            return await _call(endpoint, request, block, *([{}, next_block] if at_time else []))
 
         return await self._pool.run(simulate)
 

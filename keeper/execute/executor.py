@@ -28,7 +28,7 @@ from keeper.model.chain import BlockRef
 from keeper.model.events import FUNDS_LOW, SIGNER_LIMITED, Emit, Event
 from keeper.model.intent import IntentState
 from keeper.model.plan import InFlight, Plan, Policy, Rejected, Rejection
-from keeper.protocols.base import Protocol, Revert, Snapshot
+from keeper.protocols.base import Protocol, Revert, RevertAction, Snapshot
 
 T = TypeVar("T")
 
@@ -238,7 +238,8 @@ class Executor:
         return self._failed(plan, revert, head) if revert else None
 
     def _failed(self, plan: Plan, revert: Revert, head: BlockRef) -> Rejected:
-        self._ledger.cool(plan.account, head.number + self._policy.cooldown_blocks)
+        if revert.action is not RevertAction.RETRY:
+            self._ledger.cool(plan.account, head.number + self._policy.cooldown_blocks)
         return rejected(plan, Rejection.SIMULATION_FAILED, str(revert))
 
     async def _launch(self, drafts: Sequence[Draft], chain_nonce: int, block: BlockRef) -> None:

@@ -161,7 +161,7 @@ class _Round:
     def _plan(self, offer: Offer) -> Plan | None:
         opportunity = offer.opportunity
         try:
-            call = self.protocol.encode(self.snapshot, opportunity, self.appraiser.floor_wad(opportunity))
+            call = self.protocol.encode(self.snapshot, opportunity, self.appraiser.floor_wad(offer))
         except Refused as refused:
             self.refused[opportunity.account] = _translated(refused)
             return None

@@ -7,6 +7,11 @@ from keeper.model.health import WAD
 from keeper.model.plan import Funds, Opportunity, Policy, Rejection
 from keeper.plan.gas import MAX_TX_GAS, FeeMarket, gas_cost_wad, highest_fee
 
+# How far above the first attempt's fee replacements may climb. Less spare room would give up too early in a squeeze;
+# more would raise the least reward, which the bid decides, until a small move of prices makes the call revert.
+CLIMB = 4
+SLIP_PERCENT = 5  # of the reward that prices may take away before the call reverts, where it pays that well
+
 
 @dataclass(frozen=True, slots=True)
 class Offer:
@@ -57,20 +62,30 @@ class Appraiser:
         if expected > affordable:
             needed = opportunity.gas_limit * expected
             return Refusal.of(Rejection.INSUFFICIENT_FUNDS, native_short(needed, self.funds.native))
-        bid = highest_fee(
-            opportunity.reward_wad, opportunity.gas, self.funds.native_price_wad, policy.min_profit_wad, policy.max_fee
-        )
+        bid = self._bid(opportunity)
         return Offer(
             opportunity, min(self.fees.ladder, bid, affordable), bid, value_wad, self._score_wad(opportunity, value_wad)
         )
+
+    def _bid(self, opportunity: Opportunity) -> int:
+        """The highest fee that still pays when the reward slips a little, no further up than a squeeze is worth."""
+        cap = min(self.policy.max_fee, CLIMB * self.fees.ladder)
+        slipped_wad = opportunity.reward_wad * (100 - SLIP_PERCENT) // 100
+        fees = [
+            highest_fee(reward_wad, opportunity.gas, self.funds.native_price_wad, self.policy.min_profit_wad, cap)
+            for reward_wad in (slipped_wad, opportunity.reward_wad)
+        ]
+        return max(fees[0], min(self.fees.expected, fees[1]))
 
     def cost_wad(self, opportunity: Opportunity) -> int:
         """Dollars of gas when the next block includes it."""
         return gas_cost_wad(opportunity.gas, self.fees.expected, self.funds.native_price_wad)
 
-    def floor_wad(self, opportunity: Opportunity) -> int:
-        """Reward below which the call must revert: minimum profit and gas at the expected fee, never below nothing."""
-        return max(self.policy.min_profit_wad + self.cost_wad(opportunity), 0)
+    def floor_wad(self, offer: Offer) -> int:
+        """Reward below which the call must revert: minimum profit and gas at the bid, so that no replacement up to it is
+        mined at a loss. Never below nothing."""
+        gas_wad = gas_cost_wad(offer.opportunity.gas, offer.bid, self.funds.native_price_wad)
+        return max(self.policy.min_profit_wad + gas_wad, 0)
 
     def gain_wad(self, offer: Offer) -> int:
         """Score over that of doing nothing, which a negative minimum profit puts below zero. Never negative."""

@@ -66,14 +66,16 @@ def test_a_profitable_liquidation_is_planned_with_its_value_fees_and_deadline() 
     assert found.score == pytest.approx(95.6)
     assert (found.planned_block, found.deadline_block) == (100, 102)
     assert found.max_fee == 10 * GWEI * 81 // 64 + GWEI
-    assert (found.priority_fee, found.bid) == (GWEI, 250 * GWEI)
+    assert (found.priority_fee, found.bid) == (GWEI, 4 * found.max_fee)
     assert found.call.data == address(1) + b"ETH"
 
 
-def test_the_call_reverts_below_the_minimum_profit_at_the_expected_fee() -> None:
+def test_the_call_reverts_below_the_minimum_profit_at_the_bid() -> None:
     protocol = book(Script(reward=100 * WAD))
-    plan(protocol, policy(min_profit_wad=WAD))
-    assert protocol.floors[address(1)] == WAD + GAS_WAD
+    (found,) = plan(protocol, policy(min_profit_wad=WAD)).plans
+    cost = gas_cost_wad(found.opportunity.gas, found.bid, funds().native_price_wad)
+    assert protocol.floors[address(1)] == WAD + cost
+    assert GAS_WAD < cost < 95 * WAD
 
 
 def test_a_keeper_that_pays_for_solvency_asks_for_no_less_than_nothing() -> None:
@@ -109,7 +111,7 @@ def test_the_other_way_is_taken_where_the_better_one_lacks_funds() -> None:
 def test_the_first_fee_never_exceeds_the_bid_the_cap_or_the_purse() -> None:
     thin = book(Script(reward=5 * WAD))
     (found,) = plan(thin).plans
-    assert found.max_fee == found.bid == 12_500_000_000
+    assert found.max_fee == found.bid == 11_875_000_000  # 95 % of the reward
     (found,) = plan(book(Script()), policy(max_fee=12 * GWEI)).plans
     assert found.max_fee == found.bid == 12 * GWEI
     (found,) = plan(book(Script()), purse=funds(native=300_000 * 12 * GWEI)).plans
@@ -304,6 +306,7 @@ def test_no_plan_falls_below_the_minimum_profit_at_its_own_bid(
         assert opportunity.reward_wad - cost >= rules.min_profit_wad
         assert market.expected <= found.max_fee <= min(found.bid, market.ladder)
         assert found.bid <= rules.max_fee
+        assert protocol.floors[found.account] == max(rules.min_profit_wad + cost, 0)
         assert protocol.floors[found.account] <= max(opportunity.reward_wad, 0)
 
 
