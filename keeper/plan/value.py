@@ -82,8 +82,8 @@ class Appraiser:
         return gas_cost_wad(opportunity.gas, self.fees.expected, self.funds.native_price_wad)
 
     def floor_wad(self, offer: Offer) -> int:
-        """Reward below which the call must revert: minimum profit and gas at the bid, so that no replacement up to it is
-        mined at a loss. Never below nothing."""
+        """Reward below which the call must revert: minimum profit and gas at the bid, so that no replacement up to it
+        is mined at a loss. Never below nothing."""
         gas_wad = gas_cost_wad(offer.opportunity.gas, offer.bid, self.funds.native_price_wad)
         return max(self.policy.min_profit_wad + gas_wad, 0)
 
