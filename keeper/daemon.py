@@ -189,12 +189,15 @@ class Daemon:
         self, stop: asyncio.Event, blocks: int | None, wiring: Wiring, execution: Execution, follower: Follower
     ) -> str:
         handled = 0
-        async for head in _until(stop, wiring.chain.heads(self.settings.poll_interval_s)):
+        heads = wiring.chain.heads(self.settings.poll_interval_s)
+        async for head in _until(stop, heads):
             try:
                 turn = asyncio.ensure_future(self._block(head, wiring, execution, follower))
                 handled += await _ended(turn, stop, execution)
             except Transient as error:
                 self._emit(Event(NODE_DOWN, f"block {head} is left out: {error}", head.number, {"error": str(error)}))
+                follower.look_again()
+                heads.again(head)
             except InvariantBroken as error:
                 self._broken = True
                 execution.hold(f"an invariant broke: {error}")

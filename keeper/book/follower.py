@@ -58,7 +58,12 @@ class Follower:
         self._auditor = Auditor(audit_accounts)
         self._progress = progress
         self._beside = beside
+        self._whole = True  # what no log announces was read at the book's head, too, and handled
         self.book = Book(protocol, undo_blocks)
+
+    def look_again(self) -> None:
+        """What the last head brought could not be used: bring it once more when the head is given again."""
+        self._whole = False
 
     async def advance(self, head: BlockRef) -> Advance | None:
         """Bring the book to `head`. None when the book is there already, or past it.
@@ -78,8 +83,8 @@ class Follower:
         if self.book.head is None:
             await self._resync(head)
             return await self._read(0, 0, ())
-        if self.book.depth_of(head.hash) is not None:
-            return None
+        if (depth := self.book.depth_of(head.hash)) is not None:
+            return None if depth or self._whole else await self._read(0, 0, ())
         if head.number - self.book.head.number > self._undo_blocks:
             await self._catch_up(head)
             return await self._read(0, 0, ())
@@ -193,6 +198,7 @@ class Follower:
         """One bulk read at the head: what no log announces, and the contract's own view of the audit sample."""
         head = self.book.head
         assert head is not None
+        self._whole = False
         calls = self._protocol.reads(self.book.state)
         beside = self._beside()
         rows = self._auditor.choose(self.book)
@@ -202,6 +208,7 @@ class Follower:
         answers, rest = results[: len(calls)], results[len(calls) :]
         snapshot = self.book.snapshot(self._protocol.decode_reads(self.book.state, answers))
         found = mismatches(self._protocol, snapshot, rows, rest[len(beside) :])
+        self._whole = True
         return Advance(snapshot, applied, logs, dropped, found, answers, rest[: len(beside)])
 
     def _report_reorg(self, dropped: list[BlockRef], path: list[BlockRef]) -> None:

@@ -75,6 +75,12 @@ class Slot:
         self._filled.set()
         return True
 
+    def put_back(self, block: BlockRef) -> None:
+        """It was taken, but could not be used: it counts as new once more, unless there is a newer one."""
+        if self._latest is None and self._seen and self._seen[-1] == block.hash:
+            self._latest = block
+            self._filled.set()
+
     def wake(self) -> None:
         self._filled.set()
 
@@ -118,6 +124,8 @@ class Heads:
         self._told = -1  # the newest head's when the subscription began or last spoke
         self._owed = False  # the chain is ahead of what the subscription has told
         self._missed = asyncio.Event()
+        self._tried, self._tries = b"", 0  # the head that was given again, and how often
+        self._returning: asyncio.TimerHandle | None = None
         self._tasks: list[asyncio.Task[None]] = []
 
     def __aiter__(self) -> Self:
@@ -135,8 +143,17 @@ class Heads:
                 if task.done():
                     task.result()  # raises what ended it
 
+    def again(self, block: BlockRef) -> None:
+        """Give a head once more, after a pause that grows, unless a newer one comes: it could not be handled."""
+        self._tries = self._tries + 1 if block.hash == self._tried else 0
+        self._tried = block.hash
+        pause_s = min(self._poll_interval_s * 2**self._tries, _LONGEST_PAUSE_S)
+        self._returning = asyncio.get_running_loop().call_later(pause_s, self._slot.put_back, block)
+
     async def close(self) -> None:
         """End its tasks and its connection; whoever waits for a head stops."""
+        if self._returning:
+            self._returning.cancel()
         for task in self._tasks:
             task.cancel()
         if self._tasks:
