@@ -8,7 +8,7 @@ from typing import Protocol as Interface
 from keeper.chain.ports import ChainReader, ChainSender
 from keeper.chain.relay import Relays
 from keeper.errors import OperatorError
-from keeper.execute.breaker import Limits
+from keeper.execute.breaker import Limits, Name
 from keeper.execute.courier import FencedRelays, Privacy
 from keeper.execute.database import file_of, locate
 from keeper.execute.desk import SigningDesk, SigningPolicy
@@ -24,12 +24,14 @@ from keeper.execute.signers import Signer, from_keystore, from_private_key
 from keeper.execute.standby import RENEWALS, FencedSender, Standby, lease_length
 from keeper.execute.switchboard import Switchboard
 from keeper.execute.wire import Hook
-from keeper.model.events import Emit
+from keeper.model.events import JOURNAL_REBUILT, Emit, Event
 from keeper.model.health import WAD
 from keeper.model.intent import Route
 from keeper.model.plan import Policy
 from keeper.protocols.base import Deployment, Protocol, Snapshot
 from keeper.settings import Settings
+
+REBUILT = "the journal was damaged, and begun anew"
 
 __all__ = ["Execution", "build_execution", "signer_of"]
 
@@ -91,6 +93,7 @@ async def build_execution(
         holds = open_holds(url, data_dir, signer.address, chain_id)
         holds.fence = journal.right.fence
         sender = FencedSender(chain.sender, journal.right)
+        switchboard = Switchboard(limits_of(settings), holds, emit, settings.missed_blocks)
         executor = Executor(
             Desks(
                 journal,
@@ -101,7 +104,7 @@ async def build_execution(
             chain.reader,
             protocol,
             policy,
-            Switchboard(limits_of(settings), holds, emit, settings.missed_blocks),
+            switchboard,
             emit,
             lambda snapshot: native_price(settings, protocol, snapshot),
             hook,
@@ -109,6 +112,10 @@ async def build_execution(
         try:
             await signer.open()
             await executor.recover()
+            if journal.damaged:
+                switchboard.tick(await chain.reader.head())
+                emit(Event(JOURNAL_REBUILT, f"{REBUILT}: {journal.damaged}", None, {"moved_to": str(journal.damaged)}))
+                executor.hold(REBUILT, Name.JOURNAL)
         except BaseException:
             await executor.close()
             raise

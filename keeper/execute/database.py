@@ -1,6 +1,8 @@
 """The journal's database: where it lies, how it is opened, and which version its tables have."""
 
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +40,40 @@ def locate(url: str, data_dir: Path) -> URL:
 def file_of(address: URL) -> Path | None:
     """The file of an SQLite journal; None for a server."""
     return Path(str(address.database)) if address.get_backend_name() == "sqlite" else None
+
+
+def set_aside(file: Path) -> Path | None:
+    """Move a damaged journal out of the way, so that a new one can begin; returns where it is now, None if it is sound.
+
+    For files that a keeper has locked before: another's is not ours to move. Raises OperatorError.
+    """
+    if not file.is_file() or _is_sound(file):
+        return None
+    aside = file.with_name(f"{file.name}.damaged-{file.stat().st_mtime_ns}")
+    try:
+        for suffix in ("", "-wal", "-shm"):
+            part = file.with_name(file.name + suffix)
+            if part.exists():
+                part.rename(aside.with_name(aside.name + suffix))
+    except OSError as error:
+        raise OperatorError(f"KEEPER_DATABASE_URL: {file} is damaged and cannot be moved: {error.strerror}") from None
+    return aside
+
+
+def lock_of(file: Path) -> Path:
+    """The lock file of an SQLite journal."""
+    return file.with_name(f"{file.name}.lock")
+
+
+def _is_sound(file: Path) -> bool:
+    """Whether SQLite finds nothing wrong; one that it cannot look at is not damaged for that."""
+    try:
+        with closing(sqlite3.connect(file, timeout=_BUSY_S)) as connection:
+            return bool(connection.execute("PRAGMA quick_check(1)").fetchone() == ("ok",))
+    except sqlite3.OperationalError:
+        return True
+    except sqlite3.DatabaseError:
+        return False
 
 
 def engine_for(address: URL, wait_s: float = _BUSY_S) -> Engine:

@@ -16,8 +16,10 @@ from keeper.execute.database import (
     engine_for,
     file_of,
     locate,
+    lock_of,
     prepare,
     reason_of,
+    set_aside,
     unusable,
     version_of,
 )
@@ -73,8 +75,9 @@ class History:
 class Journal(History):
     """A journal opened for writing, for one signer on one chain. Its methods block: call them off the event loop."""
 
-    def __init__(self, engine: Engine, right: Right, signer: bytes, chain_id: int) -> None:
+    def __init__(self, engine: Engine, right: Right, signer: bytes, chain_id: int, damaged: Path | None = None) -> None:
         super().__init__(engine)
+        self.damaged = damaged  # where its damaged predecessor lies, when it had to be begun anew
         self.right = right
         self._owner = (INTENTS.c.signer == signer) & (INTENTS.c.chain_id == chain_id)
         self._identity = {"signer": signer, "chain_id": chain_id}
@@ -188,16 +191,22 @@ class Journal(History):
 
 
 def open_journal(url: str, data_dir: Path, signer: bytes, chain_id: int, lease_s: float = DEFAULT_S) -> Journal:
-    """The journal for writing, made when there is none. `lease_s`: KEEPER_LEASE_S, for PostgreSQL.
+    """The journal for writing, made when there is none, or when its file is damaged: that is moved aside.
+
+    `lease_s`: KEEPER_LEASE_S, for PostgreSQL.
 
     Raises OperatorError: exit code 3 when another keeper holds it, 2 when it cannot be used.
     """
     address = locate(url, data_dir)
     file = file_of(address)
-    lock = WriterLock(Path(f"{file}.lock")) if file else None
+    was_ours = file is not None and lock_of(file).is_file()
+    lock = WriterLock(lock_of(file)) if file else None
     engine = engine_for(address, lease_s)
     right = Locks([lock]) if lock else Lease(engine, signer, chain_id, lease_s)
+    aside = None
     try:
+        if file and was_ours:
+            aside = set_aside(file)
         right.take()
         with engine.begin() as connection:
             right.fence(connection)
@@ -208,7 +217,7 @@ def open_journal(url: str, data_dir: Path, signer: bytes, chain_id: int, lease_s
         if isinstance(error, OperatorError):
             raise
         raise unusable(error) from None
-    return Journal(engine, right, signer, chain_id)
+    return Journal(engine, right, signer, chain_id, aside)
 
 
 def open_history(url: str, data_dir: Path) -> History:

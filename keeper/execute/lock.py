@@ -4,6 +4,7 @@ import fcntl
 import os
 import tempfile
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
@@ -69,8 +70,9 @@ class WriterLock:
                 f"another keeper holds {what}{named}: stop it, or set another signer and KEEPER_DATA_DIR",
                 exit_code=HELD,
             ) from None
-        os.ftruncate(self._file, 0)
-        os.pwrite(self._file, f"{os.getpid()}\n".encode(), 0)
+        with suppress(OSError):  # a full disk: the lock holds, only its holder is not named
+            os.ftruncate(self._file, 0)
+            os.pwrite(self._file, f"{os.getpid()}\n".encode(), 0)
 
     def close(self) -> None:
         """Let go. The file stays: removing it would let two processes lock two files of one name. Callable twice."""

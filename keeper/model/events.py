@@ -79,7 +79,8 @@ HEAD_REORG = _kind(
 HEAD_DEEP_REORG = _kind(
     "head.deep_reorg",
     Level.ERROR,
-    "The chain replaced more blocks than can be rolled back; everything was read again before anything new was planned.",
+    "The chain replaced more blocks than can be rolled back; "
+    "everything was read again before anything new was planned.",
     "depth dropped adopted",
     "Look at the chain's own status and at the node: such a reorg is rare. Compare the books with `keeper pnl`.",
 )
@@ -234,6 +235,15 @@ LEASE_LOST = _kind(
 )
 LEASE_WAITING = _kind(
     "lease.waiting", Level.INFO, "This keeper follows the chain and waits for the right to send.", "reason"
+)
+JOURNAL_REBUILT = _kind(
+    "journal.rebuilt",
+    Level.CRITICAL,
+    "The journal's file was damaged. It was moved aside and a new one begun, with nonces as the chain has them. "
+    "Sending is held for KEEPER_BREAKER_RESET_BLOCKS blocks, until what was on its way is mined or gone.",
+    "moved_to",
+    "Look at the disk. Keep the damaged file: it holds the books so far, and what was on its way when it broke. "
+    "If the kill switch was on, pull it again.",
 )
 FUNDS_LOW = _kind(
     "funds.low",

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from keeper import __version__
@@ -52,7 +53,7 @@ class Reporter:
         if self._status is not None:
             self._status.stopped = reason
             self._status.updated_at = self._clock.now()
-            write_status(self._data_dir, self._status)
+            self._write(self._status)
         self._emit(Event(KEEPER_STOPPED, f"stopped: {reason}", None, {"reason": reason}))
 
     def block(self, logs: int, block: BlockRef, assessment: Assessment, elapsed_s: float) -> None:
@@ -115,10 +116,15 @@ class Reporter:
         status.in_flight, status.held, status.role = in_flight, held, role
         status.blocks_seen += 1
         status.problems = [f"{price.label}: {price.problem}" for price in prices if price.problem]
-        write_status(self._data_dir, status)
+        self._write(status)
         if self._clock.monotonic() - self._last_idle >= self._idle_s:
             self._last_idle = self._clock.monotonic()
             self._heartbeat(status, block)
+
+    def _write(self, status: Status) -> None:
+        """The file is for people to look at: a full disk keeps them from it, and no more."""
+        with suppress(OSError):
+            write_status(self._data_dir, status)
 
     def _heartbeat(self, status: Status, block: BlockRef) -> None:
         near = status.nearest_health

@@ -10,11 +10,9 @@ from random import Random
 
 from pydantic import SecretStr
 
-from keeper.model.intent import IntentState
-from tests.support.arena import Arena, arena_node, running
-from tests.support.invariants import assert_invariants, journal_of
+from tests.support.arena import Arena, arena_node
 from tests.support.proxy import FaultProxy
-from tests.support.succession import Pair, Takeover, pair
+from tests.support.succession import Takeover, assert_sound, pair
 
 TAKEOVERS = int(os.environ.get("TAKEOVERS", "3"))
 PACE_S = float(os.environ.get("PACE_S", "2"))
@@ -35,25 +33,13 @@ async def test_a_leader_killed_or_frozen_under_load_is_succeeded_within_two_bloc
                 await two.ready()
                 for keeper in two.keepers:
                     assert await two.end(keeper) == 0
-            await _assert_sound(arena, proxy, two)
+            settings = arena.settings(
+                proxy.url_of("last"), live=True, database_url=SecretStr(database), min_profit_usd=1_000_000
+            )
+            await assert_sound(arena, proxy, settings, least=TAKEOVERS)
     print(_table(found))
     assert [takeover for takeover in found if takeover.blocks > MOST_BLOCKS] == []
     assert [takeover for takeover in found if takeover.revived_sent] == []
-
-
-async def _assert_sound(arena: Arena, proxy: FaultProxy, two: Pair) -> None:
-    """A last keeper ends what is on its way and begins nothing new; then the seven invariants."""
-    settings = arena.settings(
-        proxy.url_of("last"), live=True, database_url=SecretStr(two.database), min_profit_usd=1_000_000
-    )
-    async with running(settings) as keeper:
-        for _ in range(settings.deadline_blocks + 4):
-            await arena.quiet()
-            await keeper.handled(arena.anvil.block_number())
-        intents = journal_of(settings)
-        assert all(intent.state.final for intent in intents)
-        assert sum(intent.state is IntentState.MINED for intent in intents) > TAKEOVERS
-        await assert_invariants(arena, [proxy], [keeper])
 
 
 def _table(found: list[Takeover]) -> str:

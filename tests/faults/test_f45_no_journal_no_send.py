@@ -1,0 +1,201 @@
+"""F45: no journal, no send: a full disk, a locked file, a database that went away, a damaged file."""
+
+import asyncio
+import resource
+import sqlite3
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from keeper.demo.files import JOURNAL
+from keeper.model.events import JOURNAL_REBUILT, LEASE_ACQUIRED, LEASE_LOST, TX_MINED
+from keeper.settings import Settings
+from tests.faults.test_f20_two_keepers_one_key import start, until_something_is_sent
+from tests.support.arena import WAIT_S, Arena, Running, arena_node, running
+from tests.support.invariants import assert_invariants
+from tests.support.postgres import Postgres
+from tests.support.proxy import FaultProxy
+from tests.support.succession import IN_FLIGHT, WORST_BLOCK, assert_sound
+
+
+@asynccontextmanager
+async def market(tmp_path: Path) -> AsyncIterator[tuple[Arena, FaultProxy]]:
+    """Where much is to be done, and a proxy before it."""
+    with arena_node() as anvil:
+        arena = Arena.on(anvil, tmp_path, accounts=120)
+        for _ in range(WORST_BLOCK):
+            await arena.step()
+        async with FaultProxy(anvil.url) as proxy:
+            yield arena, proxy
+
+
+def live(arena: Arena, proxy: FaultProxy, **changes: object) -> Settings:
+    values = {"live": True, "max_in_flight": IN_FLIGHT, "min_profit_usd": -1_000_000, "lease_s": 0.4}
+    return arena.settings(proxy.url, **{**values, **changes})
+
+
+async def block(arena: Arena, keeper: Running) -> None:
+    await arena.quiet()
+    await keeper.handled(arena.anvil.block_number())
+
+
+async def mined(arena: Arena, keeper: Running, count: int) -> None:
+    """Blocks until so many more are mined."""
+    wanted = len(keeper.of(TX_MINED)) + count
+    async with asyncio.timeout(WAIT_S):
+        while len(keeper.of(TX_MINED)) < wanted:
+            await block(arena, keeper)
+            await asyncio.sleep(0.1)  # the pace of the chain
+
+
+async def new_bytes(arena: Arena, keeper: Running, proxy: FaultProxy, blocks: int = 3) -> set[bytes]:
+    """What leaves in some blocks that had not left before."""
+    before = set(proxy.sent)
+    for _ in range(blocks):
+        await block(arena, keeper)
+    return set(proxy.sent) - before
+
+
+async def ended(arena: Arena, proxy: FaultProxy, settings: Settings, least: int) -> None:
+    last = settings.model_copy(update={"min_profit_usd": 1_000_000})
+    await assert_sound(arena, proxy, last, least)
+
+
+async def test_while_another_process_locks_the_journal_nothing_leaves_and_then_it_goes_on(tmp_path: Path) -> None:
+    async with market(tmp_path) as (arena, proxy):
+        settings = live(arena, proxy)
+        async with running(settings) as keeper:
+            await mined(arena, keeper, 2)
+            thief = sqlite3.connect(tmp_path / JOURNAL.removeprefix("sqlite:///"), isolation_level=None)
+            thief.execute("BEGIN IMMEDIATE")
+            try:
+                before = set(proxy.sent)
+                await arena.quiet()
+                await keeper.until(lambda: keeper.of(LEASE_LOST))  # as soon as SQLite waited long enough for the lock
+                assert set(proxy.sent) == before
+                assert await new_bytes(arena, keeper, proxy) == set()
+            finally:
+                thief.execute("ROLLBACK")
+                thief.close()
+            await keeper.until(lambda: len(keeper.of(LEASE_ACQUIRED)) == 2)
+            await mined(arena, keeper, 2)
+        await ended(arena, proxy, settings, least=4)
+
+
+async def test_while_the_database_is_away_nothing_leaves_and_then_it_goes_on(tmp_path: Path) -> None:
+    server = Postgres().start()
+    try:
+        async with market(tmp_path) as (arena, proxy):
+            settings = live(arena, proxy, database_url=SecretStr(server.database()))
+            async with running(settings) as keeper:
+                await mined(arena, keeper, 2)
+                server.halt()
+                await keeper.until(lambda: keeper.of(LEASE_LOST))
+                assert await new_bytes(arena, keeper, proxy) == set()
+                server.resume()
+                await keeper.until(lambda: len(keeper.of(LEASE_ACQUIRED)) == 2)
+                await mined(arena, keeper, 2)
+            await ended(arena, proxy, settings, least=4)
+    finally:
+        server.stop()
+
+
+async def test_on_a_full_disk_nothing_leaves_and_then_it_goes_on(tmp_path: Path) -> None:
+    async with market(tmp_path) as (arena, proxy):
+        data_dir = tmp_path / "one"
+        process = await start(
+            arena, proxy.url, data_dir, KEEPER_MAX_IN_FLIGHT=str(IN_FLIGHT), KEEPER_MIN_PROFIT_USD="-1000000",
+            KEEPER_LEASE_S="0.4",
+        )  # fmt: skip
+        try:
+            await until_something_is_sent(arena, proxy)
+            _, hard = resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
+            before = await at_rest(arena, proxy)
+            for _ in range(3):
+                await arena.quiet()
+                await asyncio.sleep(0.3)  # the pace of the chain
+            assert set(proxy.sent) == before
+            assert process.returncode is None, (await process.communicate())[1].decode()
+            resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (hard, hard))
+            async with asyncio.timeout(WAIT_S):
+                while set(proxy.sent) == before:
+                    await arena.quiet()
+                    await asyncio.sleep(0.3)  # the pace of the chain
+        finally:
+            if process.returncode is None:
+                process.terminate()
+                await process.communicate()
+        settings = live(arena, proxy, data_dir=data_dir, database_url=SecretStr("sqlite:///keeper.db"))
+        await ended(arena, proxy, settings, least=2)
+
+
+async def at_rest(arena: Arena, proxy: FaultProxy) -> set[bytes]:
+    """What left until two blocks brought nothing new."""
+    sent, same = set(proxy.sent), 0
+    while same < 2:
+        await arena.quiet()
+        await asyncio.sleep(0.3)  # the pace of the chain
+        same = same + 1 if set(proxy.sent) == sent else 0
+        sent = set(proxy.sent)
+    return sent
+
+
+def kept(file: Path, content: bytes) -> list[str]:
+    """The journals that were moved aside and still have this content."""
+    return [str(path) for path in file.parent.glob(f"{file.name}.damaged-*") if path.read_bytes() == content]
+
+
+def overwritten(file: Path) -> None:
+    file.write_bytes(b"\xa5" * file.stat().st_size)
+
+
+def torn(file: Path) -> None:
+    """The header is there, and of the rest only noise."""
+    size = file.stat().st_size
+    with file.open("r+b") as out:
+        out.seek(4096)
+        out.write(b"\xa5" * (size - 4096))
+
+
+@pytest.mark.parametrize("damage", [overwritten, torn])
+async def test_a_damaged_journal_is_moved_aside_and_begun_anew_with_the_chains_nonces(
+    tmp_path: Path, damage: Callable[[Path], None]
+) -> None:
+    async with market(tmp_path) as (arena, proxy):
+        settings = live(arena, proxy, breaker_reset_blocks=4)
+        async with running(settings) as keeper:
+            await mined(arena, keeper, 2)
+        await arena.quiet()  # the last that it sent is mined
+        file = tmp_path / JOURNAL.removeprefix("sqlite:///")
+        damage(file)
+        noise = file.read_bytes()
+        arena.opened = arena.anvil.block_number()  # the books begin anew, from here
+        proxy.seen.clear()
+        async with running(settings) as keeper:
+            await keeper.until(lambda: keeper.of(JOURNAL_REBUILT))
+            [told] = keeper.of(JOURNAL_REBUILT)
+            assert told.fields["moved_to"] in kept(file, noise)
+            assert await new_bytes(arena, keeper, proxy, blocks=2) == set()
+            await mined(arena, keeper, 2)
+            for _ in range(3):
+                await block(arena, keeper)
+        await ended(arena, proxy, settings, least=2)
+
+
+async def test_a_file_that_no_keeper_ever_locked_is_not_moved(tmp_path: Path) -> None:
+    async with market(tmp_path) as (arena, proxy):
+        precious = tmp_path / "letters.txt"
+        precious.write_text("not a database\n" * 100)
+        process = await start(arena, proxy.url, tmp_path / "one", KEEPER_DATABASE_URL=f"sqlite:///{precious}")
+        async with asyncio.timeout(WAIT_S):
+            _, errors = await process.communicate()
+        assert process.returncode == 2, errors
+        assert precious.read_text() == "not a database\n" * 100
+        assert proxy.sent == []
+        arena_is_untouched = arena.settings(proxy.url)
+        async with running(arena_is_untouched) as keeper:
+            await block(arena, keeper)
+            await assert_invariants(arena, [proxy], [keeper])
