@@ -3,6 +3,8 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from eth_utils.crypto import keccak
+
 from keeper.execute.draft import APPROVE
 from keeper.execute.simulate import Simulator
 from keeper.execute.wire import identity
@@ -13,6 +15,8 @@ from keeper.model.intent import Attempt, Intent, IntentState, Outcome
 from keeper.protocols.base import Protocol, Snapshot
 
 NATIVE = bytes(20)
+_TRANSFER = keccak(text="Transfer(address,address,uint256)")
+_TRANSFER_TOPICS = 3
 
 NativePrice = Callable[[Snapshot], int]
 
@@ -47,9 +51,26 @@ class Bookkeeper:
         achieved = self._protocol.achieved(snapshot.state, intent.account, self.keeper, receipt.logs)
         if achieved is None:
             return Booked(IntentState.REVERTED, self._outcome(receipt, profit, "no_effect", snapshot))
+        problem = ""
         for token, units in achieved.rewards.items():
-            profit[token] = profit.get(token, 0) + units
-        return Booked(IntentState.MINED, self._outcome(receipt, profit, "", snapshot, achieved.bad_debt_wad))
+            moved = self._moved(token, receipt)
+            if moved not in (None, units):
+                problem = f"the token moved {moved} units instead of {units}"
+            profit[token] = profit.get(token, 0) + (units if moved is None else moved)
+        return Booked(IntentState.MINED, self._outcome(receipt, profit, problem, snapshot, achieved.bad_debt_wad))
+
+    def _moved(self, token: bytes, receipt: Receipt) -> int | None:
+        """Units that the keeper gained by the token's own logs, where a fee shows; None when they are silent.
+
+        Transfer(address indexed from, address indexed to, uint256 value) of EIP-20.
+        """
+        moves = [
+            (log.topics[1][12:], log.topics[2][12:], int.from_bytes(log.data, "big"))
+            for log in receipt.logs
+            if log.address == token and len(log.topics) == _TRANSFER_TOPICS and log.topics[0] == _TRANSFER
+        ]
+        ours = [units * ((to == self.keeper) - (source == self.keeper)) for source, to, units in moves]
+        return sum(ours) if any(self.keeper in move[:2] for move in moves) else None
 
     def _outcome(
         self, receipt: Receipt, profit: dict[bytes, int], reason: str, snapshot: Snapshot, bad_debt_wad: int = 0

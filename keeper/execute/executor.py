@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from keeper.chain.ports import ChainReader, ChainSender, PrivateSender
@@ -20,12 +20,13 @@ from keeper.execute.journal import Journal, JournalUnavailable
 from keeper.execute.ledger import Ledger
 from keeper.execute.lock import LeaseLost
 from keeper.execute.mender import Mender
+from keeper.execute.quarantine import Quarantine, is_assets, key_of
 from keeper.execute.replacement import ceiling
 from keeper.execute.simulate import Simulator
 from keeper.execute.switchboard import Switchboard
 from keeper.execute.wire import Hook, Wire
 from keeper.model.chain import BlockRef
-from keeper.model.events import FUNDS_LOW, SIGNER_LIMITED, Emit, Event
+from keeper.model.events import ASSET_QUARANTINED, FUNDS_LOW, SIGNER_LIMITED, Emit, Event
 from keeper.model.intent import IntentState
 from keeper.model.plan import InFlight, Plan, Policy, Rejected, Rejection
 from keeper.protocols.base import Protocol, Revert, RevertAction, Snapshot
@@ -74,6 +75,8 @@ class Executor:
         self._switchboard = switchboard
         self._native_price = native_price
         self._chance = False  # something was worth sending since the last block
+        self._quarantine = Quarantine()
+        self._number = 0  # the newest block followed
         self._emit = emit
         self._ledger = Ledger()
         self._courier = Courier(desks.sender, desks.relays, desks.privacy)
@@ -103,7 +106,7 @@ class Executor:
         return "leads"
 
     def in_flight(self) -> InFlight:
-        return self._ledger.in_flight()
+        return replace(self._ledger.in_flight(), quarantined=self._quarantine.closed(self._number))
 
     def hold(self, reason: str, breaker: Name = Name.INVARIANT) -> None:
         self._switchboard.trip(breaker, reason)
@@ -141,6 +144,7 @@ class Executor:
 
     async def follow(self, snapshot: Snapshot) -> None:
         async with self._lock:
+            self._number = snapshot.block.number
             self._switchboard.tick(snapshot.block)
             await self._guarded(self._exchange())
             await self._guarded(self._catch_up(snapshot))
@@ -235,12 +239,24 @@ class Executor:
             revert = await self._simulator.refusal(plan.call, plan.opportunity.gas_limit, head, timestamp)
         except Transient as error:
             return rejected(plan, Rejection.HOLD, f"not simulated: {error}")
-        return self._failed(plan, revert, head) if revert else None
+        if revert:
+            return self._failed(plan, revert, head)
+        self._quarantine.succeeded(key_of(plan.opportunity))
+        return None
 
     def _failed(self, plan: Plan, revert: Revert, head: BlockRef) -> Rejected:
         if revert.action is not RevertAction.RETRY:
             self._ledger.cool(plan.account, head.number + self._policy.cooldown_blocks)
+        if is_assets(revert):
+            self._blame(key_of(plan.opportunity), plan.account, str(revert), head.number)
         return rejected(plan, Rejection.SIMULATION_FAILED, str(revert))
+
+    def _blame(self, key: str, account: bytes, reason: str, number: int, sure: bool = False) -> None:
+        """Count what may be the asset's fault, and say when it is left alone for it."""
+        if until := self._quarantine.failed(key, account, reason, number, sure):
+            message = f"{key} is left alone until block {until}: {reason}"
+            fields = {"subject": key, "reason": reason, "until_block": until}
+            self._emit(Event(ASSET_QUARANTINED, message, number, fields))
 
     async def _launch(self, drafts: Sequence[Draft], chain_nonce: int, block: BlockRef) -> None:
         if not drafts:
@@ -304,6 +320,9 @@ class Executor:
         ended, waiting = self._follower.take_ended(), self._ledger.open()
         self._switchboard.ended(ended, self._native_price(snapshot))
         self._switchboard.cancelling(len(waiting))
+        for intent in ended:
+            if intent.state is IntentState.MINED and intent.outcome and intent.outcome.reason:
+                self._blame(key_of(intent), intent.account, intent.outcome.reason, snapshot.block.number, sure=True)
         chance = self._chance or any(intent.kind not in (APPROVE, FILL) for intent in waiting)
         self._switchboard.chances(chance, any(intent.state is IntentState.MINED for intent in ended))
         self._chance = False

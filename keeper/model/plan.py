@@ -113,6 +113,7 @@ class InFlight:
     spends: Mapping[bytes, int] = field(default_factory=dict)  # token -> units
     native: int = 0  # wei that their gas may cost
     count: int = 0
+    quarantined: Mapping[str, str] = field(default_factory=dict)  # "kind subject" -> why it is left alone for a while
 
 
 @dataclass(frozen=True, slots=True)

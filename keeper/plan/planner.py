@@ -55,6 +55,7 @@ class _Round:
         self.appraiser = Appraiser(policy, fee_market(snapshot.block, policy), funds)
         self.budgets = Budgets(policy, funds, in_flight, snapshot.block.gas_limit)
         self.refused: dict[bytes, Refusal] = {}
+        self.left_alone = ""  # why opportunities of the account last asked about are quarantined
 
     def run(self, assessment: Assessment) -> Schedule:
         accounts = {account.address: account for account in assessment.unsafe}
@@ -97,7 +98,7 @@ class _Round:
         """Offers that fit what is there, smaller ones where the first do not; else why there is none."""
         found = self._opportunities(account, {})
         if not found:
-            return Refusal.of(Rejection.NO_LEGAL_SIZE, "the protocol's rules allow no size now")
+            return self._nothing_left()
         fitting = found
         if any(self.budgets.short(opportunity_draws(opportunity)) for opportunity in found):
             fitting = self._fitting(account)
@@ -109,9 +110,18 @@ class _Round:
         return offers or refusals[0]
 
     def _opportunities(self, account: Unsafe, limits: Mapping[str, int]) -> list[Opportunity]:
-        found = self.protocol.opportunities(self.snapshot, account.row, self.timestamp, self.policy.target_wad, limits)
+        asked = self.protocol.opportunities(self.snapshot, account.row, self.timestamp, self.policy.target_wad, limits)
+        closed = self.in_flight.quarantined
+        found = [opportunity for opportunity in asked if f"{opportunity.kind} {opportunity.subject}" not in closed]
+        self.left_alone = next((closed[key] for o in asked if (key := f"{o.kind} {o.subject}") in closed), "")
         self.budgets.learn(found)
         return found
+
+    def _nothing_left(self) -> Refusal:
+        """Why an account has no opportunity."""
+        if self.left_alone:
+            return Refusal.of(Rejection.HOLD, f"quarantined: {self.left_alone}")
+        return Refusal.of(Rejection.NO_LEGAL_SIZE, "the protocol's rules allow no size now")
 
     def _fitting(self, account: Unsafe) -> list[Opportunity]:
         """What the adapter can do with what is left of shared limits and tokens."""

@@ -184,7 +184,9 @@ class Protocol(Interface):
         ...
 
     def explain(self, data: bytes) -> Revert:
-        """Decode revert data."""
+        """Decode revert data. A reason that is not the protocol's own is named by its selector (0x...), "Error", "Panic" or
+        "no reason": it may be a token's.
+        """
         ...
 
     # For people.
