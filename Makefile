@@ -22,7 +22,7 @@ SOLIDITY := $(shell find contracts/src contracts/script contracts/test -name '*.
 
 say = @printf '\033[1m==> %s\033[0m\n' "$(1)"
 
-.PHONY: help setup demo test test-python test-contracts takeover check format contracts abis bench soak parity lock clean
+.PHONY: help setup demo test test-python test-contracts takeover check format contracts abis bench chaos crash soak parity lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -81,6 +81,14 @@ soak: setup ## blocks of a live market under light faults in one process; build/
 
 parity: setup ## health against the contract's own view, 5,000 states and more; build/parity.json (STATES=5000)
 	@PARITY_STATES=$(or $(STATES),5000) SIZING_EXAMPLES=$(or $(SIZES),200) $(BIN)/python tools/parity.py
+
+chaos: setup ## a live market under random faults and kills, then the count (N=200 SEED=1 ARGS=--json)
+	$(call say,chaos)
+	@$(BIN)/python -m tests.chaos.chaos --cycles $(or $(N),200) --seed $(or $(SEED),1) $(ARGS)
+
+crash: setup ## the keeper killed at each named point of the send path (N=50)
+	$(call say,crash)
+	@$(BIN)/python -m tests.chaos.crash --times $(or $(N),50) --seed $(or $(SEED),1)
 
 lock: $(PY_STAMP) ## resolve the dependencies again: requirements.lock and package-lock.json
 	$(call say,requirements.lock)

@@ -109,7 +109,7 @@ class Graveyard:
         """Wait until the keeper has handled the head, or is dead."""
         head = self.arena.anvil.block_number()
         async with asyncio.timeout(WAIT_S):
-            while self.zygote.running and _status_block(settings.data_dir) < head:  # noqa: ASYNC110
+            while self.zygote.running and status_block(settings.data_dir) < head:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)  # it is another process
 
     async def recover(self, settings: Settings, point: str) -> Death:
@@ -148,7 +148,7 @@ async def graveyard(directory: Path, accounts: int = 16, seed: int = 5) -> Async
             yield Graveyard(arena, proxy, zygote, directory)
 
 
-def _status_block(directory: Path) -> int:
+def status_block(directory: Path) -> int:
     """The newest block that a keeper's status file tells of; -1 for none."""
     try:
         return int(json.loads((directory / "status.json").read_text())["block"] or -1)
