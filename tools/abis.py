@@ -9,7 +9,7 @@ OUT = ROOT / "contracts" / "out"
 # contract -> functions that the keeper calls; events and errors are kept whole
 KEPT = {
     "MarginEngine": {"health", "liquidate", "seizeCollateral", "getPosition", "settlementBalance", "collateralBalance"},
-    "BulkReader": {"read"},
+    "BulkReader": {"clock", "read"},
     "IFeed": {"decimals", "latestRoundData"},
     "IERC20Metadata": {"approve", "allowance", "balanceOf", "symbol", "decimals", "transfer"},
 }

@@ -14,6 +14,11 @@ contract BulkReader {
         bytes data;
     }
 
+    /// The time of the block that calls see: who reads checks that it is the block that was asked for.
+    function clock() external view returns (uint256) {
+        return block.timestamp;
+    }
+
     /// Results in the order of the calls; a call that reverts has its revert data.
     function read(Call[] calldata calls) external view returns (Result[] memory results) {
         results = new Result[](calls.length);

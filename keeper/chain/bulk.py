@@ -20,6 +20,12 @@ def overrides() -> dict[str, dict[str, str]]:
     return {hexed(READER): {"code": hexed(load_runtime("BulkReader"))}}
 
 
+@cache
+def clock() -> Call:
+    """Asks the reader for the time of the block that it runs in."""
+    return Call(READER, load_abi("BulkReader").functions["clock"].encode())
+
+
 def pack(calls: Sequence[Call]) -> bytes:
     """Calldata of `read(calls)`."""
     heads, bodies, offset = [], [], _WORD * len(calls)

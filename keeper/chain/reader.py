@@ -18,6 +18,7 @@ from keeper.model.chain import BlockRef, Call, CallResult, Log, LogFilter, hexed
 
 _MOST_CALLS = 512
 _MOST_BYTES = 200_000
+_TRIES = 3  # of a read that was answered as of another block
 _MOST_PLAIN_CALLS = 100
 Pinned = dict[str, str]
 
@@ -120,11 +121,16 @@ async def _read(endpoint: Endpoint, block: BlockRef, calls: Sequence[Call]) -> l
     """None when one `eth_call` cannot carry so many."""
     if not endpoint.abilities.code_override:
         return await _read_plainly(endpoint, block, calls)
-    request = {"to": hexed(bulk.READER), "data": hexed(bulk.pack(calls))}
-    answer = await _call(endpoint, request, block, bulk.overrides())
-    if not answer.ok:  # the reader itself never reverts: it ran out of gas
-        return None if len(calls) > 1 else await _read_plainly(endpoint, block, calls)
-    results = bulk.unpack(answer.data, len(calls))
+    request = {"to": hexed(bulk.READER), "data": hexed(bulk.pack([*calls, bulk.clock()]))}
+    for _ in range(_TRIES):
+        answer = await _call(endpoint, request, block, bulk.overrides())
+        if not answer.ok:  # the reader itself never reverts: it ran out of gas
+            return None if len(calls) > 1 else await _read_plainly(endpoint, block, calls)
+        *results, clock = bulk.unpack(answer.data, len(calls) + 1)
+        if _ran_in(block, clock):
+            break
+    else:
+        raise Unserved(f"{endpoint.name} answered as of another block than {block}")
     # A call that failed without a word may only have been left without gas by those before it: ask it alone.
     mute = [index for index, result in enumerate(results) if not result.ok and not result.data]
     if mute:
@@ -132,6 +138,12 @@ async def _read(endpoint: Endpoint, block: BlockRef, calls: Sequence[Call]) -> l
         for index, result in zip(mute, alone, strict=True):
             results[index] = result
     return results
+
+
+def _ran_in(block: BlockRef, clock: CallResult) -> bool:
+    """Whether a bulk read saw the block's own time. A node may be between two blocks, or not honour the hash; one that
+    was left without gas for this says nothing. Genesis has a time of its own in some nodes."""
+    return not clock.ok or block.number == 0 or int.from_bytes(clock.data, "big") == block.timestamp
 
 
 async def _read_plainly(endpoint: Endpoint, block: BlockRef, calls: Sequence[Call]) -> list[CallResult]:
