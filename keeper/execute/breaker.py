@@ -1,8 +1,9 @@
 """The breakers: what stops sending, each with its own reason and its own way to close. Pure.
 
-`reverts` and `journal` close by themselves after so many blocks, `gas` when the hour behind it costs less than the
-limit again; `loss`, `nonce`, `parity` and `invariant` wait for `keeper resume`, and so does `kill`. Time is the
-chain's: the timestamps of blocks, in seconds. What is on its way is followed to its end whatever is open.
+`reverts`, `journal` and `rebuilt` close by themselves after so many blocks (`journal` also when it is opened again),
+`gas` when the hour behind it costs less than the limit again; `loss`, `nonce`, `parity` and `invariant` wait for
+`keeper resume`, and so does `kill`. Time is the chain's: the timestamps of blocks, in seconds. What is on its way is
+followed to its end whatever is open.
 """
 
 from collections.abc import Iterable, Iterator
@@ -26,9 +27,10 @@ class Name(StrEnum):
     GAS = "gas"
     REVERTS = "reverts"
     JOURNAL = "journal"
+    REBUILT = "rebuilt"
 
 
-TIMED = frozenset({Name.REVERTS, Name.JOURNAL})
+TIMED = frozenset({Name.REVERTS, Name.JOURNAL, Name.REBUILT})
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +91,10 @@ class Breakers:
             return []
         until = block + self._limits.reset_blocks if name in TIMED else None
         return [self._set(Hold(name, reason, time_s, until))]
+
+    def close(self, name: Name, time_s: int) -> list[Hold]:
+        """Close a breaker whose cause is gone; nothing happens to one that is closed."""
+        return [self._set(Hold(name, "", time_s))] if self.is_open(name) else []
 
     def ended(self, end: End, block: int) -> list[Hold]:
         """Count an end. One that a reorg took back and gave again counts once."""

@@ -112,10 +112,11 @@ async def build_execution(
         try:
             await signer.open()
             await executor.recover()
+            switchboard.tick(await chain.reader.head())
+            switchboard.close(Name.JOURNAL)  # it can be written, or it would not be open
             if journal.damaged:
-                switchboard.tick(await chain.reader.head())
                 emit(Event(JOURNAL_REBUILT, f"{REBUILT}: {journal.damaged}", None, {"moved_to": str(journal.damaged)}))
-                executor.hold(REBUILT, Name.JOURNAL)
+                executor.hold(REBUILT, Name.REBUILT)
         except BaseException:
             await executor.close()
             raise

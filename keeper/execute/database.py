@@ -124,6 +124,7 @@ def prepare(connection: Connection) -> None:
         version += 1
         connection.execute(update(SCHEMA).values(version=version))
     check_version(version)
+    connection.execute(update(SCHEMA).values(version=version))  # what cannot be written is not a journal
 
 
 def version_of(connection: Connection) -> int | None:

@@ -50,6 +50,10 @@ class Switchboard:
     def trip(self, name: Name, reason: str) -> None:
         self._change(self._breakers.trip(name, reason, self._block, self._time_s))
 
+    def close(self, name: Name) -> None:
+        """Its cause is gone."""
+        self._change(self._breakers.close(name, self._time_s))
+
     def tick(self, block: BlockRef) -> None:
         """A new block, and time with it."""
         self._block, self._time_s = block.number, block.timestamp
