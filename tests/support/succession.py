@@ -25,7 +25,7 @@ WORST_BLOCK = 27  # of the price path: most accounts are unsafe
 IN_FLIGHT = 3  # few, so that there is always more to do
 
 
-@dataclass
+@dataclass(eq=False)
 class Keeper:
     """One of the two: `name` is its path at the proxy, `directory` its own."""
 
@@ -33,7 +33,7 @@ class Keeper:
     directory: Path
     process: Process | None = None
     begun: int = 0  # log lines before its newest start
-    _log: list[dict[str, Any]] = field(default_factory=list)
+    _log: list[dict[str, Any]] = field(default_factory=list, repr=False)
     _read: int = 0
 
     def events(self, code: str) -> list[dict[str, Any]]:
@@ -160,29 +160,31 @@ class Pair:
             }
             raise AssertionError(f"not within {WAIT_S:.0f} s: {what}; {told}") from None
 
-    def roles(self) -> tuple[Keeper, Keeper]:
-        """Leader and standby."""
-        leader, standby = sorted(self.keepers, key=lambda keeper: not keeper.leads)
-        assert leader.leads
-        assert not standby.leads
-        return leader, standby
+    def roles(self) -> tuple[Keeper, Keeper] | None:
+        """Leader and standby; None while not exactly one leads, as on a machine so busy that a lease ran out."""
+        leading = [keeper for keeper in self.keepers if keeper.leads]
+        waiting = [keeper for keeper in self.keepers if keeper not in leading]
+        return (leading[0], waiting[0]) if len(leading) == 1 else None
 
     async def ready(self) -> tuple[Keeper, Keeper]:
         """Leader and standby, once one leads under load and the other's book is warm."""
+        found: list[tuple[Keeper, Keeper]] = []
         begun: dict[str, int] = {}
 
         def is_ready() -> bool:
-            if sum(keeper.leads for keeper in self.keepers) != 1:
-                begun.clear()  # on a machine that is too busy a lease runs out now and then
+            roles = self.roles()
+            if roles is None:
+                begun.clear()
                 return False
-            leader, standby = self.roles()
+            leader, standby = roles
             mined = len(leader.events("tx.mined"))
             at_work = mined > begun.setdefault(leader.name, mined)
             warm = standby.last("lease.waiting", "lease.lost") and standby.block >= self.arena.anvil.block_number()
+            found.append(roles)
             return bool(at_work and warm)
 
         await self.until(is_ready, "one leads and liquidates, the other stands by")
-        return self.roles()
+        return found[-1]
 
     async def take_over(self, how: signal.Signals, phase: float) -> Takeover:
         """End or freeze the leader, `phase` of a block after one; then bring it back as the standby."""
