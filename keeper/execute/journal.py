@@ -124,7 +124,7 @@ class Journal(History):
         with self._writing() as connection:
             for attempt, result, state in answers:
                 reply = {"reply": str(result.status), "reply_reason": result.reason}
-                connection.execute(update(ATTEMPTS).where(ATTEMPTS.c.tx_hash == attempt.tx_hash).values(**reply))
+                connection.execute(update(ATTEMPTS).where(*_same(attempt)).values(**reply))
                 _move(connection, attempt.intent_id, state)
             return _in_order(connection, [attempt.intent_id for attempt, _, _ in answers])
 
@@ -253,6 +253,11 @@ def _set_state(connection: Connection, intent_id: int, state: IntentState) -> No
 def _move(connection: Connection, intent_id: int, state: IntentState | None) -> None:
     if state is not None:
         _set_state(connection, intent_id, machine.advance(_state(connection, intent_id), state))
+
+
+def _same(attempt: Attempt) -> tuple[ColumnElement[bool], ...]:
+    """The row of an attempt."""
+    return ATTEMPTS.c.intent_id == attempt.intent_id, ATTEMPTS.c.tx_hash == attempt.tx_hash
 
 
 def _in_order(connection: Connection, ids: Sequence[int]) -> list[Intent]:

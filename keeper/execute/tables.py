@@ -80,7 +80,8 @@ ATTEMPTS = Table(
     Column("route", String(16), nullable=False, server_default=str(Route.PUBLIC)),  # since version 2
     Column("reply", String(16), nullable=False, default=""),  # the last answer of a node: a SendStatus
     Column("reply_reason", Text, nullable=False, default=""),
-    UniqueConstraint("tx_hash"),
+    # The same bytes may come again with another intent: one that was refused gave its nonce back.
+    UniqueConstraint("intent_id", "tx_hash"),
 )
 
 OUTCOMES = Table(

@@ -113,6 +113,21 @@ async def test_a_refused_transaction_frees_its_nonce_for_the_next(world):
     assert [(i.nonce, i.state) for i in world.intents()] == [(0, IntentState.DROPPED), (0, IntentState.MINED)]
 
 
+async def test_the_very_bytes_that_were_refused_may_be_sent_again(world):
+    executor = await world.executor()
+    plan = await world.plan(0)
+    for _ in range(2):
+        world.tap.swallow = 1
+        await world.submit(executor, plan)
+        await world.mine(executor, 3)  # the account cools down
+    await world.submit(executor, plan)
+    await world.mine(executor)
+    assert not executor.held
+    states = [(intent.nonce, intent.state) for intent in world.intents() if intent.kind == "take"]
+    assert states[-1][1] is IntentState.MINED
+    assert states[0] == (0, IntentState.DROPPED)
+
+
 async def test_a_nonce_gap_that_no_plan_takes_is_filled(world):
     executor = await world.executor()
     world.tap.swallow = 1
