@@ -158,6 +158,7 @@ class Heads:
             task.cancel()
         if self._tasks:
             await asyncio.wait(self._tasks)
+        await self._watch.close()
         self._slot.wake()
 
     def _start(self) -> None:

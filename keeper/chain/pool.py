@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import takewhile
 from typing import Any, TypeVar
 
 from keeper.chain.endpoint import Endpoint
@@ -129,9 +130,8 @@ class Pool:
         hedged: a second node is asked as well when the first takes longer than nearly all reads lately.
         """
         worth = self._worth_asking()
-        if hedged and len(worth) > 1:
-            tries = [partial(self.ask, endpoint, operation) for endpoint in worth]
-            return await first_answer(tries, self._patience_s(worth), self.late)
+        if hedged and len(worth) > 1 and worth[1].health.state is State.ALIVE:
+            return await self._hedged(worth, operation)
         problems: list[Transient] = []
         for endpoint in worth:
             try:
@@ -139,6 +139,20 @@ class Pool:
             except Transient as error:
                 problems.append(error)
         raise worst(problems)
+
+    async def _hedged(self, nodes: Sequence[Endpoint], operation: Callable[[Endpoint], Awaitable[T]]) -> T:
+        answered: list[Endpoint] = []
+
+        async def ask(endpoint: Endpoint) -> T:
+            answer = await self.ask(endpoint, operation)
+            answered.append(endpoint)
+            return answer
+
+        answer = await first_answer([partial(ask, node) for node in nodes], self._patience_s(nodes), self.late)
+        now = self._clock.monotonic()
+        for node in takewhile(lambda node: node is not answered[0], nodes):
+            node.health.overtaken(now)
+        return answer
 
     async def ask(self, endpoint: Endpoint, operation: Callable[[Endpoint], Awaitable[T]]) -> T:
         """One node, once it has shown that it is of our chain. Raises Transient."""

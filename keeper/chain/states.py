@@ -50,6 +50,7 @@ class Health:
         self._pause_s = 0.0
         self._asked_again_at = 0.0
         self._last_until = 0.0
+        self._slow_until = 0.0
 
     @property
     def connected(self) -> bool:
@@ -62,9 +63,9 @@ class Health:
         return 0.0 if closed else max(self._asked_again_at - now, 0.0)
 
     def rank(self, now: float) -> tuple[int, bool]:
-        """Lower is asked earlier: healthy ones, then those that failed lately, then what cannot be relied on."""
+        """Lower is asked earlier: healthy ones, then those that failed or were slow lately, then all others."""
         if self.state is State.ALIVE:
-            return 0, self._last_until > now
+            return 0, max(self._last_until, self._slow_until) > now
         return (1 if self.connected else 2), self.wait_s(now) > 0
 
     # What happens to it.
@@ -86,6 +87,10 @@ class Health:
     def served(self) -> None:
         """It gave a usable answer."""
         self.failures, self._pause_s, self._last_until = 0, 0.0, 0.0
+
+    def overtaken(self, now: float) -> None:
+        """Another node answered first, though asked later."""
+        self._slow_until = now + LONGEST_PAUSE_S
 
     def failed(self, now: float, unreachable: bool) -> None:
         """It gave no usable answer. The circuit opens after some of these, or at once when it cannot be reached."""

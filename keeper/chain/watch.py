@@ -5,6 +5,7 @@ from collections import Counter
 
 from keeper.chain.budget import Priority
 from keeper.chain.endpoint import Endpoint, served
+from keeper.chain.hedge import Late
 from keeper.chain.pool import Pool
 from keeper.chain.states import State
 from keeper.chain.wire import WireBlock, block_of
@@ -24,6 +25,8 @@ class Watch:
         self._pool = pool
         self._emit = emit
         self._compared = -1  # the best head when histories were last compared
+        self._looking: set[Endpoint] = set()  # their heads are still due: they are not asked again meanwhile
+        self._slow = Late()
         self._odd: dict[Endpoint, Event] = {}  # whose history differs, and what to say about it
 
     async def newest(self) -> BlockRef:
@@ -43,9 +46,13 @@ class Watch:
         newest = max(head.number for head in relied_on.values())
         return next(relied_on[node] for node in self._pool.in_order() if _has(relied_on, node, newest))
 
+    async def close(self) -> None:
+        await self._slow.close()
+
     async def _round(self, deep: int | None) -> dict[Endpoint, Seen]:
         """What the nodes answer; slow ones are not waited for once one has told. Raises Transient when none does."""
-        asked = {asyncio.create_task(self._look(node, deep)): node for node in self._pool.endpoints}
+        idle = [node for node in self._pool.endpoints if node not in self._looking]
+        asked = {asyncio.create_task(self._look(node, deep)): node for node in idle}
         waiting = set(asked)
         seen: dict[Endpoint, Seen] = {}
         problem = Transient("no node tells its head")
@@ -60,7 +67,7 @@ class Watch:
                     seen[asked[task]] = task.result()
                 except Transient as error:
                     problem = error
-        self._pool.late.take(waiting, wanted=True)
+        self._slow.take(waiting, wanted=True)
         if not seen:
             raise problem
         return seen
@@ -73,7 +80,11 @@ class Watch:
             found = served(old[0], WireBlock | None) if old else None  # type: ignore[arg-type]
             return block_of(served(head, WireBlock)), block_of(found) if found is not None else None
 
-        head, old = await self._pool.ask(node, ask)
+        self._looking.add(node)
+        try:
+            head, old = await self._pool.ask(node, ask)
+        finally:
+            self._looking.discard(node)
         node.health.head = head.number
         return head, old
 

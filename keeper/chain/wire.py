@@ -111,7 +111,7 @@ def shaped(raw: bytes | msgspec.Raw, kind: type[T]) -> T:
 def quantity(text: str, limit: int = _LARGEST_WORD) -> int:
     """A JSON-RPC quantity below `limit`. Raises Transient."""
     try:
-        value = int(text, 16) if text.startswith("0x") else -1
+        value = int(text, 16) if text.startswith("0x") and text.isascii() and "_" not in text else -1
     except ValueError:
         value = -1
     if not 0 <= value < limit:
@@ -122,10 +122,11 @@ def quantity(text: str, limit: int = _LARGEST_WORD) -> int:
 def octets(text: str) -> bytes:
     """Bytes of 0x-prefixed hex. Raises Transient."""
     try:
-        if text.startswith("0x"):
-            return bytes.fromhex(text[2:])
+        value = bytes.fromhex(text[2:])
     except ValueError:
-        pass
+        value = b""
+    if text.startswith("0x") and len(text) == 2 + 2 * len(value):  # fromhex overlooks white space
+        return value
     raise Transient("unusable answer: not hex data")
 
 

@@ -68,6 +68,14 @@ def test_one_failure_makes_a_node_second_choice_and_three_open_its_circuit() -> 
     assert health.wait_s(0.3) > 0
 
 
+def test_a_node_that_was_overtaken_is_second_choice_for_a_while_even_when_its_answer_comes() -> None:
+    health = alive()
+    health.overtaken(0.0)
+    health.served()
+    assert health.rank(1.0) > alive().rank(1.0)
+    assert health.rank(LONGEST_PAUSE_S) == alive().rank(LONGEST_PAUSE_S)
+
+
 def test_an_answer_closes_the_count_of_failures() -> None:
     health = alive()
     for _ in range(10):
