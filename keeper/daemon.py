@@ -26,7 +26,7 @@ from keeper.model.events import (
     Event,
 )
 from keeper.model.health import WAD
-from keeper.model.plan import Funds, Policy
+from keeper.model.plan import Funds, Policy, Rejection
 from keeper.observe.reporter import Reporter
 from keeper.plan.planner import choose
 from keeper.protocols.base import Deployment, PriceReading, Protocol, Snapshot
@@ -41,6 +41,7 @@ GWEI = 10**9
 UNLIMITED = 2**127
 DRAIN_S = 9.0
 LAST_S = 1.0
+_UNAFFORDABLE = (Rejection.FEE_CAP, Rejection.INSUFFICIENT_FUNDS)
 _ERC20 = load_abi("IERC20Metadata")
 
 
@@ -258,6 +259,8 @@ class Daemon:
             if not unworthy:
                 break
             held += unworthy  # and once more without them, so that they take nobody's place
+        if any(item.reason in _UNAFFORDABLE for item in schedule.rejected):
+            execution.wanted()
         refused = await execution.submit(schedule.plans, snapshot, timestamp)
         self._reporter.rejected([*schedule.rejected, *held, *refused], snapshot.block.number)
 

@@ -69,6 +69,9 @@ class DryRun:
     def hold(self, reason: str, breaker: Name = Name.INVARIANT) -> None:  # noqa: ARG002
         self._held = self._held or reason
 
+    def wanted(self) -> None:
+        """Nothing is ever sent, so nothing is missed."""
+
     async def drain(self, timeout_s: float) -> None:
         """Nothing is ever on its way."""
 

@@ -48,6 +48,10 @@ class Execution(Protocol):
         """Send nothing new until the breaker is closed; what is on its way is still followed."""
         ...
 
+    def wanted(self) -> None:
+        """Something is worth sending in this block, and no plan can be made: the fee cap or the funds forbid it."""
+        ...
+
     async def drain(self, timeout_s: float) -> None:
         """Take no more plans and let what is being sent right now finish."""
         ...

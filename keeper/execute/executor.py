@@ -111,6 +111,9 @@ class Executor:
     def hold(self, reason: str, breaker: Name = Name.INVARIANT) -> None:
         self._switchboard.trip(breaker, reason)
 
+    def wanted(self) -> None:
+        self._chance = True
+
     def _doubt_nonces(self, reason: str) -> None:
         self.hold(reason, Name.NONCE)
 

@@ -187,6 +187,10 @@ class Standby:
         else:
             self._holds.append((reason, breaker))
 
+    def wanted(self) -> None:
+        if self._leader is not None:
+            self._leader.wanted()
+
     async def drain(self, timeout_s: float) -> None:
         if self._leader is not None:
             await self._leader.drain(timeout_s)

@@ -184,8 +184,8 @@ class Protocol(Interface):
         ...
 
     def explain(self, data: bytes) -> Revert:
-        """Decode revert data. A reason that is not the protocol's own is named by its selector (0x...), "Error", "Panic" or
-        "no reason": it may be a token's.
+        """Decode revert data. A reason that is not the protocol's own may be a token's: it is named by its selector
+        (0x...), "Error", "Panic" or "no reason".
         """
         ...
 
