@@ -6,11 +6,14 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import pytest
+from hypothesis import settings
 
 from tests.support.anvil import anvil, shared_anvil, start_anvil
 from tests.support.postgres import database, postgres
 
 __all__ = ["anvil", "database", "postgres", "shared_anvil", "start_anvil"]
+
+settings.register_profile("thorough", max_examples=10_000, deadline=None)
 
 UNIT = Path(__file__).parent / "unit"
 

@@ -12,14 +12,15 @@ from eth_account import Account
 from eth_utils.crypto import keccak
 
 from keeper.chain.connect import Chain, connect
-from keeper.chain.ports import ChainSender
+from keeper.chain.ports import ChainSender, PrivateSender
 from keeper.demo.deploy import artifact
 from keeper.execute.breaker import Limits
-from keeper.execute.desk import SigningDesk, SigningPolicy
+from keeper.execute.courier import Privacy
+from keeper.execute.desk import BUDGET_S, SigningDesk, SigningPolicy
 from keeper.execute.executor import Desks, Executor, no_hook
 from keeper.execute.holds import open_holds
 from keeper.execute.journal import Journal, open_history, open_journal
-from keeper.execute.signers import from_private_key
+from keeper.execute.signers import Signer, from_private_key
 from keeper.execute.switchboard import Switchboard
 from keeper.model.chain import Call, Log, Receipt
 from keeper.model.events import Event
@@ -112,6 +113,10 @@ class World:
         self.protocol = Taking(self.token)
         self.chain: Chain
         self.tap: Wiretap
+        self.signer: Signer = from_private_key(dev_key(1).hex())
+        self.budget_s = BUDGET_S
+        self.relays: PrivateSender | None = None
+        self.privacy: Privacy | None = None
         self.executors: list[Executor] = []
         anvil.set_automine(False)
 
@@ -159,7 +164,8 @@ class World:
         """A recovered executor on the world's journal, that may call the token unless told otherwise."""
         allowed = frozenset([self.token] if targets is None else targets)
         rules = SigningPolicy(CHAIN_ID, self.keeper, allowed, self.policy.max_fee)
-        desks = Desks(self.journal(), SigningDesk(from_private_key(dev_key(1).hex()), rules), self.tap)
+        desk = SigningDesk(self.signer, rules, self.budget_s)
+        desks = Desks(self.journal(), desk, self.tap, self.relays, self.privacy)
         holds = open_holds(URL, self.data_dir, self.keeper, CHAIN_ID)
         switchboard = Switchboard(limits or Limits(max_reverts, 50), holds, self.events.append)
         executor = Executor(

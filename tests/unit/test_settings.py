@@ -114,3 +114,21 @@ def test_every_setting_stands_in_the_example_file() -> None:
     text = (ROOT / ".env.example").read_text()
     for name in Settings.model_fields:
         assert f"KEEPER_{name.upper()}" in text
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"kms_key_id": "a", "private_key": KEY, "allow_plain_key": "true"}, "give one signer"),
+        ({"kms_key_id": "a", "remote_signer_url": "http://x", "signer_address": "0x" + "11" * 20}, "give one signer"),
+        ({"remote_signer_url": "http://x"}, "KEEPER_SIGNER_ADDRESS"),
+        ({"signer_address": "0x" + "11" * 20}, "KEEPER_REMOTE_SIGNER_URL"),
+        ({"remote_signer_url": "x:9000", "signer_address": "0x" + "11" * 20}, "KEEPER_REMOTE_SIGNER_URL: must be http"),
+        ({"remote_signer_url": "http://x", "signer_address": "0x11"}, "KEEPER_SIGNER_ADDRESS"),
+        ({"relay_urls": "http://x,ws://y"}, "KEEPER_RELAY_URLS: must be http"),
+        ({"relay_mode": "open"}, "KEEPER_RELAY_MODE"),
+    ],
+)
+def test_signers_and_relays_that_cannot_be_are_refused_by_name(values: dict[str, str], message: str) -> None:
+    with pytest.raises(OperatorError, match=message):
+        load_settings(**values)

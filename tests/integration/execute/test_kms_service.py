@@ -1,0 +1,63 @@
+"""boto3 itself against a local KMS: what it asks, what it makes of answers, and that it does not wait for ever."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+from eth_account import Account
+
+from keeper.errors import OperatorError, Transient
+from keeper.execute.kms_signer import KmsSigner, connect_kms
+from keeper.execute.signers import Tx
+from tests.support.anvil import dev_key
+from tests.support.kms import KmsKey, KmsService
+
+pytest.importorskip("boto3", reason="the extra keeper[aws] is not installed")
+TX = Tx(31337, 7, b"\xee" * 20, b"\1\2\3\4", 500_000, 10**11, 10**9)
+
+
+@pytest.fixture
+async def service(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[KmsService]:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    async with KmsService(KmsKey(dev_key(1))) as running:
+        yield running
+
+
+async def connected(service: KmsService, timeout_s: float = 5.0) -> KmsSigner:
+    return await asyncio.to_thread(connect_kms, "alias/keeper", "eu-central-1", service.url, timeout_s)
+
+
+@pytest.mark.parametrize("high_s", [False, True])
+async def test_a_key_in_kms_signs_for_its_address(service: KmsService, high_s: bool):
+    service.key.high_s = high_s
+    signer = await connected(service)
+    signed = await signer.sign(TX)
+    assert signer.address == service.key.address
+    assert bytes.fromhex(Account.recover_transaction(signed.raw)[2:]) == signer.address
+
+
+async def test_what_kms_refuses_is_transient_once_it_runs_and_fatal_at_the_start(service: KmsService):
+    signer = await connected(service)
+    service.key.error = "AccessDeniedException"
+    with pytest.raises(Transient, match="AccessDeniedException"):
+        await signer.sign(TX)
+    with pytest.raises(OperatorError, match="KEEPER_KMS_KEY_ID: no public key") as caught:
+        await connected(service)
+    assert caught.value.exit_code == 4
+
+
+async def test_kms_that_hangs_is_given_up(service: KmsService):
+    signer = await connected(service, timeout_s=0.5)
+    service.hangs = True
+    with pytest.raises(Transient, match="ReadTimeout"):
+        await signer.sign(TX)
+
+
+async def test_without_a_region_the_setting_is_named(service: KmsService, monkeypatch: pytest.MonkeyPatch):
+    for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_CONFIG_FILE", "/nowhere")
+    with pytest.raises(OperatorError, match="KEEPER_KMS_REGION"):
+        await asyncio.to_thread(connect_kms, "alias/keeper", None, None, 1.0)
