@@ -1,5 +1,6 @@
 """Sending through faults: accepted, refused or unknown, and never twice behind the caller's back."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -124,13 +125,26 @@ async def test_a_lost_reply_is_cleared_up_by_sending_the_same_bytes_again(
     assert (await sender.send_raw(signed())).status is SendStatus.ACCEPTED
 
 
-async def test_the_next_node_gets_the_bytes_when_the_first_is_silent(
+async def test_all_nodes_get_the_bytes_at_once_and_one_that_hangs_is_not_waited_for(
     anvil: Anvil, proxy: FaultProxy, dial: Dial
 ) -> None:
-    sender = (await dial(proxy.url_of("first"), proxy.url_of("second"))).sender
-    proxy.when("eth_sendRawTransaction", who="first").do(lose_request())
-    assert (await sender.send_raw(signed())).status is SendStatus.ACCEPTED
-    assert [call.who for call in proxy.calls("eth_sendRawTransaction")] == ["first", "second"]
+    """The first would be waited for until the end of the test."""
+    chain = await dial(proxy.url_of("hanging"), proxy.url_of("silent"), proxy.url_of("good"), timeout_s=60.0)
+    proxy.when("eth_sendRawTransaction", who="hanging").do(hang())
+    proxy.when("eth_sendRawTransaction", who="silent").do(lose_request())
+    async with asyncio.timeout(20):
+        assert (await chain.sender.send_raw(signed())).status is SendStatus.ACCEPTED
+    assert {call.who for call in proxy.calls("eth_sendRawTransaction")} == {"hanging", "silent", "good"}
+    assert set(proxy.sent) == {signed()}
+
+
+async def test_a_node_that_cannot_be_reached_does_not_blur_a_refusal(
+    anvil: Anvil, proxy: FaultProxy, dial: Dial, free_url: str
+) -> None:
+    sender = (await dial(free_url, proxy.url)).sender
+    proxy.when("eth_sendRawTransaction").do(rpc_error(-32000, "intrinsic gas too low"))
+    result = await sender.send_raw(signed())
+    assert (result.status, result.reason) == (SendStatus.REFUSED, "intrinsic_gas")
 
 
 async def test_one_silent_node_makes_another_nodes_refusal_unknown(proxy: FaultProxy, dial: Dial) -> None:
