@@ -42,14 +42,12 @@ async def prices(arena: Arena, changes: Mapping[str, float], seconds: int = 12) 
     return arena.player.step(step, crowded=False, seconds=seconds)
 
 
-def give_tokens(arena: Arena, symbol: str, units: int) -> int:
-    """Make the keeper's balance of a test token this many units; returns by how much it changed."""
+def give_tokens(arena: Arena, symbol: str, units: int) -> None:
+    """Make the keeper's balance of a test token this many units, as of the newest block."""
     token, balance_of = arena.market.tokens[symbol], artifact("TestToken")[0].functions["balanceOf"]
-    before = int(balance_of.decode(arena.anvil.call(token, balance_of.encode(arena.keeper)))[0])
     place = hexed(keccak(encode(["address", "uint256"], [arena.keeper, 0])))
     arena.anvil.rpc("anvil_setStorageAt", hexed(token), place, hexed(encode(["uint256"], [units])))
     assert int(balance_of.decode(arena.anvil.call(token, balance_of.encode(arena.keeper)))[0]) == units
-    return units - before
 
 
 async def silence(arena: Arena, keeper: Running, seconds: int) -> int:
