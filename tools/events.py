@@ -1,11 +1,13 @@
 """Writes docs/events.md from keeper/model/events.py; with --check, fails when the page differs."""
 
+import re
 import sys
 from pathlib import Path
 
-from keeper.model.events import EVENTS, EventKind
+from keeper.model.events import EVENTS, EventKind, Level
 
 PAGE = Path(__file__).parent.parent / "docs" / "events.md"
+OPERATIONS = PAGE.with_name("operations.md")
 
 HEAD = """# Log events
 
@@ -39,8 +41,18 @@ def page() -> str:
     return "\n".join([HEAD, table, *(section(kind) for kind in EVENTS.values())])
 
 
+def unexplained(text: str) -> list[str]:
+    """Critical and error events without a section in the page for operators, and sections without such an event."""
+    wanted = {kind.code for kind in EVENTS.values() if kind.level in (Level.CRITICAL, Level.ERROR)}
+    found = set(re.findall(r"^### `(.+)`$", text, re.MULTILINE))
+    return sorted(wanted ^ found)
+
+
 def main(arguments: list[str]) -> int:
     if "--check" in arguments:
+        if missing := unexplained(OPERATIONS.read_text()):
+            print(f"{OPERATIONS.name} has no section for {', '.join(missing)}", file=sys.stderr)
+            return 1
         if PAGE.is_file() and PAGE.read_text() == page():
             return 0
         print(f"{PAGE.name} differs from keeper/model/events.py: run `python tools/events.py`", file=sys.stderr)

@@ -20,3 +20,14 @@ def test_the_check_fails_when_they_differ(monkeypatch, tmp_path, capsys):
     assert "python tools/events.py" in capsys.readouterr().err
     assert events.main([]) == 0
     assert events.main(["--check"]) == 0
+
+
+def test_operators_find_every_critical_and_error_event_on_their_page(capsys, monkeypatch, tmp_path):
+    text = events.OPERATIONS.read_text()
+    assert events.unexplained(text) == []
+    assert events.unexplained(text.replace("### `price.held`", "")) == ["price.held"]
+    assert events.unexplained(text + "\n### `no.such`\n") == ["no.such"]
+    (tmp_path / "operations.md").write_text("")
+    monkeypatch.setattr(events, "OPERATIONS", tmp_path / "operations.md")
+    assert events.main(["--check"]) == 1
+    assert "breaker.open" in capsys.readouterr().err
