@@ -1,12 +1,14 @@
 """The composition root: builds every stage from the settings, and runs the loop."""
 
 import asyncio
+import os
 import time
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
+from typing import Any, TypeVar
 
 from keeper.abi import checksum, load_abi
 from keeper.book.follower import Advance, Follower
@@ -15,7 +17,7 @@ from keeper.chain.pool import Limits
 from keeper.clock import Clock, SystemClock
 from keeper.errors import InvariantBroken, OperatorError, Transient
 from keeper.execute.breaker import Name
-from keeper.execute.build import Execution, build_execution
+from keeper.execute.build import Execution, build_execution, native_price_of
 from keeper.model.assessment import Assessment
 from keeper.model.chain import BlockRef, Call
 from keeper.model.events import (
@@ -26,7 +28,7 @@ from keeper.model.events import (
     Event,
 )
 from keeper.model.health import WAD
-from keeper.model.plan import Funds, Policy, Rejection
+from keeper.model.plan import Funds, Policy, Rejected, Rejection
 from keeper.observe.reporter import Reporter
 from keeper.plan.planner import choose
 from keeper.protocols.base import Deployment, PriceReading, Protocol, Snapshot
@@ -37,6 +39,7 @@ from keeper.risk.prices import price_events
 from keeper.risk.screening import assess
 from keeper.settings import Settings
 
+T = TypeVar("T")
 GWEI = 10**9
 UNLIMITED = 2**127
 DRAIN_S = 9.0
@@ -95,21 +98,6 @@ async def _check_code(chain: Chain, deployment: Deployment) -> None:
             )
 
 
-def native_price(settings: Settings, protocol: Protocol, snapshot: Snapshot, timestamp: int) -> int:
-    """Dollars (1e18) of the native coin. Raises OperatorError when neither a setting nor a feed gives it."""
-    if settings.native_price_usd is not None:
-        return int(settings.native_price_usd * WAD)
-    labels = []
-    for reading in protocol.prices(snapshot, timestamp):
-        if reading.label == settings.native_symbol and reading.price_wad > 0:
-            return reading.price_wad
-        labels.append(reading.label)
-    raise OperatorError(
-        f"KEEPER_NATIVE_SYMBOL: no usable price named {settings.native_symbol} (there are: {', '.join(labels)}); "
-        "name one of them, or set KEEPER_NATIVE_PRICE_USD"
-    )
-
-
 @dataclass(slots=True)
 class BlockTimes:
     """Estimates the next block's timestamp, at which a transaction sent now executes."""
@@ -137,11 +125,13 @@ class Daemon:
         self._emit = emit
         self._clock = clock or SystemClock()
         self._times = BlockTimes()
+        self._native = native_price_of(settings)
         self._reporter = Reporter(settings.data_dir, settings.idle_s, emit, self._clock)
         self._prices: list[PriceReading] = []
         self._guard = PriceGuard(guard_policy(settings), emit)
         self._doubtful: Doubtful | None = None
         self._broken = False
+        self._poor = False
         self._turn = asyncio.Lock()
 
     async def run(self, stop: asyncio.Event, blocks: int | None = None) -> int:
@@ -150,14 +140,16 @@ class Daemon:
         Raises OperatorError when it cannot start.
         """
         async with AsyncExitStack() as stack:
-            wiring = await wire(self.settings, self._emit, self._clock)
+            make_directory(self.settings.data_dir)
+            wiring = await _unless(stop, wire(self.settings, self._emit, self._clock))
+            if wiring is None:
+                return 0
             stack.push_async_callback(wiring.chain.close)
-            self.settings.data_dir.mkdir(parents=True, exist_ok=True)
 
             async def replan() -> None:
-                await self._replan(wiring, execution)
+                await self._replan(wiring, self.execution)
 
-            execution = await build_execution(
+            building = build_execution(
                 self.settings,
                 self.policy,
                 wiring.chain,
@@ -166,6 +158,9 @@ class Daemon:
                 self._emit,
                 replan=replan,
             )
+            execution = await _unless(stop, building)
+            if execution is None:
+                return 0
             stack.push_async_callback(execution.close)
             self.execution = execution
             follower = Follower(
@@ -200,8 +195,11 @@ class Daemon:
                 follower.look_again()
                 heads.again(head)
             except InvariantBroken as error:
+                if self.snapshot is None:
+                    raise  # there is nothing to watch
                 self._broken = True
                 execution.hold(f"an invariant broke: {error}")
+                handled += 1
             if blocks is not None and handled >= blocks:
                 return f"{handled} blocks handled"
         return "asked to stop"
@@ -223,6 +221,9 @@ class Daemon:
         await execution.follow(snapshot)
         assessment = assess(wiring.protocol, snapshot, timestamp)
         self._judge_prices(advance, timestamp, wiring.protocol)
+        self._native.at(
+            wiring.protocol, snapshot, timestamp
+        )  # a name that no price has is told at once
         if assessment.unsafe:
             await self._liquidate(snapshot, assessment, timestamp, wiring, execution)
         self._reporter.block(advance.logs, snapshot.block, assessment, time.perf_counter() - started)
@@ -261,12 +262,13 @@ class Daemon:
             held += unworthy  # and once more without them, so that they take nobody's place
         if any(item.reason in _UNAFFORDABLE for item in schedule.rejected):
             execution.wanted()
+        self._watch_purse(schedule.rejected, funds, snapshot.block)
         refused = await execution.submit(schedule.plans, snapshot, timestamp)
         self._reporter.rejected([*schedule.rejected, *held, *refused], snapshot.block.number)
 
     async def _funds(self, snapshot: Snapshot, timestamp: int, wiring: Wiring, execution: Execution) -> Funds:
         """Balances at the snapshot's block; without a signer the purse is taken for bottomless."""
-        price = native_price(self.settings, wiring.protocol, snapshot, timestamp)
+        price = self._native.at(wiring.protocol, snapshot, timestamp)
         tokens = sorted({token for token, _ in wiring.protocol.allowances(snapshot.state)})
         if execution.address is None:
             return Funds(UNLIMITED, price, dict.fromkeys(tokens, UNLIMITED))
@@ -281,6 +283,16 @@ class Daemon:
             self._emit(Event(FUNDS_LOW, message, snapshot.block.number, fields))
         left = {token: max(amount - in_flight.spends.get(token, 0), 0) for token, amount in balances.items()}
         return Funds(max(native - in_flight.native, 0), price, left)
+
+    def _watch_purse(self, rejected: Sequence[Rejected], funds: Funds, block: BlockRef) -> None:
+        """Say once that plans are left out for want of funds; each block looks again."""
+        short = next((item for item in rejected if item.reason is Rejection.INSUFFICIENT_FUNDS), None)
+        if short and not self._poor:
+            fields = {"token": "", "balance": str(funds.native), "needed": short.message}
+            self._emit(
+                Event(FUNDS_LOW, f"{checksum(short.account)} is left out, {short.message}", block.number, fields)
+            )
+        self._poor = short is not None
 
     def _judge_prices(self, advance: Advance, timestamp: int, protocol: Protocol) -> None:
         """Say what is wrong with the block's prices, and keep what that means for accounts."""
@@ -315,6 +327,19 @@ async def token_balances(chain: Chain, block: BlockRef, owner: bytes, tokens: li
     return balances
 
 
+async def _unless(stop: asyncio.Event, work: Coroutine[Any, Any, T]) -> T | None:
+    """The result of a part of the start; None when the keeper is asked to stop before it is there."""
+    task = asyncio.ensure_future(work)
+    stopping: asyncio.Future[Any] = asyncio.ensure_future(stop.wait())
+    try:
+        await asyncio.wait({task, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        return task.result() if task.done() else None
+    finally:
+        for one in (task, stopping):
+            one.cancel()
+        await asyncio.gather(task, stopping, return_exceptions=True)
+
+
 async def _ended(turn: asyncio.Future[int], stop: asyncio.Event, execution: Execution) -> int:
     """What a turn came to. One that is under way when the keeper is asked to stop sends nothing new, finishes what it
     is sending and notes it; after DRAIN_S it is left to the next start.
@@ -334,16 +359,28 @@ async def _ended(turn: asyncio.Future[int], stop: asyncio.Event, execution: Exec
 
 async def _until(stop: asyncio.Event, heads: AsyncIterator[BlockRef]) -> AsyncIterator[BlockRef]:
     """Heads until `stop` is set, even while none comes."""
-    stopping = asyncio.ensure_future(stop.wait())
+    stopping: asyncio.Future[Any] = asyncio.ensure_future(stop.wait())
+    coming: asyncio.Future[BlockRef] | None = None
     try:
         while not stop.is_set():
             coming = asyncio.ensure_future(anext(heads))
-            done, _ = await asyncio.wait({coming, stopping}, return_when=asyncio.FIRST_COMPLETED)
-            if coming not in done:
-                coming.cancel()
-                await asyncio.gather(coming, return_exceptions=True)
+            await asyncio.wait({coming, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            if not coming.done():
                 return
             yield coming.result()
     finally:
-        stopping.cancel()
-        await asyncio.gather(stopping, return_exceptions=True)
+        tasks = [task for task in (coming, stopping) if task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def make_directory(path: Path) -> None:
+    """The data directory. Raises OperatorError when it cannot be made or written to."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        writable = os.access(path, os.W_OK | os.X_OK)
+    except OSError as error:
+        raise OperatorError(f"KEEPER_DATA_DIR: cannot make {path}: {error.strerror}") from None
+    if not writable:
+        raise OperatorError(f"KEEPER_DATA_DIR: {path} is not writable")

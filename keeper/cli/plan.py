@@ -80,10 +80,11 @@ async def _means(
 ) -> tuple["Funds", "InFlight"]:
     """What the signer could spend, and what its journal has on the way."""
     from keeper.cli.wiring import signer_address
-    from keeper.daemon import UNLIMITED, native_price, token_balances
+    from keeper.daemon import UNLIMITED, token_balances
+    from keeper.execute.build import native_price_of
     from keeper.model.plan import Funds, InFlight
 
-    price = native_price(settings, wiring.protocol, snapshot, timestamp)
+    price = native_price_of(settings).at(wiring.protocol, snapshot, timestamp)
     tokens = sorted({token for token, _ in wiring.protocol.allowances(snapshot.state)})
     address = signer_address(settings)
     if address is None:

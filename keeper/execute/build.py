@@ -28,7 +28,8 @@ from keeper.model.events import JOURNAL_REBUILT, Emit, Event
 from keeper.model.health import WAD
 from keeper.model.intent import Route
 from keeper.model.plan import Policy
-from keeper.protocols.base import Deployment, Protocol, Snapshot
+from keeper.protocols.base import Deployment, Protocol
+from keeper.protocols.native import NativePrice
 from keeper.settings import Settings
 
 REBUILT = "the journal was damaged, and begun anew"
@@ -68,6 +69,12 @@ def signer_of(settings: Settings) -> Signer:
     )
 
 
+def native_price_of(settings: Settings) -> NativePrice:
+    """How the settings price the native coin."""
+    fixed = settings.native_price_usd
+    return NativePrice(settings.native_symbol, None if fixed is None else int(fixed * WAD))
+
+
 async def build_execution(
     settings: Settings,
     policy: Policy,
@@ -89,6 +96,8 @@ async def build_execution(
     url, data_dir, chain_id = settings.database_url.get_secret_value(), settings.data_dir, settings.chain_id
     rules = SigningPolicy(chain_id, signer.address, frozenset(deployment.contracts.values()), policy.max_fee)
 
+    native = native_price_of(settings)
+
     async def lead(journal: Journal) -> Execution:
         holds = open_holds(url, data_dir, signer.address, chain_id)
         holds.fence = journal.right.fence
@@ -106,7 +115,7 @@ async def build_execution(
             policy,
             switchboard,
             emit,
-            lambda snapshot: native_price(settings, protocol, snapshot),
+            lambda snapshot: native.at(protocol, snapshot, snapshot.block.timestamp),
             hook,
         )
         try:
@@ -162,11 +171,3 @@ def relays_of(settings: Settings, right: Right) -> tuple[FencedRelays | None, Pr
     least_wad = int(settings.relay_min_usd * WAD)
     privacy = Privacy(Route(settings.relay_mode), settings.relay_blocks, settings.relay_fallback == "public", least_wad)
     return FencedRelays(Relays(urls, settings.request_timeout_s), right), privacy
-
-
-def native_price(settings: Settings, protocol: Protocol, snapshot: Snapshot) -> int:
-    """Dollars (1e18) of the native coin, for the books; 0 when nothing says."""
-    if settings.native_price_usd is not None:
-        return int(settings.native_price_usd * WAD)
-    prices = protocol.prices(snapshot, snapshot.block.timestamp)
-    return next((max(price.price_wad, 0) for price in prices if price.label == settings.native_symbol), 0)

@@ -1,0 +1,28 @@
+"""The price of the native coin, in which gas is paid: set by the operator, or read from a feed of the protocol."""
+
+from keeper.errors import OperatorError
+from keeper.protocols.base import Protocol, Snapshot
+
+
+class NativePrice:
+    """Dollars (1e18) of a coin. A feed that cannot be used for a while leaves the last price that could."""
+
+    def __init__(self, symbol: str, fixed_wad: int | None) -> None:
+        self._symbol = symbol
+        self._fixed_wad = fixed_wad
+        self._last_wad = 0
+
+    def at(self, protocol: Protocol, snapshot: Snapshot, timestamp: int) -> int:
+        """0 when there never was a usable price. Raises OperatorError when the protocol has no price of that name."""
+        if self._fixed_wad is not None:
+            return self._fixed_wad
+        prices = {reading.label: reading for reading in protocol.prices(snapshot, timestamp)}
+        if prices and self._symbol not in prices:
+            raise OperatorError(
+                f"KEEPER_NATIVE_SYMBOL: the protocol has no price named {self._symbol} (there are: "
+                f"{', '.join(prices)}); name one of them, or set KEEPER_NATIVE_PRICE_USD"
+            )
+        reading = prices.get(self._symbol)
+        if reading is not None and reading.price_wad > 0 and reading.problem in ("", "stale"):
+            self._last_wad = reading.price_wad
+        return self._last_wad
