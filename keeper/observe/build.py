@@ -27,6 +27,7 @@ def secrets_of(settings: Settings) -> list[str]:
         parts = urlsplit(url)
         words = re.split(r"[/&=?]", f"{parts.path}?{parts.query}") if parts.scheme else []
         found += [word for word in [*words, parts.password or ""] if len(word) >= _TOKEN]
+    found += [password] if (password := urlsplit(settings.database_url.get_secret_value()).password) else []
     return found
 
 

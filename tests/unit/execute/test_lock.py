@@ -1,0 +1,90 @@
+"""The locks that give the right to write on one machine."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from keeper.errors import OperatorError
+from keeper.execute import lock
+from keeper.execute.lock import HELD, WriterLock, lock_directory, lock_signer
+
+SIGNER, OTHER, GENESIS = b"\xaa" * 20, b"\xbb" * 20, b"\x01" * 32
+
+
+@pytest.fixture(autouse=True)
+def _own_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lock, "_runtime_dir", lambda: tmp_path)
+
+
+def refused(take: object) -> OperatorError:
+    with pytest.raises(OperatorError) as caught:
+        take()
+    assert caught.value.exit_code == HELD
+    assert "\n" not in str(caught.value)
+    return caught.value
+
+
+def test_a_second_holder_is_refused_and_told_the_process(tmp_path):
+    held = WriterLock(tmp_path / "a.lock")
+    assert f"process {os.getpid()}" in str(refused(lambda: WriterLock(tmp_path / "a.lock")))
+    held.close()
+    held.close()
+    WriterLock(tmp_path / "a.lock").close()
+
+
+def test_a_data_directory_has_one_live_keeper(tmp_path):
+    held = lock_directory(tmp_path)
+    assert str(tmp_path) in str(refused(lambda: lock_directory(tmp_path)))
+    held.close()
+
+
+def test_a_key_is_held_on_its_chain_whatever_the_data_directory():
+    held = lock_signer(SIGNER, 1, GENESIS)
+    refused(lambda: lock_signer(SIGNER, 1, GENESIS))
+    for other in ((OTHER, 1, GENESIS), (SIGNER, 10, GENESIS), (SIGNER, 1, b"\x02" * 32)):
+        lock_signer(*other).close()
+    held.close()
+
+
+def test_keepers_between_which_a_lease_decides_share_the_lock_with_each_other_only():
+    first, second = (lock_signer(SIGNER, 1, GENESIS, shared=True) for _ in range(2))
+    refused(lambda: lock_signer(SIGNER, 1, GENESIS))
+    first.close()
+    second.close()
+    held = lock_signer(SIGNER, 1, GENESIS)
+    refused(lambda: lock_signer(SIGNER, 1, GENESIS, shared=True))
+    held.close()
+
+
+def test_a_lock_ends_with_its_process(tmp_path):
+    program = (
+        "import sys; from pathlib import Path; from keeper.execute.lock import WriterLock as L; L(Path(sys.argv[1]))"
+    )
+    subprocess.run([sys.executable, "-c", program, str(tmp_path / "a.lock")], check=True)
+    WriterLock(tmp_path / "a.lock").close()
+
+
+def test_a_link_in_the_place_of_a_lock_is_not_followed(tmp_path):
+    (tmp_path / "target").write_text("precious")
+    (tmp_path / "a.lock").symlink_to(tmp_path / "target")
+    with pytest.raises(OperatorError):
+        WriterLock(tmp_path / "a.lock")
+    assert (tmp_path / "target").read_text() == "precious"
+
+
+@pytest.mark.parametrize("kind", ["link", "file"])
+def test_a_runtime_directory_that_is_not_ones_own_is_refused(tmp_path, monkeypatch, kind):
+    monkeypatch.undo()
+    monkeypatch.setattr(lock.os, "access", lambda *_: False)
+    monkeypatch.setattr(lock.tempfile, "gettempdir", lambda: str(tmp_path))
+    path = tmp_path / f"keeper-{os.getuid()}"
+    if kind == "link":
+        (tmp_path / "elsewhere").mkdir()
+        path.symlink_to(tmp_path / "elsewhere")
+    else:
+        path.write_text("")
+    with pytest.raises(OperatorError, match=r"directory|cannot make"):
+        lock_signer(SIGNER, 1, GENESIS)
