@@ -8,8 +8,9 @@ from keeper.book.audit import audit_calls, mismatches
 from keeper.book.follower import load_snapshot
 from keeper.chain.connect import Chain, connect
 from keeper.clock import SystemClock, iso
-from keeper.daemon import Wiring, native_price, policy_of, token_balances, wire
+from keeper.daemon import Wiring, policy_of, token_balances, wire
 from keeper.errors import KeeperError, OperatorError, Transient
+from keeper.execute.build import native_price_of
 from keeper.model.chain import BlockRef, Call
 from keeper.model.events import ALERT_TEST, Event
 from keeper.model.fees import fee_for_deadline, next_base_fee
@@ -234,7 +235,7 @@ def _balance(settings: Settings, protocol: Protocol, snapshot: Snapshot, balance
     needed = LIQUIDATIONS * TYPICAL_GAS * fee
     message = f"{balance / 1e18:.6f} of the native coin; {LIQUIDATIONS} liquidations may take {needed / 1e18:.6f} now"
     try:
-        price = native_price(settings, protocol, snapshot, block.timestamp)
+        price = native_price_of(settings).at(protocol, snapshot, block.timestamp)
         message += f", at {price / WAD:,.2f} dollars a coin"
     except OperatorError as error:
         return fail("signer: balance", f"{message}; {error}", "the keeper cannot value gas")
