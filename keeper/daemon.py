@@ -277,10 +277,6 @@ class Daemon:
             wiring.chain.reader.balance(execution.address, snapshot.block),
         )
         in_flight = execution.in_flight()
-        if native < in_flight.native:
-            message = f"{native / 1e18:.6f} of the native coin, {in_flight.native / 1e18:.6f} may be spent in flight"
-            fields = {"token": "native", "balance": str(native), "needed": str(in_flight.native)}
-            self._emit(Event(FUNDS_LOW, message, snapshot.block.number, fields))
         left = {token: max(amount - in_flight.spends.get(token, 0), 0) for token, amount in balances.items()}
         return Funds(max(native - in_flight.native, 0), price, left)
 

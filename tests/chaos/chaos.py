@@ -36,6 +36,7 @@ from tests.support.crashing import POINTS, Zygote
 from tests.support.deaths import status_block
 from tests.support.proxy import FaultProxy
 
+LOG = "chaos.jsonl"
 REPORT = Path("build/chaos.json")
 ACCOUNTS_A_CYCLE = 2
 PATIENCE_S = 3.0  # for one block under a fault: then the chain goes on without the keeper
@@ -126,6 +127,7 @@ class Chaos:
             "KEEPER_REQUEST_TIMEOUT_S": "1",
             "KEEPER_POLL_INTERVAL_S": "0.1",
             "KEEPER_MAX_REVERTS": "1000",
+            "KEEPER_LOG_JSON": str(self.arena.files.directory / LOG),
         }
 
 
@@ -160,6 +162,7 @@ async def count(chaos: Chaos, keeper: Running, cycles: int) -> dict[str, Any]:
         "profit_difference_wei": _difference(arena, intents),
         "refused_starts": chaos.refused_starts,
         "strange_ends": chaos.strange,
+        "alarms": _alarms(arena),
     }
 
 
@@ -169,6 +172,22 @@ def _raws(intents: list[Intent]) -> set[bytes]:
 
 def _open(intents: list[Intent]) -> int:
     return sum(not intent.state.final for intent in intents)
+
+
+def _alarms(arena: Arena) -> dict[str, int]:
+    """What the keepers said of errors and worse, by code."""
+    lines = (arena.files.directory / LOG).read_text().splitlines()
+    found = [line for line in map(_parsed, lines) if line.get("level") in ("error", "critical")]
+    return dict(sorted(Counter(str(line["event"]) for line in found).items()))
+
+
+def _parsed(line: str) -> dict[str, Any]:
+    """Half a line is what a killed keeper may leave."""
+    try:
+        found: dict[str, Any] = json.loads(line)
+    except ValueError:
+        return {}
+    return found
 
 
 async def _mismatches(arena: Arena, keeper: Running) -> int:
@@ -214,7 +233,8 @@ async def run(cycles: int, seed: int) -> dict[str, Any]:
 def broken(report: Mapping[str, Any]) -> list[str]:
     """What should be zero and is not."""
     zeros = ("duplicates", "lost", "book_mismatches", "profit_difference_wei")
-    return [name for name in (*zeros, "strange_ends") if report[name]]
+    found = [name for name in (*zeros, "strange_ends") if report[name]]
+    return found if report["mined"] else [*found, "mined"]
 
 
 def show(report: Mapping[str, Any], seed: int) -> None:

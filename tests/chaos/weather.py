@@ -66,11 +66,14 @@ async def rubbish(_: Arena, proxy: FaultProxy, chance: Random) -> None:
 
 
 async def empty_logs(_: Arena, proxy: FaultProxy, chance: Random) -> None:
-    proxy.when("eth_getLogs", nth=_some(chance)).do(answer([]))
+    """Of single blocks, as a cluster answers in which one node is behind; whole ranges are old and known to all."""
+    proxy.when("eth_getLogs", lambda params: "blockHash" in params[0], nth=_some(chance)).do(answer([]))
 
 
 async def lagging(_: Arena, proxy: FaultProxy, chance: Random) -> None:
-    proxy.when(who=chance.choice("ab")).do(stale(chance.randint(1, 3)))
+    who, action = chance.choice("ab"), stale(chance.randint(1, 3))
+    for method in ("eth_blockNumber", *READS):
+        proxy.when(method, who=who).do(action)
 
 
 async def dropped_sockets(_: Arena, proxy: FaultProxy, chance: Random) -> None:
