@@ -96,6 +96,7 @@ def _entry(
 ) -> tuple[dict[str, Any], tuple[bool, int, int] | None]:
     """One account's entry, and its urgency: None when its health cannot be known."""
     from keeper.errors import Refused
+    from keeper.model.health import INFINITE_HEALTH
 
     try:
         health = protocol.health(snapshot, row, snapshot.block.timestamp)
@@ -111,7 +112,8 @@ def _entry(
         }, None
     entry = {
         "account": address,
-        "health_wad": str(health.health_wad),
+        # Where nothing is required it is infinite, even if something is owed: `liquidatable` tells.
+        "health_wad": str(health.health_wad if health.requirement else INFINITE_HEALTH),
         "equity": str(health.equity),
         "requirement": str(health.requirement),
         "liquidatable": health.liquidatable,
