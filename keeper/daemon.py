@@ -82,14 +82,19 @@ async def wire(settings: Settings, emit: Emit, clock: Clock | None = None) -> Wi
     limits = Limits(settings.max_lag_blocks, settings.undo_blocks)
     chain = await connect(urls, settings.chain_id, settings.request_timeout_s, emit, limits, clock)
     try:
-        await _check_code(chain, deployment)
+        await _check_deployment(chain, deployment)
     except BaseException:
         await chain.close()
         raise
     return Wiring(chain, deployment, protocol)
 
 
-async def _check_code(chain: Chain, deployment: Deployment) -> None:
+async def _check_deployment(chain: Chain, deployment: Deployment) -> None:
+    head = await chain.reader.head()
+    if deployment.start_block > head.number:
+        raise OperatorError(
+            f"KEEPER_DEPLOYMENT: start_block {deployment.start_block} lies ahead of the newest block, {head.number}"
+        )
     for name, address in deployment.contracts.items():
         if not await chain.reader.code(address):
             raise OperatorError(
@@ -221,9 +226,7 @@ class Daemon:
         await execution.follow(snapshot)
         assessment = assess(wiring.protocol, snapshot, timestamp)
         self._judge_prices(advance, timestamp, wiring.protocol)
-        self._native.at(
-            wiring.protocol, snapshot, timestamp
-        )  # a name that no price has is told at once
+        self._native.at(wiring.protocol, snapshot, timestamp)  # a name that no price has is told at once
         if assessment.unsafe:
             await self._liquidate(snapshot, assessment, timestamp, wiring, execution)
         self._reporter.block(advance.logs, snapshot.block, assessment, time.perf_counter() - started)

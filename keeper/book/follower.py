@@ -8,7 +8,7 @@ from keeper.book.audit import Auditor, Mismatch, audit_calls, mismatches
 from keeper.book.book import Book
 from keeper.chain.errors import StateMissing
 from keeper.chain.ports import ChainReader
-from keeper.errors import Transient
+from keeper.errors import InvariantBroken, OperatorError, Transient
 from keeper.model.chain import BlockRef, Call, CallResult, LogFilter
 from keeper.model.events import BOOK_SYNCED, HEAD_DEEP_REORG, HEAD_REORG, Emit, Event
 from keeper.protocols.base import Protocol, Snapshot
@@ -143,8 +143,14 @@ class Follower:
         wanted, known = self._protocol.log_filter(self._protocol.initial_state()), None
         while known != wanted:
             book = Book(self._protocol, self._undo_blocks)
-            logs = await self._load(book, self._start_block, head, wanted)
+            try:
+                logs = await self._load(book, self._start_block, head, wanted)
+            except InvariantBroken as error:
+                if self.book.head is not None:
+                    raise
+                raise OperatorError(f"{self._mistaken()} ({error})") from None
             known, wanted = wanted, self._protocol.log_filter(book.state)
+        await self._cross_check(book)
         self.book = book
         fields = {
             "accounts": len(book.columns),
@@ -153,6 +159,20 @@ class Follower:
             "elapsed_s": round(time.monotonic() - started, 3),
         }
         self._emit(Event(BOOK_SYNCED, f"{len(book.columns)} accounts rebuilt from {logs} logs", head.number, fields))
+
+    async def _cross_check(self, book: Book) -> None:
+        """Raises OperatorError when the contract says something else than its logs."""
+        checks = self._protocol.cross_checks(book.state)
+        assert book.head is not None
+        results = await self._reader.read(book.head, [call for call, _ in checks]) if checks else []
+        if any(not result.ok or result.data != wanted for result, (_, wanted) in zip(results, checks, strict=True)):
+            raise OperatorError(self._mistaken())
+
+    def _mistaken(self) -> str:
+        return (
+            f"KEEPER_DEPLOYMENT: the logs from block {self._start_block} on do not tell what the contract says: "
+            "the address is another contract's, or start_block is later than its deployment"
+        )
 
     async def _catch_up(self, head: BlockRef) -> None:
         """Many blocks were missed: fold them by range when the book's head is still canonical, else begin anew."""

@@ -133,6 +133,11 @@ class Protocol(Interface):
         """Readings from the answers to `reads`. A failed or absurd answer becomes a problem, never a number."""
         ...
 
+    def cross_checks(self, state: Any) -> list[tuple[Call, bytes]]:
+        """Views of the contract, and what they return when the logs told everything: asked after each sync, so that
+        another contract or a start in the middle of its life is noticed."""
+        ...
+
     def prices(self, snapshot: Snapshot, timestamp: int) -> list[PriceReading]:
         """The prices in the readings, each with its problem at `timestamp`, if any."""
         ...

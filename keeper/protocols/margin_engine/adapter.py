@@ -15,7 +15,8 @@ from keeper.protocols.margin_engine.health import equity_requirement, health_of
 from keeper.protocols.margin_engine.prices import Readings
 from keeper.protocols.margin_engine.state import SETTLEMENT, TABLES, EngineState, holdings_of
 
-_HEALTH = load_abi("MarginEngine").functions["health"]
+_VIEWS = load_abi("MarginEngine").functions
+_HEALTH = _VIEWS["health"]
 _HEALTH_BYTES = 64
 
 
@@ -46,6 +47,12 @@ class MarginEngineProtocol:
 
     def decode_reads(self, state: EngineState, results: Sequence[CallResult]) -> Readings:
         return prices.decode_reads(state, results)
+
+    def cross_checks(self, state: EngineState) -> list[tuple[Call, bytes]]:
+        counts = {"collateralCount": len(state.collaterals), "marketCount": len(state.markets)}
+        return [
+            (Call(self._engine, _VIEWS[name].encode()), count.to_bytes(32, "big")) for name, count in counts.items()
+        ]
 
     def prices(self, snapshot: Snapshot, timestamp: int) -> list[PriceReading]:
         return prices.price_readings(snapshot.state, snapshot.readings, timestamp)

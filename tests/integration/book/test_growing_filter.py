@@ -40,6 +40,9 @@ class Listing:
     def decode_reads(self, _: bool, __: object) -> None:
         return None
 
+    def cross_checks(self, _: bool) -> list[object]:
+        return []
+
 
 @pytest.mark.parametrize("live", [False, True], ids=["while syncing", "while following"])
 async def test_logs_older_than_the_listing_are_not_missed(anvil: Anvil, live: bool) -> None:
