@@ -5,6 +5,7 @@ import re
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -250,8 +251,15 @@ class Settings(BaseSettings):
     def _known_scheme(cls, value: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
         for url in value:
             text = url.get_secret_value()
-            if "://" in text and not text.startswith(("http://", "https://", "ws://", "wss://")):
-                raise ValueError("must be http(s) or ws(s) URLs or IPC paths")
+            if "://" in text:
+                _check_url(text, ("http", "https", "ws", "wss"), "must be http(s) or ws(s) URLs or IPC paths")
+        return value
+
+    @field_validator("alert_urls")
+    @classmethod
+    def _known_webhook(cls, value: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+        for url in value:
+            _check_url(url.get_secret_value(), ("http", "https"), "must be http(s) URLs")
         return value
 
     @model_validator(mode="after")
@@ -284,6 +292,19 @@ class Settings(BaseSettings):
             if text is not None and not text.startswith(("http://", "https://")):
                 raise ValueError("must be http(s) URLs")
         return value
+
+
+def _check_url(text: str, schemes: tuple[str, ...], rule: str) -> None:
+    """Raises ValueError with the rule; never with the URL, which may be secret."""
+    try:
+        parts = urlsplit(text)
+        port, host = parts.port, parts.hostname
+        if host:
+            host.encode("idna")
+    except ValueError:  # UnicodeError is one
+        raise ValueError(f"{rule}; one has a malformed host or port") from None
+    if parts.scheme not in schemes or not host or port == 0:
+        raise ValueError(rule)
 
 
 def read_environment(env_file: Path | None = Path(".env")) -> dict[str, str]:

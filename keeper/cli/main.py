@@ -61,7 +61,11 @@ def main(arguments: list[str] | None = None) -> int:
         # The reader of a pipe went away; the interpreter would complain once more while flushing.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:
+        sys.stderr.write(f"keeper: {error.strerror or error}{f': {error.filename}' if error.filename else ''}\n")
+        return 2
     except (KeyboardInterrupt, typer.Abort):
+        sys.stderr.write("keeper: interrupted\n")
         return INTERRUPTED
 
 

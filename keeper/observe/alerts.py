@@ -147,11 +147,11 @@ class Alerts:
                 try:
                     async with asyncio.timeout(self._timeout_s):
                         response = await client.post(url, json=body)
-                    if response.is_error:
+                    if not response.is_success:
                         self._failed(url, f"HTTP {response.status_code}")
                 except TimeoutError:
                     self._failed(url, "no answer in time")
-                except (httpx.HTTPError, httpx.InvalidURL, TypeError) as error:
+                except (httpx.HTTPError, httpx.InvalidURL, TypeError, ValueError, OverflowError, OSError) as error:
                     self._failed(url, type(error).__name__)
                 finally:
                     queue.task_done()
