@@ -25,7 +25,7 @@ def locate(url: str, data_dir: Path) -> URL:
     try:
         found = make_url(url)
         found.get_dialect()
-    except (ArgumentError, NoSuchModuleError, ModuleNotFoundError):
+    except (ArgumentError, NoSuchModuleError, ModuleNotFoundError, ValueError):
         raise OperatorError("KEEPER_DATABASE_URL: not a database URL that this program can open") from None
     kind = found.get_backend_name()
     if kind == "sqlite":
