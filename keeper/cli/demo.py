@@ -1,6 +1,8 @@
 """`keeper demo`: a market crashes on an embedded node, and the keeper rescues it."""
 
 import asyncio
+import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -8,10 +10,11 @@ import typer
 
 from keeper.cli.options import AsJson
 from keeper.cli.output import print_json
-from keeper.errors import OperatorError
 
 if TYPE_CHECKING:
     from keeper.demo.results import DemoResult
+
+MISSED, INTERRUPTED = 5, 130
 
 EXAMPLES = "Examples: `keeper demo`, `keeper demo --accounts 1000 --seed 7`, `keeper demo --keep`"
 
@@ -20,7 +23,10 @@ Blocks = Annotated[int, typer.Option("--blocks", help="Blocks of the price path.
 Seed = Annotated[int, typer.Option("--seed", help="Same seed, same market and same prices.")]
 Keep = Annotated[bool, typer.Option("--keep", help="Leave the node up until interrupted, with more to rescue.")]
 DataDir = Annotated[
-    Path, typer.Option("--data-dir", envvar="KEEPER_DATA_DIR", help="Where the report, the key and the settings go.")
+    Path,
+    typer.Option(
+        "--data-dir", envvar="KEEPER_DATA_DIR", help="Where report, key and settings go: new, or an earlier demo's."
+    ),
 ]
 
 
@@ -31,14 +37,12 @@ def command(
     as_json: AsJson = False,
     keep: Keep = False,
     data_dir: DataDir = Path("keeper-data"),
-) -> None:
+) -> int:
     """Start a node, open a market, let it crash, and run the very same daemon against it.
 
     Needs no settings. Compares with the same path without a keeper, and writes report.html. With --keep the chain
     stays up for a keeper on a fork of it: deployment.json, keeper.key and .env lie in the data directory.
     """
-    if (data_dir / "keeper.db").exists():
-        raise OperatorError(f"{data_dir} holds the journal of a keeper: give the demo another place by --data-dir")
     from keeper.daemon import Daemon
     from keeper.demo.run import DemoOptions, run_demo
 
@@ -46,5 +50,15 @@ def command(
         if as_json:
             print_json(result.document())
 
+    if os.environ.get("KEEPER_DATA_DIR"):
+        sys.stderr.write(f"the demo's files go to {data_dir} (--data-dir or KEEPER_DATA_DIR)\n")
     options = DemoOptions(accounts, blocks, seed, as_json, keep, data_dir)
-    asyncio.run(run_demo(options, Daemon, ready))
+    try:
+        result = asyncio.run(run_demo(options, Daemon, ready))
+    except KeyboardInterrupt:
+        sys.stderr.write("keeper: interrupted\n")
+        return INTERRUPTED
+    if result.missed:
+        sys.stderr.write(f"keeper: {result.missed} accounts were left liquidatable at the end: see the report\n")
+        return MISSED
+    return 0

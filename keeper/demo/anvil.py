@@ -69,7 +69,8 @@ class Anvil:
     """One anvil process. `with Anvil(...) as anvil:` or `start()` and `stop()`.
 
     `block_time`: seconds between blocks; `mining=False`: a block only when `mine()` is called; neither: one for each
-    transaction. `log`: where its output goes, else nowhere.
+    transaction. `log`: where its output goes, else nowhere. `bound`: it ends with the thread that started it,
+    however that ends, where the system can do that (Linux with `setpriv`).
     """
 
     def __init__(
@@ -90,6 +91,7 @@ class Anvil:
         ipc: Path | None = None,
         log: Path | None = None,
         extra: Sequence[str] = (),
+        bound: bool = False,
     ) -> None:
         options: dict[str, object | None] = {
             "--chain-id": chain_id,
@@ -109,6 +111,7 @@ class Anvil:
         self._arguments += [] if log else ["--silent"]
         self._port = port
         self._log = log
+        self._bound = bound
         self._process: subprocess.Popen[bytes] | None = None
         self._connection: HTTPConnection | None = None
         self._lock = threading.Lock()
@@ -131,6 +134,9 @@ class Anvil:
 
     def _launch(self, binary: Path, port: int) -> None:
         command = [str(binary), "--host", "127.0.0.1", "--port", str(port), *self._arguments]
+        binder = shutil.which("setpriv") if self._bound and platform.system() == "Linux" else None
+        if binder:
+            command = [binder, "--pdeathsig", "TERM", *command]  # it becomes the node: the pid stays
         sink = self._log.open("ab") if self._log else None
         # Its own process group: an interrupt of the terminal is for us; we stop it when we are done with it.
         self._process = subprocess.Popen(  # noqa: S603

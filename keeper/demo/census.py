@@ -68,6 +68,7 @@ class Record:
     states: tuple[State, ...]
     acts: tuple[Act, ...] = ()
     bad_debt_usd: float = 0.0
+    debtors: frozenset[bytes] = frozenset()  # whose debts were written off
     gas_wei: int = 0
     gas_usd: float = 0.0
     mined: int = 0
@@ -119,11 +120,11 @@ class Census:
         ours = [receipt for receipt in receipts if receipt["from"] == self._keeper]
         costs = [int(receipt["gasUsed"], 16) * int(receipt["effectiveGasPrice"], 16) for receipt in ours]
         acts: list[Act] = []
-        bad_debt = 0.0
+        debts: list[tuple[bytes, float]] = []
         for receipt, cost in zip(ours, costs, strict=True):
             found, lost = self._acts(receipt, number, prices, cost / WAD * prices["ETH"])
             acts += found
-            bad_debt += lost
+            debts += lost
         reverted = sum(int(receipt["status"], 16) == 0 for receipt in ours)
         return Record(
             number=number,
@@ -136,7 +137,8 @@ class Census:
             accounts=self._accounts,
             states=self.states(number),
             acts=tuple(acts),
-            bad_debt_usd=bad_debt,
+            bad_debt_usd=sum(lost for _, lost in debts),
+            debtors=frozenset(account for account, _ in debts),
             gas_wei=sum(costs),
             gas_usd=sum(costs) / WAD * prices["ETH"],
             mined=len(ours) - reverted,
@@ -145,10 +147,11 @@ class Census:
 
     def _acts(
         self, receipt: Mapping[str, Any], number: int, prices: Mapping[str, float], gas_usd: float
-    ) -> tuple[list[Act], float]:
-        """Liquidations and seizures of one transaction, and the bad debt that they laid open, in dollars."""
+    ) -> tuple[list[Act], list[tuple[bytes, float]]]:
+        """Liquidations and seizures of one transaction, and the bad debts that they laid open, in dollars."""
         acts: list[Act] = []
-        bad_debt, left = 0.0, 0
+        debts: list[tuple[bytes, float]] = []
+        left = 0
         for raw in receipt["logs"]:
             log = _log(raw)
             if log.address != self._market.engine:
@@ -160,7 +163,7 @@ class Census:
             if name in ("PositionChanged", "CollateralChanged"):
                 left = values[0]
             elif name == "BadDebt":
-                bad_debt += values[0] / WAD
+                debts.append((unhexed(indexed[0]), values[0] / WAD))
             else:
                 account = unhexed(indexed[0])
                 make = self._liquidation if name == "Liquidated" else self._seizure
@@ -168,7 +171,7 @@ class Census:
                 kind = "liquidate" if name == "Liquidated" else "seize"
                 tx_hash = receipt["transactionHash"]
                 acts.append(Act(number, account, kind, subject, notional, reward, gas_usd, left == 0, tx_hash))
-        return acts, bad_debt
+        return acts, debts
 
     def _liquidation(self, id_: int, values: Sequence[int], _: Mapping[str, float]) -> tuple[str, float, float]:
         size, price, _penalty, reward = values

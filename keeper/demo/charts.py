@@ -8,14 +8,14 @@ from typing import Any
 from plotly.subplots import make_subplots
 
 from keeper.demo.census import Act, Record
-from keeper.demo.results import all_acts
+from keeper.demo.results import all_acts, ever_unsafe
 
 BLUE, ORANGE, GREEN, RED, PURPLE, GREY = "#3d85c6", "#dd8a1c", "#2a9d76", "#d5485c", "#8b6bc0", "#8a929e"
 SERIES = (ORANGE, BLUE, PURPLE, GREEN, GREY)
-QUANTILES = (0.05, 0.1, 0.25)
-HEALTH_LOW, HEALTH_TOP = -1.0, 8.0  # beyond these, accounts are all the same to a reader
+QUANTILES = ((0.1, PURPLE, "a tenth are below"), (0.5, BLUE, "half"), (0.9, GREEN, "nine tenths"))
+HEALTH_LOW, HEALTH_TOP = -1.0, 4.0  # beyond these, accounts are all the same to a reader
 GWEI = 10**9
-TARGET, CLOSED = 1.10, 1.6  # of a partial liquidation; where accounts without a position are drawn
+TARGET, CLOSED = 1.10, 1.5  # of a partial liquidation; where accounts without a position are drawn
 
 Figure = Any
 
@@ -25,7 +25,7 @@ def _figure(rows: int = 1, heights: Sequence[float] | None = None, second_axis: 
     figure = make_subplots(rows, 1, shared_xaxes=True, vertical_spacing=0.07, row_heights=heights, specs=specs)
     figure.update_layout(
         height=300 * rows if rows == 1 else 500,
-        margin={"l": 60, "r": 60 if second_axis else 16, "t": 34, "b": 44},
+        margin={"l": 70, "r": 60, "t": 34, "b": 44},  # the same in all, so that blocks lie below one another
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
         font={"family": "system-ui, sans-serif", "size": 13},
@@ -36,15 +36,31 @@ def _figure(rows: int = 1, heights: Sequence[float] | None = None, second_axis: 
     return figure
 
 
-def _shade(figure: Figure, records: Sequence[Record], rows: int = 1) -> None:
-    """Mark the crash."""
+def _by_block(figure: Figure, records: Sequence[Record], rows: int = 1) -> None:
+    """One axis of blocks for all plots; the crash shaded, and deeper where the crowd took all block space."""
+    figure.update_xaxes(domain=[0, 1], range=[records[0].number - 1, records[-1].number + 1], automargin=False)
+    figure.update_yaxes(automargin=False)
+    figure.update_xaxes(title="block", row=rows, col=1)
+    squeezed = [record.number for record in records if record.phase == "crash" and _is_squeezed(record)]
     crash = [record.number for record in records if record.phase == "crash"]
-    if not crash:
-        return
     for row in range(1, rows + 1):
-        figure.add_vrect(
-            crash[0] - 0.5, crash[-1] + 0.5, fillcolor=RED, opacity=0.07, line_width=0, layer="below", row=row, col=1
-        )
+        for numbers, colour, opacity in ((crash, RED, 0.07), (squeezed, PURPLE, 0.16)):
+            if numbers:
+                figure.add_vrect(
+                    numbers[0] - 0.5,
+                    numbers[-1] + 0.5,
+                    fillcolor=colour,
+                    opacity=opacity,
+                    line_width=0,
+                    layer="below",
+                    row=row,
+                    col=1,
+                )
+
+
+def _is_squeezed(record: Record) -> bool:
+    """Whether others' transactions took the whole block."""
+    return record.gas_used > 0.99 * record.gas_limit and not record.mined and not record.reverted
 
 
 def _blocks(records: Sequence[Record]) -> list[int]:
@@ -76,9 +92,8 @@ def prices(records: Sequence[Record]) -> Figure:
             hovertemplate="%{text}<extra>" + label + "</extra>",
             showlegend=False,
         )
-    _shade(figure, records)
+    _by_block(figure, records)
     figure.update_yaxes(tickformat="+.0%", title="since the first block")
-    figure.update_xaxes(title="block")
     return figure
 
 
@@ -93,31 +108,31 @@ def quantile(values: Sequence[float], share: float) -> float:
 
 
 def health(records: Sequence[Record], baseline: Sequence[Record]) -> Figure:
-    """Quantiles of the health of open accounts, and how many were unsafe, with and without the keeper."""
+    """Health of the accounts that ever were unsafe, as quantiles; and how many were, with and without the keeper."""
     figure = _figure(2, (0.6, 0.4))
-    levels = []
-    for record in records:
-        values = sorted(state.health for state in record.states if state.requirement) or [HEALTH_TOP]
-        levels.append([_clipped(quantile(values, share)) for share in QUANTILES])
+    rows = ever_unsafe(records)
     blocks = _blocks(records)
-    for nth, (share, colour) in enumerate(zip(QUANTILES, (PURPLE, BLUE, GREEN), strict=True)):
-        line = {"color": colour, "width": 2}
-        figure.add_scatter(x=blocks, y=[level[nth] for level in levels], name=f"{share:.0%} are below", line=line)
-    figure.add_hline(1.0, line={"color": RED, "width": 1.5, "dash": "dot"}, row=1, col=1)
+    for share, colour, name in QUANTILES:
+        levels = [_level(record, rows, share) for record in records]
+        figure.add_scatter(x=blocks, y=levels, name=name, line={"color": colour, "width": 2}, row=1, col=1)
+    alone = [_level(record, ever_unsafe(baseline), 0.5) for record in baseline]
+    dotted = {"color": RED, "width": 2, "dash": "dot"}
+    aligned = _aligned(records, baseline)
+    figure.add_scatter(x=aligned, y=alone, name="half, with no keeper", line=dotted, row=1, col=1)
+    figure.add_hline(1.0, line={"color": GREY, "width": 1.5, "dash": "dot"}, row=1, col=1)
     figure.add_bar(x=blocks, y=[record.unsafe for record in records], name="unsafe", marker_color=ORANGE, row=2, col=1)
-    figure.add_scatter(
-        x=_aligned(records, baseline),
-        y=[record.unsafe for record in baseline],
-        name="unsafe with no keeper",
-        line={"color": RED, "width": 2, "dash": "dot"},
-        row=2,
-        col=1,
-    )
-    _shade(figure, records, 2)
-    figure.update_yaxes(title="health", row=1, col=1)
+    unsafe = [record.unsafe for record in baseline]
+    figure.add_scatter(x=aligned, y=unsafe, name="unsafe with no keeper", line=dotted, row=2, col=1)
+    _by_block(figure, records, 2)
+    figure.update_yaxes(title="health", range=[-0.5, 2.5], row=1, col=1)
     figure.update_yaxes(title="accounts", rangemode="tozero", row=2, col=1)
-    figure.update_xaxes(title="block", row=2, col=1)
     return figure
+
+
+def _level(record: Record, rows: set[int], share: float) -> float | None:
+    """The health below which this share of the accounts with open positions among `rows` lies."""
+    values = sorted(record.states[row].health for row in rows if record.states[row].requirement)
+    return _clipped(quantile(values, share)) if values else None
 
 
 def _clipped(health: float) -> float:
@@ -135,11 +150,11 @@ def ends(records: Sequence[Record], baseline: Sequence[Record]) -> Figure:
     figure = _figure()
     for name, record, colour in (("no keeper", baseline[-1], RED), ("with the keeper", records[-1], BLUE)):
         values = [_clipped(state.health) for state in record.states if state.requirement]
-        bins = {"start": HEALTH_LOW, "end": HEALTH_TOP + 0.25, "size": 0.25}
+        bins = {"start": HEALTH_LOW, "end": HEALTH_TOP + 0.1, "size": 0.1}
         figure.add_histogram(x=values, xbins=bins, name=name, marker_color=colour, opacity=0.65)
     figure.add_vline(1.0, line={"color": GREY, "width": 1.5, "dash": "dot"})
     figure.update_layout(barmode="overlay", bargap=0.04, hovermode="closest")
-    figure.update_xaxes(title="health at the end (-1: that or less, 8: that or more)")
+    figure.update_xaxes(title="health at the end (-1: that or less, 4: that or more)")
     figure.update_yaxes(title="accounts")
     return figure
 
@@ -159,10 +174,12 @@ def rescues(records: Sequence[Record]) -> Figure:
             text=[f"0x{act.account.hex()[:8]} {act.subject} ${act.notional_usd:,.0f}" for act, _, _ in shown],
             hovertemplate="%{text}<br>%{x:.3f} → %{y:.3f}<extra></extra>",
         )
-    figure.add_hline(TARGET, line={"color": GREEN, "width": 1.5, "dash": "dot"})
-    figure.update_layout(hovermode="closest")
-    figure.update_xaxes(title="health before")
-    figure.update_yaxes(title="health after (1.6: closed, or higher)")
+    note = {"text": f"target {TARGET:.2f}", "xanchor": "right", "yanchor": "bottom", "font": {"color": GREEN}}
+    figure.add_hline(TARGET, line={"color": GREEN, "width": 1.5, "dash": "dot"}, annotation=note)
+    figure.add_hline(1.0, line={"color": GREY, "width": 1, "dash": "dot"})
+    figure.update_layout(hovermode="closest", height=420)
+    figure.update_xaxes(title="health before", dtick=0.1, tickformat=".1f")
+    figure.update_yaxes(title="health after", dtick=0.1, tickformat=".1f")
     return figure
 
 
@@ -191,9 +208,8 @@ def debts(records: Sequence[Record], baseline: Sequence[Record]) -> Figure:
     figure.add_scatter(
         x=_blocks(records), y=with_keeper, name="with the keeper", fill="tozeroy", line={"color": BLUE, "width": 2}
     )
-    _shade(figure, records)
+    _by_block(figure, records)
     figure.update_yaxes(tickprefix="$", rangemode="tozero", title="bad debt")
-    figure.update_xaxes(title="block")
     return figure
 
 
@@ -207,11 +223,12 @@ def money(records: Sequence[Record]) -> Figure:
     fees = [record.base_fee / GWEI for record in records]
     line = {"color": ORANGE, "width": 2}
     figure.add_scatter(x=blocks, y=fees, name="base fee", line=line, row=2, col=1, secondary_y=True)
-    _shade(figure, records, 2)
+    _by_block(figure, records, 2)
     figure.update_yaxes(tickprefix="$", title="profit", row=1, col=1)
     figure.update_yaxes(tickprefix="$", title="gas a block", row=2, col=1, secondary_y=False)
+    # A base fee of one to two gwei gets whole ticks, too.
+    step = max(1, 5 * round(max(fees) / 25))
     figure.update_yaxes(
-        title="gwei", rangemode="tozero", tickformat=".1f", showgrid=False, row=2, col=1, secondary_y=True
+        title="gwei", range=[0, max(fees) * 1.1], dtick=step, showgrid=False, row=2, col=1, secondary_y=True
     )
-    figure.update_xaxes(title="block", row=2, col=1)
     return figure

@@ -10,6 +10,8 @@ from eth_account import Account
 from pydantic import SecretStr
 
 from keeper.errors import OperatorError
+from keeper.execute.database import lock_of
+from keeper.execute.lock import WriterLock
 from keeper.model.chain import hexed, unhexed
 from keeper.settings import Settings
 
@@ -19,8 +21,8 @@ FORK_PORT = 8546
 JOURNAL = "sqlite:///demo.db"
 # The demo's keeper is the protocol's own: it pays a little for solvency, and ranks by bad debt prevented, too.
 MIN_PROFIT_USD, BAD_DEBT_WEIGHT = Decimal(-5), Decimal(1)
-MAX_IN_FLIGHT = 64
-MAX_REVERTS = 64  # when prices turn, everything on its way may be too late at once
+LEAST_IN_FLIGHT = 64
+OPERATORS = (".env", "keeper.key", "deployment.json", "keeper.db")  # that a demo may not overwrite
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,21 +52,53 @@ class DemoFiles:
         return self.directory / "fork"
 
     @property
+    def marker(self) -> Path:
+        """Says that the files beside it are a demo's, to be replaced by the next."""
+        return self.directory / ".keeper-demo"
+
+    @property
     def report(self) -> Path:
         return self.directory / "report.html"
 
 
 def prepare(directory: Path) -> DemoFiles:
-    """Make the directory and remove an earlier demo's journals. Raises OperatorError when it cannot be written."""
+    """Make the directory and remove an earlier demo's journals.
+
+    Raises OperatorError when it cannot be written, holds an operator's files, or a keeper works in it.
+    """
     files = DemoFiles(directory.absolute())
+    _refuse_operators(files)
     try:
         files.directory.mkdir(parents=True, exist_ok=True)
         for old in (files.journal, files.fork / "keeper.db"):
-            for suffix in ("", "-wal", "-shm"):
-                old.with_name(old.name + suffix).unlink(missing_ok=True)
+            _remove_journal(old)
+        files.marker.write_text("Written by `keeper demo`, which replaces the files beside this one.\n")
     except OSError as error:
         raise OperatorError(f"KEEPER_DATA_DIR: cannot write to {files.directory}: {error.strerror}") from None
     return files
+
+
+def _refuse_operators(files: DemoFiles) -> None:
+    if files.marker.is_file():
+        return
+    found = [name for name in OPERATORS if os.path.lexists(files.directory / name)]
+    if found:
+        raise OperatorError(
+            f"{files.directory} holds {', '.join(found)} of no earlier demo: give the demo another place by --data-dir"
+        )
+
+
+def _remove_journal(journal: Path) -> None:
+    """Remove an old journal that no keeper writes. Raises OperatorError when one does."""
+    if lock_of(journal).is_file():
+        try:
+            WriterLock(lock_of(journal), what=f"the journal {journal}").close()
+        except OperatorError:
+            raise OperatorError(
+                f"a keeper is at work on {journal}: stop it, or give the demo another place by --data-dir"
+            ) from None
+    for suffix in ("", "-wal", "-shm"):
+        journal.with_name(journal.name + suffix).unlink(missing_ok=True)
 
 
 def make_signer(files: DemoFiles) -> bytes:
@@ -77,7 +111,15 @@ def make_signer(files: DemoFiles) -> bytes:
     return unhexed(Account.from_key(key).address)
 
 
-def write_environment(files: DemoFiles) -> None:
+def in_flight(accounts: int) -> int:
+    """Most transactions of the demo's keeper on their way at once, and its reverts in a row that hold it, too.
+
+    When prices turn, everything on its way may be too late at once.
+    """
+    return min(1_000, max(LEAST_IN_FLIGHT, accounts // 3))
+
+
+def write_environment(files: DemoFiles, accounts: int = 300) -> None:
     """Settings with which `keeper run --live` works against a fork on the usual port."""
     lines = {
         "KEEPER_RPC_URLS": f"ws://127.0.0.1:{FORK_PORT}",
@@ -88,13 +130,13 @@ def write_environment(files: DemoFiles) -> None:
         "KEEPER_DATA_DIR": files.fork,
         "KEEPER_MIN_PROFIT_USD": MIN_PROFIT_USD,
         "KEEPER_BAD_DEBT_WEIGHT": BAD_DEBT_WEIGHT,
-        "KEEPER_MAX_IN_FLIGHT": MAX_IN_FLIGHT,
-        "KEEPER_MAX_REVERTS": MAX_REVERTS,
+        "KEEPER_MAX_IN_FLIGHT": in_flight(accounts),
+        "KEEPER_MAX_REVERTS": in_flight(accounts),
     }
     files.environment.write_text("".join(f"{name}={value}\n" for name, value in lines.items()))
 
 
-def demo_settings(files: DemoFiles, rpc_url: str) -> Settings:
+def demo_settings(files: DemoFiles, rpc_url: str, accounts: int = 300) -> Settings:
     """What the demo's keeper is told: the node, the deployment, its key. Nothing comes from the environment."""
     return Settings(
         rpc_urls=(SecretStr(rpc_url),),
@@ -105,8 +147,8 @@ def demo_settings(files: DemoFiles, rpc_url: str) -> Settings:
         private_key=SecretStr(files.key.read_text().strip()),
         data_dir=files.directory,
         database_url=SecretStr(JOURNAL),
-        max_in_flight=MAX_IN_FLIGHT,
-        max_reverts=MAX_REVERTS,
+        max_in_flight=in_flight(accounts),
+        max_reverts=in_flight(accounts),
         min_profit_usd=MIN_PROFIT_USD,
         bad_debt_weight=BAD_DEBT_WEIGHT,
     )

@@ -1,7 +1,7 @@
 """What the demo's market consists of: feeds, collaterals, markets and their brackets."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from keeper.model.health import WAD
 
@@ -34,7 +34,7 @@ class MarketSpec:
     block_cap: int
     penalty: int = WAD // 100
     keeper_share: int = WAD // 2
-    initial_factor: int = 2 * WAD
+    initial_factor: int = 3 * WAD // 2
     trading_fee: int = WAD // 2_000
     max_funding_rate: int = WAD // 20
     min_notional: int = 50
@@ -62,7 +62,31 @@ class Listing:
     settlement: str = "USDC"
     settlement_decimals: int = 6
 
+    def scaled(self, factor: float) -> "Listing":
+        """The same market for more people: what is capped for all of them together grows, rates and steps do not."""
 
+        def more(amount: int) -> int:
+            return int(amount * factor)
+
+        return replace(
+            self,
+            collaterals=tuple(replace(spec, cap=more(spec.cap)) for spec in self.collaterals),
+            markets=tuple(
+                replace(
+                    spec,
+                    skew_scale=more(spec.skew_scale),
+                    max_open_interest=more(spec.max_open_interest),
+                    block_cap=more(spec.block_cap),
+                )
+                for spec in self.markets
+            ),
+            pool=more(self.pool),
+            insurance_fund=more(self.insurance_fund),
+        )
+
+
+# The lowest maintenance rates are several times what a price moves between two reports of its feed, and the penalty is
+# a fraction of them: a partial liquidation leaves an account that outlives the next reports.
 DEMO = Listing(
     feeds={"BTC": (8, 60_000), "ETH": (8, 3_000), "SOL": (18, 150)},
     collaterals=(
@@ -73,7 +97,7 @@ DEMO = Listing(
         MarketSpec(
             "BTC",
             "BTC",
-            ((0, 250), (100_000, 400), (500_000, 600), (2_000_000, 1_000)),
+            ((0, 500), (100_000, 650), (500_000, 850), (2_000_000, 1_250)),
             step=WAD // 1_000,
             skew_scale=20_000 * WAD,
             max_open_interest=10_000 * WAD,
@@ -82,7 +106,7 @@ DEMO = Listing(
         MarketSpec(
             "ETH",
             "ETH",
-            ((0, 250), (100_000, 450), (500_000, 700), (2_000_000, 1_250)),
+            ((0, 600), (100_000, 750), (500_000, 1_000), (2_000_000, 1_500)),
             step=WAD // 100,
             skew_scale=400_000 * WAD,
             max_open_interest=200_000 * WAD,
@@ -91,7 +115,7 @@ DEMO = Listing(
         MarketSpec(
             "SOL",
             "SOL",
-            ((0, 400), (50_000, 600), (250_000, 1_000), (1_000_000, 2_000)),
+            ((0, 625), (50_000, 800), (250_000, 1_200), (1_000_000, 2_000)),
             step=WAD // 10,
             skew_scale=4_000_000 * WAD,
             max_open_interest=2_000_000 * WAD,

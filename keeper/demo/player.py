@@ -39,13 +39,16 @@ class Baseline:
 class Player:
     """The market and its crowd. All methods block: call them from a thread when a keeper shares the event loop."""
 
-    def __init__(self, node: Node, market: Market, scenario: Scenario, keeper: bytes) -> None:
+    def __init__(
+        self, node: Node, market: Market, scenario: Scenario, keeper: bytes, gas_limit: int = GAS_LIMIT
+    ) -> None:
         self.market = market
         self.accounts = [opening.account for opening in scenario.openings]
         self.prices: Mapping[str, float] = {name: float(usd) for name, (_, usd) in market.listing.feeds.items()}
         self._node = node
         self._scenario = scenario
         self._keeper = keeper
+        self._gas_limit = gas_limit
         self._census = Census(node, market, self.accounts, keeper)
         self._crowd = unhexed(node.rpc("eth_accounts")[1])
         self.time = 0
@@ -119,7 +122,7 @@ class Player:
     def _others(self, demand: float) -> Iterator[tuple[str, Sequence[object]]]:
         crowd = hexed(self._crowd)
         nonce = int(self._node.rpc("eth_getTransactionCount", crowd, "pending"), 16)
-        left = min(int(GAS_LIMIT * demand), GAS_LIMIT - _FEED_GAS * len(self.prices))
+        left = min(int(self._gas_limit * demand), self._gas_limit - _FEED_GAS * len(self.prices))
         while left >= 21_000:
             gas = min(left, _CROWD_GAS)
             yield "eth_sendTransaction", [_request(crowd, hexed(_CROWD), nonce, gas, _CROWD_MAX_FEE)]

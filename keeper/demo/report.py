@@ -10,6 +10,11 @@ from keeper.demo.census import Record
 from keeper.demo.results import DemoResult
 from keeper.demo.view import dollars
 
+WHOSE = (
+    "This keeper is the protocol's own: it ranks bad debt prevented like profit (KEEPER_BAD_DEBT_WEIGHT=1) and pays up "
+    "to $5 for a liquidation that earns nothing (KEEPER_MIN_PROFIT_USD=-5)."
+)
+
 _STYLE = """
 :root { --paper: #fdfdfc; --card: #ffffff; --ink: #1c2430; --soft: #5b6675; --line: #e2e5ea; --good: #1f7d5c;
   --bad: #b9364a; color-scheme: light dark; }
@@ -24,10 +29,13 @@ h2 { font-size: 19px; margin: 0 0 4px; }
 p { margin: 0 0 12px; max-width: 72ch; }
 .soft { color: var(--soft); }
 .lead { font-size: 18px; }
-.figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(215px, 1fr)); gap: 12px; margin: 28px 0; }
+.figures { display: grid; grid-template-columns: repeat(5, minmax(0, 1fr)); gap: 12px; margin: 28px 0; }
 .figure { background: var(--card); border: 1px solid var(--line); border-radius: 10px; padding: 14px 16px; }
-.figure b { display: block; font-size: 25px; line-height: 1.25; font-weight: 650; font-variant-numeric: tabular-nums; }
+.figure { min-width: 0; }
+.figure b { display: block; white-space: nowrap; font-size: 22px;
+  line-height: 1.25; font-weight: 650; font-variant-numeric: tabular-nums; }
 .figure span { color: var(--soft); font-size: 13.5px; }
+@media (max-width: 900px) { .figures { grid-template-columns: repeat(2, minmax(0, 1fr)); } }
 .good b { color: var(--good); } .bad b { color: var(--bad); }
 section { background: var(--card); border: 1px solid var(--line); border-radius: 10px; padding: 20px 20px 8px;
   margin: 20px 0; }
@@ -91,14 +99,17 @@ def _plots(records: Sequence[Record], baseline: Sequence[Record]) -> list[tuple[
     return [
         (
             "Prices and liquidations",
-            "The shaded blocks are the crash. A mark is a block in which positions of that market were liquidated; "
+            "The shaded blocks are the crash, in all plots; in the darker ones others' transactions took all "
+            "block space. "
+            "A mark is a block in which positions of that market were liquidated; "
             "its area grows with the dollars closed.",
             charts.prices(records),
         ),
         (
             "Health over time",
             "Health is equity over maintenance requirement as the contract computes it; below the dotted line an "
-            "account can be liquidated. Of the accounts with open positions, so many lie below each line.",
+            "account can be liquidated. Of the accounts that ever were unsafe and still have positions, so many lie "
+            "below each line; the red one is half of those that become unsafe when nobody liquidates.",
             charts.health(records, baseline),
         ),
         (
@@ -108,8 +119,9 @@ def _plots(records: Sequence[Record], baseline: Sequence[Record]) -> list[tuple[
         ),
         (
             "Each liquidation, before and after",
-            "Health in the block before and in the block that mined it, prices having moved in between. "
-            f"The dotted line is the target of a partial liquidation, {charts.TARGET:.2f}.",
+            "Health in the block before and in the block that mined it. A partial liquidation is sized to end on the "
+            f"target, {charts.TARGET:.2f}; it lands off it where prices moved in between. At {charts.CLOSED}: closed, "
+            "or higher. At -1: that or less.",
             charts.rescues(records),
         ),
         (
@@ -119,7 +131,8 @@ def _plots(records: Sequence[Record], baseline: Sequence[Record]) -> list[tuple[
         ),
         (
             "Profit and gas",
-            "Rewards and discounts at each block's prices, less all gas. Below, what gas cost in each block beside the "
+            "Rewards, and the discount on seized collateral at its block's price, less all gas. The keeper holds that "
+            "collateral: a fall after the seizure is not counted. Below, what gas cost in each block beside the "
             "base fee, which full blocks drive up.",
             charts.money(records),
         ),
@@ -134,14 +147,20 @@ def _head(result: DemoResult, records: Sequence[Record]) -> str:
     waits = result.blocks_to_inclusion
     speed = "-" if waits.p50 is None else f"{waits.p50:.0f} / {waits.p99:.0f}"
     figures = (
-        ("bad" if result.missed else "good", f"{result.rescued} of {result.liquidatable}", "unsafe accounts rescued"),
-        ("bad" if result.missed else "good", f"{result.missed}", "missed"),
+        (
+            "bad" if result.missed else "good",
+            f"{result.rescued} of {result.liquidatable}",
+            "unsafe accounts rescued, no debt written off",
+        ),
+        ("", f"{result.still_open} / {result.wiped_out}", "of them still open, safe / with no position left"),
+        ("bad" if result.missed else "good", f"{result.missed}", "missed: liquidatable at the end"),
         ("good", dollars(result.bad_debt_without_keeper_usd - result.bad_debt_usd), "bad debt prevented"),
         ("", dollars(result.bad_debt_usd), "bad debt left"),
         ("", f"{result.partial} / {result.full}", "partial / full liquidations"),
         ("", dollars(result.profit_usd), "profit after gas"),
         ("", f"{result.gas_wei / 10**18:.3f} ETH", "gas"),
         ("", speed, "blocks to inclusion, p50 / p99"),
+        ("", f"{result.replaced}", "transactions replaced at a higher fee"),
     )
     tiles = "".join(
         f"<div class='figure {kind}'><b>{value}</b><span>{name}</span></div>" for kind, value, name in figures
@@ -152,7 +171,8 @@ def _head(result: DemoResult, records: Sequence[Record]) -> str:
         f"The same path without a keeper ends in {dollars(result.bad_debt_without_keeper_usd)} of bad debt; "
         f"with it in {dollars(result.bad_debt_usd)}.</p>"
         f"<p class='soft'>Seed {result.seed}. {result.sent} transactions sent, {result.replaced} of them replacements; "
-        f"{result.mined} mined, {result.reverted} reverted. {result.seized} seizures of collateral.</p>"
+        f"{result.mined} mined, and {result.reverted} that reverted. {result.seized} seizures of collateral. "
+        f"{escape(WHOSE)}</p>"
         f"<div class='figures'>{tiles}</div>"
     )
 

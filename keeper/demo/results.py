@@ -20,8 +20,9 @@ class Inclusion:
 class DemoResult:
     """The document of `keeper demo --json`.
 
-    liquidatable: accounts that the contract ever called unsafe. rescued: those of them that are not at the end.
-    missed: accounts that are liquidatable at the end. partial, full: liquidations by what they left of the position.
+    liquidatable: accounts that the contract ever called unsafe. missed: those of them that are liquidatable at the end;
+    the others are still_open (they hold positions, health at least 1) or wiped_out (they hold none). rescued: not
+    missed, and no debt of theirs was written off. partial, full: liquidations by what they left of the position.
     bad_debt_usd: laid open by liquidations, and negative equity that is left. profit_usd: at each block's prices, net
     of all gas. sent: signed transactions, replacements included. mined, reverted: the keeper's transactions on chain.
     """
@@ -33,6 +34,8 @@ class DemoResult:
     liquidatable: int
     rescued: int
     missed: int
+    still_open: int
+    wiped_out: int
     partial: int
     full: int
     seized: int
@@ -58,6 +61,8 @@ def summarise(
     last = records[-1]
     ever = ever_unsafe(records)
     missed = {row for row, state in enumerate(last.states) if state.unsafe}
+    safe = ever - missed
+    still_open = sum(last.states[row].requirement > 0 for row in safe)
     acts = all_acts(records)
     liquidations = [act for act in acts if act.kind == "liquidate"]
     sent = [attempt for intent in intents for attempt in intent.attempts]
@@ -67,8 +72,10 @@ def summarise(
         blocks=len(baseline),
         rpc_url=rpc_url,
         liquidatable=len(ever),
-        rescued=len(ever - missed),
+        rescued=len(rescued(records)),
         missed=len(missed),
+        still_open=still_open,
+        wiped_out=len(safe) - still_open,
         partial=sum(not act.full for act in liquidations),
         full=sum(act.full for act in liquidations),
         seized=len(acts) - len(liquidations),
@@ -87,6 +94,13 @@ def summarise(
 def ever_unsafe(records: Sequence[Record]) -> set[int]:
     """Rows of the accounts that the contract called unsafe after some block."""
     return {row for record in records for row, state in enumerate(record.states) if state.unsafe}
+
+
+def rescued(records: Sequence[Record]) -> set[int]:
+    """Rows of the accounts that were unsafe, are not after the newest block, and had no debt written off."""
+    last = records[-1]
+    debtors = {account for record in records for account in record.debtors}
+    return {row for row in ever_unsafe(records) if not last.states[row].unsafe and last.accounts[row] not in debtors}
 
 
 def all_acts(records: Sequence[Record]) -> list[Act]:

@@ -1,8 +1,10 @@
 """The demo from end to end: a node, a market, the path without a keeper, then the same path with one."""
 
 import asyncio
+import shlex
 import signal
 import socket
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -11,7 +13,7 @@ from pathlib import Path
 from typing import Protocol
 
 from keeper.abi import checksum
-from keeper.demo.anvil import Anvil
+from keeper.demo.anvil import Anvil, find_anvil
 from keeper.demo.census import Record
 from keeper.demo.deploy import deploy
 from keeper.demo.files import (
@@ -24,21 +26,23 @@ from keeper.demo.files import (
     prepare,
     write_environment,
 )
+from keeper.demo.listing import DEMO
 from keeper.demo.node import Node
 from keeper.demo.player import BLOCK_S, FIRST_BASE_FEE, GAS_LIMIT, Player
-from keeper.demo.report import write_report
+from keeper.demo.report import WHOSE, write_report
 from keeper.demo.results import DemoResult, summarise
 from keeper.demo.scenario import CALM_DEMAND, LATE_DEMAND, Scenario, Step, build_scenario
 from keeper.demo.view import View, make_view
-from keeper.errors import InvariantBroken, OperatorError
+from keeper.errors import InvariantBroken, KeeperError, OperatorError
 from keeper.execute.journal import open_history
 from keeper.model.events import HEAD_NEW, Emit, Event
 from keeper.model.health import WAD
 from keeper.model.intent import Intent
 from keeper.settings import Settings
 
-KEEPER_ETH = 100
+KEEPER_ETH = 100  # for so many accounts as a market of scale 1 has, like the dollars
 KEEPER_DOLLARS = 10_000_000
+ACCOUNTS_OF_SCALE_1 = 300
 USUAL_PORT = 8545
 WARM_BLOCKS, SETTLE_BLOCKS = 60, 60
 SETUP_S = 120  # chain time that the set-up may take
@@ -73,7 +77,12 @@ class DemoOptions:
     keep: bool = False
     data_dir: Path = Path("keeper-data")
     pace_s: float = 0.4
-    patience_s: float = 2.0
+    patience_s: float = 15.0
+
+    @property
+    def scale(self) -> float:
+        """How much larger than usual: caps, block space and the keeper's purse grow with the number of accounts."""
+        return max(1.0, self.accounts / ACCOUNTS_OF_SCALE_1)
 
     def check(self) -> None:
         """Raises OperatorError when a demo cannot be made of it."""
@@ -94,19 +103,31 @@ async def run_demo(options: DemoOptions, make_keeper: MakeKeeper, ready: Ready |
     port = USUAL_PORT if options.keep and _free(USUAL_PORT) else None
     started = int(time.time()) - BLOCK_S * (options.blocks + len(scenario.aftermath)) - SETUP_S
     node = Anvil(
-        mining=False, chain_id=CHAIN_ID, port=port, timestamp=started, gas_limit=GAS_LIMIT, base_fee=FIRST_BASE_FEE
+        mining=False,
+        chain_id=CHAIN_ID,
+        port=port,
+        timestamp=started,
+        gas_limit=int(GAS_LIMIT * options.scale),
+        base_fee=FIRST_BASE_FEE,
+        bound=True,
     )
-    with _interruptible(), make_view(options.as_json) as view, node:
-        demo = _Demo(options, files, scenario, node, view)
-        result = await demo.play(make_keeper)
-        view.finish(result)
-        if options.keep:
-            await demo.leave_unsafe()
-        if ready:
-            ready(result)
-        if options.keep:
-            await demo.hold()
-        return result
+    result: DemoResult | None = None
+    try:
+        with _interruptible(), make_view(options.as_json) as view, node:
+            demo = _Demo(options, files, scenario, node, view)
+            played = await demo.play(make_keeper)
+            view.finish(played)
+            if options.keep:
+                await demo.leave_unsafe()
+            if ready:
+                ready(played)
+            result = played
+            if options.keep:
+                await demo.hold()
+    except KeyboardInterrupt:
+        if result is None:
+            raise
+    return played
 
 
 @contextmanager
@@ -125,13 +146,27 @@ def _interruptible() -> Iterator[None]:
         loop.add_signal_handler(name, interrupt, name)
     try:
         yield
-    except asyncio.CancelledError:
+    except (asyncio.CancelledError, KeeperError):
         if not heard:
             raise
-        raise KeyboardInterrupt from None
     finally:
         for name in names:
             loop.remove_signal_handler(name)
+    if heard:
+        while task.uncancel():
+            pass
+        raise KeyboardInterrupt
+
+
+def _program() -> Path:
+    """The `keeper` that this is: the one beside the interpreter, or the one that was called."""
+    beside = Path(sys.executable).with_name("keeper")
+    return beside if beside.is_file() else Path(sys.argv[0]).absolute()
+
+
+def _shown(path: Path) -> str:
+    """As a shell takes it."""
+    return shlex.quote(str(path.absolute()))
 
 
 def _free(port: int) -> bool:
@@ -163,19 +198,19 @@ class _Demo:
         self._without_usd = baseline.bad_debt_usd
         self._total = len(self.scenario.steps)
         stop = asyncio.Event()
-        keeper = make_keeper(demo_settings(self.files, self.anvil.ws_url), self._heard)
+        keeper = make_keeper(demo_settings(self.files, self.anvil.ws_url, self.options.accounts), self._heard)
         task = asyncio.create_task(keeper.run(stop))
         try:
             await self._race(task)
             stop.set()
-            await asyncio.wait_for(asyncio.shield(task), STOP_S)
+            await asyncio.wait({task}, timeout=STOP_S)
         finally:
             task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
+            await asyncio.gather(task, return_exceptions=True)
         intents = await asyncio.to_thread(self._intents)
         result = summarise(self.options.seed, self.anvil.url, self.records, baseline.records, intents)
         await asyncio.to_thread(write_report, self.files.report, result, self.records, baseline.records)
+        self.view.say(WHOSE)
         self.view.say(f"report: {self.files.report}")
         return result
 
@@ -185,33 +220,32 @@ class _Demo:
             record = await asyncio.to_thread(self._player.step, step, False)
         self.view.say(
             f"\nA second fall came after the keeper had stopped: {record.unsafe} accounts are unsafe now.\n"
-            f"This chain stays up at {self.anvil.url} until you press Ctrl-C. Rescue them on a fork of it:\n\n"
-            f"  anvil --fork-url {self.anvil.url} --port {FORK_PORT} --block-time 1\n"
-            f"  cp {self.files.environment} .env && keeper run --live\n"
+            f"This chain stays up at {self.anvil.url} until you press Ctrl-C. Rescue them on a fork of it, from two "
+            "other terminals:\n\n"
+            f"  {_shown(find_anvil())} --fork-url {self.anvil.url} --port {FORK_PORT} --block-time 1\n"
+            f"  {_shown(_program())} run --live --env-file {_shown(self.files.environment)}\n"
         )
 
     async def hold(self) -> None:
         """Keep mining, with fresh prices that stand still, until interrupted."""
-        with suppress(asyncio.CancelledError):
-            while True:
-                behind = int(time.time()) - self._player.time
-                await asyncio.to_thread(self._player.step, self._player.quiet(0), False, max(1, behind))
-                await asyncio.sleep(HOLD_S)
-        task = asyncio.current_task()
-        if task:
-            task.uncancel()
+        while True:
+            behind = int(time.time()) - self._player.time
+            await asyncio.to_thread(self._player.step, self._player.quiet(0), False, max(1, behind))
+            await asyncio.sleep(HOLD_S)
 
     def _set_up(self) -> Player:
         node = Node.at(self.anvil.url)
-        market = deploy(node)
+        scale = self.options.scale
+        market = deploy(node, DEMO.scaled(scale))
         keeper = make_signer(self.files)
-        self.anvil.set_balance(keeper, KEEPER_ETH * WAD)
+        self.anvil.set_balance(keeper, int(KEEPER_ETH * scale) * WAD)
         listing = market.listing
-        node.send(market.mint(listing.settlement, keeper, KEEPER_DOLLARS * 10**listing.settlement_decimals))
+        purse = int(KEEPER_DOLLARS * scale) * 10**listing.settlement_decimals
+        node.send(market.mint(listing.settlement, keeper, purse))
         market.write_deployment(self.files.deployment)
-        write_environment(self.files)
+        write_environment(self.files, self.options.accounts)
         self._bar("contracts, feeds, tokens")(1, 1)
-        player = Player(node, market, self.scenario, keeper)
+        player = Player(node, market, self.scenario, keeper, int(GAS_LIMIT * scale))
         player.open(self._bar("accounts opened"))
         self.view.say(f"MarginEngine {checksum(market.engine)} on {self.anvil.url}, keeper {checksum(keeper)}")
         return player
@@ -230,6 +264,7 @@ class _Demo:
         for _ in range(SETTLE_BLOCKS):
             if not self._waiting and not self.records[-1].unsafe:
                 break
+            self._total = max(self._total, len(self.records) + 1)
             await self._turn(self._player.quiet(LATE_DEMAND), keeper)
 
     async def _turn(self, step: Step, keeper: asyncio.Task[int]) -> None:
@@ -253,7 +288,8 @@ class _Demo:
         while self._handled < self.records[-1].number and loop.time() < patience and not keeper.done():
             self._progress.clear()
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._progress.wait(), patience - loop.time())
+                async with asyncio.timeout_at(patience):
+                    await self._progress.wait()
 
     def _heard(self, event: Event) -> None:
         if event.kind is HEAD_NEW:

@@ -13,18 +13,35 @@ from keeper.model.health import WAD
 
 LONG_SHARE = 0.75
 WHALE_SHARE = 0.08
-CRASH_SHARE = 0.52  # of all blocks
-CRASH_LOG_RETURN = -0.48  # of the market factor: -38 %
-JUMP_LOG_RETURN = -0.017  # on top of the slope
-JUMPS = 4
 SQUEEZED_PACE = 0.2
-REBOUND_LOG_RETURN = 0.06
 AFTERMATH_LOG_RETURN = -0.13
-NOISE = 0.003  # of a price, a block, on top of the market factor
-LEAST_ROOM, MOST_ROOM = 0.09, 0.70  # the move against an account that brings it to its maintenance margin
 MOST_MARGIN_USE = 0.92  # of the initial margin that the protocol allows
 BETAS = {"BTC": 0.9, "ETH": 1.0, "SOL": 1.12}
-CALM_DEMAND, CRASH_DEMAND, LATE_DEMAND = 0.5, 0.85, 0.12
+CALM_DEMAND, CRASH_DEMAND, LATE_DEMAND = 0.5, 0.65, 0.12
+SQUEEZE_DEMAND = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Weather:
+    """How hard the market falls, and on whom. Returns are logarithmic, of the market factor.
+
+    `every`: blocks from one report of the feeds to the next; prices stand still in between, as with real feeds.
+    A longer path has no faster and, from `most_crash_blocks` on, no deeper crash, but more calm around it.
+    """
+
+    slope: float = -0.006  # a block of the crash
+    jump: float = -0.018  # on top of it
+    jump_blocks: int = 11  # of the crash, from one jump to the next
+    every: int = 2
+    noise: float = 0.0015  # of each price, a report
+    crash_share: float = 0.7  # of all blocks
+    most_crash_blocks: int = 34
+    rebound: float = 0.03
+    least_room: float = 0.04  # the move against an account that brings it to its maintenance margin
+    most_room: float = 0.55
+
+
+WEATHER = Weather()
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +63,14 @@ class Scenario:
     aftermath: tuple[Step, ...]
 
 
-def build_scenario(seed: int, accounts: int, blocks: int, listing: Listing = DEMO) -> Scenario:
+def build_scenario(
+    seed: int, accounts: int, blocks: int, listing: Listing = DEMO, weather: Weather = WEATHER
+) -> Scenario:
     """The same for the same arguments, on every machine."""
-    people, weather = Random(f"accounts {seed}"), Random(f"path {seed}")  # noqa: S311
-    openings = tuple(_opening(people, seed, index, listing) for index in range(accounts))
-    steps = _path(weather, blocks, listing)
-    return Scenario(seed, openings, steps, _aftermath(weather, steps[-1].prices, max(4, blocks // 10)))
+    people, sky = Random(f"accounts {seed}"), Random(f"path {seed}")  # noqa: S311
+    openings = tuple(_opening(people, seed, index, listing, weather) for index in range(accounts))
+    steps = _path(sky, blocks, listing, weather)
+    return Scenario(seed, openings, steps, _aftermath(sky, steps[-1].prices, max(4, blocks // 10), weather))
 
 
 def maintenance(spec: MarketSpec, notional: float) -> float:
@@ -64,13 +83,13 @@ def maintenance(spec: MarketSpec, notional: float) -> float:
 # Accounts.
 
 
-def _opening(chance: Random, seed: int, index: int, listing: Listing) -> Opening:
+def _opening(chance: Random, seed: int, index: int, listing: Listing, weather: Weather) -> Opening:
     """One account: what it deposits, and positions of a size that a random move makes unsafe."""
     whale = chance.random() < WHALE_SHARE
     wealth = chance.lognormvariate(math.log(400_000), 0.6) if whale else chance.lognormvariate(math.log(9_000), 0.9)
     wealth = min(max(wealth, 3_000), 2_500_000)
     deposits, equity = _deposits(chance, wealth, listing)
-    room = chance.uniform(LEAST_ROOM, MOST_ROOM)
+    room = chance.uniform(weather.least_room, weather.most_room)
     markets = chance.sample(listing.markets, chances(chance, (0.68, 0.24, 0.08)[: len(listing.markets)]) + 1)
     shares = _shares(chance, len(markets))
     total = _notional(markets, shares, equity, room)
@@ -130,42 +149,49 @@ def chances(chance: Random, odds: Sequence[float]) -> int:
 # Prices and block space.
 
 
-def _path(chance: Random, blocks: int, listing: Listing) -> tuple[Step, ...]:
+def _path(chance: Random, blocks: int, listing: Listing, weather: Weather) -> tuple[Step, ...]:
     """Calm, a crash with jumps in which blocks fill up, a small rebound, calm again."""
-    calm = max(2, blocks // 6)
-    crash = max(3, round(blocks * CRASH_SHARE))
-    rebound = max(1, blocks // 8)
-    late = max(1, blocks - calm - crash - rebound)
-    jumps = {crash * (2 * part + 1) // (2 * JUMPS) for part in range(JUMPS)}
-    squeeze = {crash // 3, crash // 3 + 1}
-    # Prices fall more slowly while nobody gets a transaction in.
-    pace = [SQUEEZED_PACE if {index, index - 1} & squeeze else 1.0 for index in range(crash)]
-    slope = (CRASH_LOG_RETURN - JUMP_LOG_RETURN * len(jumps)) / sum(pace)
+    plan = _plan(chance, blocks, weather)
     prices = {label: float(dollars) for label, (_, dollars) in listing.feeds.items()}
-    plan = [("calm", 0.0, CALM_DEMAND)] * calm
-    for index in range(crash):
-        drop = slope * pace[index] * chance.uniform(0.7, 1.3) + (JUMP_LOG_RETURN if index in jumps else 0.0)
-        plan.append(("crash", drop, 1.0 if index in squeeze else CRASH_DEMAND))
-    plan += [("rebound", REBOUND_LOG_RETURN / rebound, 0.4)] * rebound
-    plan += [("calm", 0.0, LATE_DEMAND)] * late
-    steps = []
-    for phase, factor, demand in plan:
-        prices = _moved(chance, prices, factor)
+    steps, unreported = [], 0.0
+    for index, (phase, factor, demand) in enumerate(plan):
+        unreported += factor
+        if index % weather.every == 0:
+            prices, unreported = _moved(chance, prices, unreported, weather.noise), 0.0
         steps.append(Step(prices, demand, phase))
     return tuple(steps)
 
 
-def _aftermath(chance: Random, prices: Mapping[str, float], blocks: int) -> tuple[Step, ...]:
+def _plan(chance: Random, blocks: int, weather: Weather) -> list[tuple[str, float, float]]:
+    """(phase, return of the market factor, demand for block space) of each block."""
+    crash = max(3, min(round(blocks * weather.crash_share), weather.most_crash_blocks))
+    rebound = max(1, crash // 5)
+    calm = max(2, (blocks - crash - rebound) * 2 // 5)
+    late = max(1, blocks - calm - crash - rebound)
+    jumps = max(2, round(crash / weather.jump_blocks))
+    jumping = {crash * (2 * part + 1) // (2 * jumps) for part in range(jumps)}
+    squeeze = {crash // 3, crash // 3 + 1}
+    plan = [("calm", 0.0, CALM_DEMAND)] * calm
+    for index in range(crash):
+        # Prices fall more slowly while nobody gets a transaction in.
+        pace = SQUEEZED_PACE if {index, index - 1} & squeeze else 1.0
+        drop = weather.slope * pace * chance.uniform(0.7, 1.3) + (weather.jump if index in jumping else 0.0)
+        plan.append(("crash", drop, SQUEEZE_DEMAND if index in squeeze else CRASH_DEMAND))
+    plan += [("rebound", weather.rebound / rebound, 0.4)] * rebound
+    return plan + [("calm", 0.0, LATE_DEMAND)] * late
+
+
+def _aftermath(chance: Random, prices: Mapping[str, float], blocks: int, weather: Weather) -> tuple[Step, ...]:
     steps = []
     for _ in range(blocks):
-        prices = _moved(chance, prices, AFTERMATH_LOG_RETURN / blocks)
+        prices = _moved(chance, prices, AFTERMATH_LOG_RETURN / blocks, weather.noise)
         steps.append(Step(prices, CALM_DEMAND, "aftermath"))
     return tuple(steps)
 
 
-def _moved(chance: Random, prices: Mapping[str, float], factor: float) -> dict[str, float]:
-    """Prices one block on: the market factor by each one's beta, and noise of its own."""
+def _moved(chance: Random, prices: Mapping[str, float], factor: float, noise: float) -> dict[str, float]:
+    """The next report: the market factor by each one's beta, and noise of its own."""
     return {
-        label: round(price * math.exp(BETAS.get(label, 1.0) * factor + chance.gauss(0.0, NOISE)), 6)
+        label: round(price * math.exp(BETAS.get(label, 1.0) * factor + chance.gauss(0.0, noise)), 6)
         for label, price in prices.items()
     }

@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from keeper.demo.census import Record
-from keeper.demo.results import DemoResult, all_acts, bad_debt, ever_unsafe
+from keeper.demo.results import DemoResult, all_acts, bad_debt, ever_unsafe, rescued
 from keeper.model.events import Event
 
 BARS = "▁▂▃▄▅▆▇█"
@@ -180,7 +180,7 @@ class LiveView:
         table.add_row("base fee", f"{last.base_fee / GWEI:.2f} gwei  {spark([r.base_fee for r in records], 24)}")
         table.add_row("block", f"{last.gas_used / last.gas_limit:.0%} full")
         table.add_row("on their way", f"{waiting} waiting, {self._counts['tx.replaced']} replaced")
-        table.add_row("mined", f"{sum(r.mined for r in records)}, {sum(r.reverted for r in records)} of them reverted")
+        table.add_row("mined", f"{sum(r.mined for r in records)}, and {sum(r.reverted for r in records)} that reverted")
         return table
 
     def _log(self) -> RenderableType:
@@ -267,10 +267,9 @@ def rescue_table(records: Sequence[Record], without_keeper_usd: float) -> Table:
     table = _facts()
     table.add_row("unsafe now", Text(str(last.unsafe), "bold red" if last.unsafe else "green"))
     missed = overlooked(records)
-    table.add_row(
-        "missed", Text(f"{missed} unsafe for {OVERLOOKED_BLOCKS} blocks and more", "red" if missed else "dim")
-    )
-    table.add_row("rescued", f"{ever - last.unsafe} of {ever} that ever were unsafe")
+    waiting = f"{missed} unsafe for {OVERLOOKED_BLOCKS} blocks or more and not helped" if missed else "none"
+    table.add_row("missed", Text(waiting, "red" if missed else "dim"))
+    table.add_row("rescued", f"{len(rescued(records))} of {ever} that ever were unsafe")
     full = sum(act.full for act in acts if act.kind == "liquidate")
     seized = sum(act.kind == "seize" for act in acts)
     table.add_row("liquidations", f"{len(acts) - full - seized} partial, {full} full, {seized} seizures")
@@ -289,16 +288,18 @@ def result_table(result: DemoResult) -> Table:
     rows = (
         ("accounts", f"{result.accounts}"),
         ("ever liquidatable", f"{result.liquidatable}"),
-        ("rescued", f"{result.rescued}"),
-        ("missed", f"{result.missed}"),
+        ("rescued, with no debt written off", f"{result.rescued}"),
+        ("still open, smaller and safe", f"{result.still_open}"),
+        ("wiped out: no position left", f"{result.wiped_out}"),
+        ("missed: liquidatable at the end", f"{result.missed}"),
         ("liquidations", f"{result.partial} partial, {result.full} full"),
         ("seizures of collateral", f"{result.seized}"),
         ("bad debt", dollars(result.bad_debt_usd)),
         ("bad debt without a keeper", dollars(result.bad_debt_without_keeper_usd)),
         ("bad debt prevented", dollars(prevented)),
-        ("profit after gas", dollars(result.profit_usd)),
+        ("profit after gas, collateral held", dollars(result.profit_usd)),
         ("gas", f"{result.gas_wei / 10**18:.4f} ETH"),
-        ("transactions", f"{result.sent} sent, {result.mined} mined, {result.reverted} reverted"),
+        ("transactions", f"{result.sent} sent, {result.mined} mined, and {result.reverted} that reverted"),
         ("replacements", f"{result.replaced}"),
         (
             "blocks to inclusion",
@@ -312,7 +313,7 @@ def result_table(result: DemoResult) -> Table:
 
 def dollars(amount: float) -> str:
     """Whole dollars, the sign in front."""
-    return f"{'-' if amount < 0 else ''}${abs(amount):,.0f}"
+    return f"{'-' if round(amount) < 0 else ''}${abs(amount):,.0f}"
 
 
 def spark(values: Sequence[float], width: int) -> str:

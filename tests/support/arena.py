@@ -20,6 +20,7 @@ from keeper.demo.scenario import CALM_DEMAND, Scenario, build_scenario
 from keeper.model.events import HEAD_NEW, Event, EventKind
 from keeper.model.health import WAD
 from keeper.settings import Settings
+from tests.support import harsh
 
 WAIT_S = 30.0
 
@@ -42,8 +43,8 @@ class Arena:
         """Deploy and open the accounts on a node that was started by `arena_node`."""
         files = prepare(directory)
         node = Node.at(anvil.url)
-        scenario = build_scenario(seed, accounts, blocks)
-        market = deploy(node)
+        scenario = build_scenario(seed, accounts, blocks, harsh.LISTING, harsh.weather(blocks))
+        market = deploy(node, harsh.LISTING)
         keeper = make_signer(files)
         anvil.set_balance(keeper, 1_000 * WAD)
         node.send(market.mint("USDC", keeper, 100_000_000 * 10**6))

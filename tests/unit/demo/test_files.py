@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from keeper.demo.files import demo_settings, make_signer, prepare, write_environment
+from keeper.demo.files import demo_settings, in_flight, make_signer, prepare, write_environment
 from keeper.errors import OperatorError
+from keeper.execute.database import lock_of
+from keeper.execute.lock import WriterLock
 from keeper.settings import load_settings
 
 
@@ -68,3 +70,38 @@ def test_a_directory_that_cannot_be_made_is_one_clear_line(tmp_path: Path) -> No
     (tmp_path / "file").write_text("")
     with pytest.raises(OperatorError, match=r"KEEPER_DATA_DIR: cannot write to .*file/below"):
         prepare(tmp_path / "file" / "below")
+
+
+@pytest.mark.parametrize("name", [".env", "keeper.key", "deployment.json", "keeper.db"])
+def test_an_operators_directory_is_refused_and_left_as_it_is(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_text("precious")
+    with pytest.raises(OperatorError, match=rf"holds {name} of no earlier demo") as refused:
+        prepare(tmp_path)
+    assert refused.value.exit_code == 2
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [(name, "precious")]
+
+
+def test_the_directory_of_an_earlier_demo_is_used_again(tmp_path: Path) -> None:
+    make_signer(prepare(tmp_path))
+    make_signer(prepare(tmp_path))
+
+
+@pytest.mark.parametrize("journal", ["demo.db", "fork/keeper.db"])
+def test_a_journal_that_a_keeper_writes_is_refused(journal: str, tmp_path: Path) -> None:
+    files = prepare(tmp_path)
+    path = files.directory / journal
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("journal")
+    lock = WriterLock(lock_of(path))
+    try:
+        with pytest.raises(OperatorError, match="a keeper is at work on"):
+            prepare(tmp_path)
+    finally:
+        lock.close()
+    assert path.read_text() == "journal"
+    prepare(tmp_path)
+    assert not path.exists()
+
+
+def test_more_accounts_may_have_more_on_their_way() -> None:
+    assert [in_flight(accounts) for accounts in (10, 300, 900, 5_000)] == [64, 100, 300, 1_000]

@@ -1,5 +1,7 @@
 """The demo's figures, counted from made-up blocks."""
 
+from dataclasses import replace
+
 from keeper.demo.results import bad_debt, ever_unsafe, inclusion, summarise
 from tests.unit.demo.records import ACCOUNTS, BANKRUPT, CLOSED, HEALTHY, UNSAFE, act, intent, record, state
 
@@ -10,10 +12,17 @@ def test_an_account_counts_as_missed_when_the_contract_calls_it_liquidatable_at_
     assert (result.liquidatable, result.rescued, result.missed) == (3, 1, 2)
 
 
-def test_closed_accounts_are_rescued() -> None:
-    records = [record(1, HEALTHY, HEALTHY, BANKRUPT), record(2, HEALTHY, HEALTHY, CLOSED)]
-    assert summarise(1, "", records, records, []).rescued == 1
-    assert ever_unsafe(records) == {2}
+def test_closed_accounts_are_rescued_and_wiped_out() -> None:
+    records = [record(1, HEALTHY, UNSAFE, BANKRUPT), record(2, HEALTHY, HEALTHY, CLOSED)]
+    result = summarise(1, "", records, records, [])
+    assert (result.rescued, result.still_open, result.wiped_out) == (2, 1, 1)
+    assert ever_unsafe(records) == {1, 2}
+
+
+def test_an_account_whose_debt_was_written_off_is_not_rescued() -> None:
+    last = replace(record(2, HEALTHY, HEALTHY, CLOSED), debtors=frozenset({ACCOUNTS[2]}))
+    result = summarise(1, "", [record(1, HEALTHY, UNSAFE, BANKRUPT), last], [last], [])
+    assert (result.liquidatable, result.rescued, result.missed, result.wiped_out) == (2, 1, 0, 1)
 
 
 def test_bad_debt_is_what_was_written_off_and_what_is_still_owed() -> None:

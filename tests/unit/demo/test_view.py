@@ -33,7 +33,7 @@ def test_an_account_that_nothing_is_done_for_counts_as_missed() -> None:
 
 
 def test_dollars_carry_their_sign_in_front() -> None:
-    assert (dollars(-1234.4), dollars(0), dollars(1e6)) == ("-$1,234", "$0", "$1,000,000")
+    assert [dollars(amount) for amount in (-1234.4, -0.4, 0, 1e6)] == ["-$1,234", "$0", "$0", "$1,000,000"]
 
 
 def test_without_a_terminal_there_is_a_line_for_every_tenth_block() -> None:
