@@ -12,7 +12,7 @@ import signal
 import tempfile
 from collections import Counter
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -90,7 +90,8 @@ class Chaos:
     async def _kill(self) -> None:
         await asyncio.sleep(self.chance.random() / 2)
         if self.zygote.running:
-            os.kill(self.zygote.pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):  # it has just died by itself
+                os.kill(self.zygote.pid, signal.SIGKILL)
 
     async def _buried(self) -> None:
         code = await self.zygote.ended()
@@ -200,7 +201,7 @@ async def _mismatches(arena: Arena, keeper: Running) -> int:
         fresh = await follower.advance(await chain.reader.head())
     assert fresh is not None
     found = len(differences(snapshot.columns, fresh.snapshot.columns)) + (snapshot.state != fresh.snapshot.state)
-    return found + len(keeper.of(BOOK_PARITY_FAILED))
+    return found + len(keeper.of(BOOK_PARITY_FAILED)) + _alarms(arena).get(BOOK_PARITY_FAILED.code, 0)
 
 
 def _difference(arena: Arena, intents: list[Intent]) -> int:
@@ -211,9 +212,14 @@ def _difference(arena: Arena, intents: list[Intent]) -> int:
     return sum(abs(after[token] - before[token] - booked.get(token, 0)) for token in after)
 
 
-async def run(cycles: int, seed: int) -> dict[str, Any]:
+def _directory(keep: str) -> AbstractContextManager[str]:
+    """Where everything lies: one that stays, to look into afterwards, or one that goes."""
+    return nullcontext(keep) if keep else tempfile.TemporaryDirectory()
+
+
+async def run(cycles: int, seed: int, keep: str = "") -> dict[str, Any]:
     """All cycles on one market, then calm, then the count."""
-    with tempfile.TemporaryDirectory() as directory, arena_node() as anvil:
+    with _directory(keep) as directory, arena_node() as anvil:
         accounts = 40 + ACCOUNTS_A_CYCLE * cycles
         arena = Arena.on(anvil, Path(directory) / "market", accounts=accounts, blocks=2 * cycles + 20, seed=seed)
         async with FaultProxy(anvil.url) as proxy, Zygote() as zygote:
@@ -252,8 +258,9 @@ def main() -> int:
     parser.add_argument("--cycles", type=int, default=200)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--json", action="store_true", help="print the report instead of a table")
+    parser.add_argument("--keep", default="", help="an empty directory that keeps log and journal")
     options = parser.parse_args()
-    report = asyncio.run(run(options.cycles, options.seed))
+    report = asyncio.run(run(options.cycles, options.seed, options.keep))
     REPORT.parent.mkdir(exist_ok=True)
     REPORT.write_text(json.dumps(report, indent=1) + "\n")
     if options.json:
