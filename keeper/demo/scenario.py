@@ -168,7 +168,7 @@ def _plan(chance: Random, blocks: int, weather: Weather) -> list[tuple[str, floa
     rebound = max(1, crash // 5)
     calm = max(2, (blocks - crash - rebound) * 2 // 5)
     late = max(1, blocks - calm - crash - rebound)
-    jumps = max(2, round(crash / weather.jump_blocks))
+    jumps = max(3, round(crash / weather.jump_blocks))
     jumping = {crash * (2 * part + 1) // (2 * jumps) for part in range(jumps)}
     squeeze = {crash // 3, crash // 3 + 1}
     plan = [("calm", 0.0, CALM_DEMAND)] * calm

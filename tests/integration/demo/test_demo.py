@@ -23,11 +23,12 @@ SMALL = ("--accounts", "20", "--blocks", "20", "--seed", "2", "--json")
 
 async def test_the_daemon_rescues_a_small_market(tmp_path: Path) -> None:
     heard: list[DemoResult] = []
-    options = DemoOptions(30, 24, 4, as_json=True, data_dir=tmp_path, pace_s=0.05, patience_s=10.0)
+    options = DemoOptions(40, 40, 3, as_json=True, data_dir=tmp_path, pace_s=0.05, patience_s=10.0)
     result = await run_demo(options, Daemon, heard.append)
     assert heard == [result]
     assert result.missed == 0
     assert result.rescued == result.liquidatable > 5
+    assert result.still_open > result.wiped_out
     assert result.bad_debt_usd < result.bad_debt_without_keeper_usd
     assert result.mined == result.partial + result.full + result.seized + 1  # and one approval
     assert {"deployment.json", "keeper.key", ".env", "report.html", "demo.db"} <= set(os.listdir(tmp_path))  # noqa: PTH208
@@ -82,6 +83,7 @@ def test_interrupted_in_the_middle_it_takes_the_node_with_it(how: signal.Signals
     process.send_signal(how)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 130
+    assert errors.endswith("keeper: interrupted\n")
     assert "Traceback" not in errors
     assert not answers(url)
 

@@ -1,5 +1,7 @@
 """Blocks, accounts and intents made up for the tests of the demo."""
 
+from typing import Any
+
 from keeper.demo.census import Act, Record, State
 from keeper.model.health import WAD
 from keeper.model.intent import Attempt, Intent, IntentState, Outcome
@@ -15,8 +17,8 @@ def act(account: bytes, *, kind: str = "liquidate", full: bool = False, reward: 
     return Act(1, account, kind, "ETH", 1_000.0, reward, 1.0, full, "0x00")
 
 
-def record(number: int, *states: State, acts: tuple[Act, ...] = (), **more: float) -> Record:
-    given = {"bad_debt_usd": 0.0, "gas_wei": 0, "gas_usd": 0.0, "mined": 0, "reverted": 0} | more
+def record(number: int, *states: State, acts: tuple[Act, ...] = (), **more: Any) -> Record:
+    given: dict[str, Any] = {"bad_debt_usd": 0.0, "gas_wei": 0, "gas_usd": 0.0, "mined": 0, "reverted": 0} | more
     return Record(number, number * 12, 10**9, 0, 60_000_000, "crash", {"ETH": 3_000.0}, ACCOUNTS, states, acts, **given)
 
 
