@@ -8,7 +8,17 @@ ROOT = Path(__file__).parent.parent
 OUT = ROOT / "contracts" / "out"
 # contract -> functions that the keeper calls; events and errors are kept whole
 KEPT = {
-    "MarginEngine": {"collateralCount", "marketCount", "health", "liquidate", "seizeCollateral", "getPosition", "settlementBalance", "collateralBalance"},
+    "MarginEngine": {
+    },
+        "collateralCount",
+        "marketCount",
+        "health",
+        "liquidate",
+        "seizeCollateral",
+        "getPosition",
+        "settlementBalance",
+        "collateralBalance",
+    },
     "BulkReader": {"clock", "read"},
     "IFeed": {"decimals", "latestRoundData"},
     "IERC20Metadata": {"approve", "allowance", "balanceOf", "symbol", "decimals", "transfer"},

@@ -39,7 +39,7 @@ class Status:
 
 
 def write_status(directory: Path, status: Status) -> None:
-    """Replace the status file whole, so that a reader never sees half of it."""
+    """Replace the status file whole, so that a reader never sees half of it. Raises OSError."""
     path = directory / FILE_NAME
     draft = path.with_suffix(".tmp")
     draft.write_text(json.dumps(asdict(status)) + "\n")
