@@ -9,7 +9,6 @@ OUT = ROOT / "contracts" / "out"
 # contract -> functions that the keeper calls; events and errors are kept whole
 KEPT = {
     "MarginEngine": {
-    },
         "collateralCount",
         "marketCount",
         "health",
