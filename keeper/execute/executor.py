@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from keeper.chain.ports import ChainReader, ChainSender, PrivateSender
-from keeper.errors import InvariantBroken, Transient
+from keeper.errors import InvariantBroken, OperatorError, Transient
 from keeper.execute import approvals, claims, nonces
 from keeper.execute.booking import Bookkeeper, NativePrice
 from keeper.execute.breaker import Name
@@ -120,17 +120,28 @@ class Executor:
     async def recover(self) -> None:
         """Start-up, after a crash or not: what never left is dropped, the rest is sent again or cancelled.
 
-        Raises Transient when the chain's head cannot be read.
+        Raises Transient when the chain's head cannot be read, OperatorError when the journal is of another chain.
         """
         async with self._lock:
-            head, code = await asyncio.gather(self._reader.head(), self._reader.code(self.address))
+            head, code, chain_nonce = await asyncio.gather(
+                self._reader.head(), self._reader.code(self.address), self._sender.nonce(self.address)
+            )
             if code:
                 self._go_alone("the signer is delegated to a contract (EIP-7702)")
             self._switchboard.begin(await self._wire.record(self._switchboard.book.load))
             self._follower.cancel_all = self._switchboard.killed
             self._ledger.keep_all(await self._wire.record(self._journal.open_intents))
             self._ledger.keep_all(await self._wire.record(self._journal.settled_since, self._follower.window(head)))
+            self._check_life(chain_nonce, await self._wire.record(self._journal.consumed_nonce))
             await self._guarded(self._follower.resume(head))
+
+    def _check_life(self, chain_nonce: int, consumed: int) -> None:
+        """Nonces that were used deeper than any reorg cannot be free again: a fork began anew, or it is another chain."""
+        if consumed >= chain_nonce and consumed not in {intent.nonce for intent in self._ledger.settled()}:
+            raise OperatorError(
+                f"KEEPER_DATABASE_URL: the journal saw nonce {consumed} used long ago, the chain counts {chain_nonce} only: "
+                "it went back (a fork that was started again?); use another KEEPER_DATA_DIR for this chain"
+            )
 
     async def submit(self, plans: Sequence[Plan], snapshot: Snapshot, timestamp: int) -> list[Rejected]:
         if not plans:

@@ -2,8 +2,10 @@
 
 import pytest
 
+from keeper.errors import OperatorError
 from keeper.execute.draft import from_plan
 from keeper.execute.executor import Executor
+from keeper.model.chain import hexed
 from keeper.model.intent import IntentState
 from tests.support.world import TOKENS
 
@@ -108,3 +110,16 @@ async def test_the_first_fee_leaves_room_for_a_cancellation_under_the_cap(world)
     plan = await world.plan(0, max_fee=world.policy.max_fee, bid=world.policy.max_fee)
     draft = from_plan(plan, world.policy.max_fee * 100 // 110)
     assert draft.fees.max_fee * 110 <= world.policy.max_fee * 100
+
+
+async def test_a_chain_that_went_back_beyond_any_reorg_is_told_before_anything_is_sent(world):
+    executor = await world.executor()
+    await world.submit(executor, await world.plan(0))
+    await world.mine(executor)
+    await world.stop(executor)
+    world.anvil.mine(200)
+    again = await world.executor()  # the same chain, much later
+    await world.stop(again)
+    world.anvil.rpc("anvil_setNonce", hexed(world.keeper), "0x0")
+    with pytest.raises(OperatorError, match="it went back"):
+        await world.executor()
