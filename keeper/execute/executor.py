@@ -136,10 +136,10 @@ class Executor:
             await self._guarded(self._follower.resume(head))
 
     def _check_life(self, chain_nonce: int, consumed: int) -> None:
-        """Nonces that were used deeper than any reorg cannot be free again: a fork began anew, or it is another chain."""
+        """Nonces used deeper than any reorg cannot be free again: a fork began anew, or it is another chain."""
         if consumed >= chain_nonce and consumed not in {intent.nonce for intent in self._ledger.settled()}:
             raise OperatorError(
-                f"KEEPER_DATABASE_URL: the journal saw nonce {consumed} used long ago, the chain counts {chain_nonce} only: "
+                f"KEEPER_DATABASE_URL: the journal saw nonce {consumed} used long ago, the chain counts {chain_nonce}: "
                 "it went back (a fork that was started again?); use another KEEPER_DATA_DIR for this chain"
             )
 
