@@ -97,19 +97,20 @@ class Pool:
 
     async def dial(self) -> None:
         """Ask every node who it is. Raises OperatorError for a wrong chain, or when none answers."""
-        problems: list[Transient] = []
+        problems: list[tuple[Endpoint, Transient]] = []
         for endpoint in self.endpoints:
             try:
                 await self._recognise(endpoint)
             except Transient as error:
-                problems.append(error)
-                self._note_failure(endpoint, error)
+                problems.append((endpoint, error))
         if len(problems) == len(self.endpoints):
             raise OperatorError(
-                f"no node of KEEPER_RPC_URLS answers: {'; '.join(map(str, problems))}. "
+                f"no node of KEEPER_RPC_URLS answers: {'; '.join(str(error) for _, error in problems)}. "
                 "Start the node or correct the URL",
                 exit_code=4,  # a restart may help, unlike with wrong settings
             )
+        for endpoint, problem in problems:
+            self._note_failure(endpoint, problem)
         self._dialled = True
 
     async def request(self, kind: type[T], method: str, *params: Any) -> T:

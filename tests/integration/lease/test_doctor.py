@@ -49,10 +49,12 @@ async def test_the_status_file_says_who_leads_and_who_stands_by(database: str, t
         both = {"live": True, "standby": True, "database_url": SecretStr(database), "lease_s": 30.0}
         first = arena.settings(anvil.url, **both, data_dir=tmp_path / "one")
         second = arena.settings(anvil.url, **both, data_dir=tmp_path / "two")
-        async with running(first) as leader, running(second) as standby:
-            await arena.quiet()
-            for keeper in (leader, standby):
-                await keeper.handled(anvil.block_number())
-            assert read_status(tmp_path / "one").role == "leads, by lease 1"
-            assert read_status(tmp_path / "two").role.startswith("stands by: another keeper")
-            assert read_status(tmp_path / "two").held.startswith("standing by")
+        async with running(first) as leader:
+            await leader.handled(anvil.block_number())
+            async with running(second) as standby:
+                record = await arena.quiet()
+                for keeper in (leader, standby):
+                    await keeper.handled(record.number)
+                assert read_status(tmp_path / "one").role == "leads, by lease 1"
+                assert read_status(tmp_path / "two").role.startswith("stands by: another keeper")
+                assert read_status(tmp_path / "two").held.startswith("standing by")
