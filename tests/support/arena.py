@@ -22,7 +22,7 @@ from keeper.model.health import WAD
 from keeper.settings import Settings
 from tests.support import harsh
 
-WAIT_S = 30.0
+WAIT_S = 90.0
 
 
 @dataclass
