@@ -147,11 +147,11 @@ async def test_it_rescues_on_a_fork_and_leaves_the_first_chain_untouched(tmp_pat
         with arena_node(fork_url=anvil.url) as fork:
             process = await start(arena, "--live", KEEPER_RPC_URLS=fork.ws_url)
             async with asyncio.timeout(WAIT_S):
-                while not some_mined(arena, 3):
+                while not some_mined(arena, 10):
                     await asyncio.to_thread(fork.mine, 1, 1)
                     await asyncio.sleep(0.2)  # the pace of the fork
             process.terminate()
             assert (await finish(process))[0] == 0
-            assert fork.quantity("eth_getTransactionCount", "0x" + arena.keeper.hex(), "latest") >= 3
+            assert fork.quantity("eth_getTransactionCount", "0x" + arena.keeper.hex(), "latest") >= 10
         assert anvil.block()["hash"] == head
         assert anvil.quantity("eth_getTransactionCount", "0x" + arena.keeper.hex(), "pending") == 0
