@@ -45,7 +45,7 @@ test-python: setup
 
 takeover: setup ## leaders killed and frozen under load, their standbys taking over (N=30, PACE_S=2 seconds a block)
 	$(call say,takeovers)
-	@TAKEOVERS=$(or $(N),30) $(BIN)/python -m pytest -q -s tests/integration/lease/test_takeover.py
+	@TAKEOVERS=$(or $(N),30) $(BIN)/python -m pytest -q -s --timeout 0 tests/integration/lease/test_takeover.py
 
 check: setup ## format, lint, types, layers, generated files
 	$(call say,format and lint)

@@ -15,7 +15,7 @@ REPORT = Path("build/parity.json")
 def main() -> int:
     REPORT.parent.mkdir(exist_ok=True)
     REPORT.unlink(missing_ok=True)
-    command = [sys.executable, "-m", "pytest", "-q", "tests/property", *sys.argv[1:]]
+    command = [sys.executable, "-m", "pytest", "-q", "--timeout", "0", "tests/property", *sys.argv[1:]]
     code = subprocess.run(command, env={**os.environ, "PARITY_REPORT": str(REPORT)}, check=False).returncode
     if not REPORT.exists():
         return code or 1

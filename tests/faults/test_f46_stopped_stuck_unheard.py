@@ -19,6 +19,7 @@ from tests.integration.daemon.test_process import finish, intents, start
 from tests.support.arena import Arena, Running, arena_node, running
 from tests.support.invariants import assert_invariants
 from tests.support.proxy import FaultProxy, delay
+from tests.support.service import runner
 from tests.support.weather import step_until
 
 SEND = "eth_sendRawTransaction"
@@ -37,11 +38,11 @@ async def deaf() -> AsyncIterator[tuple[str, list[str]]]:
 
     app = web.Application()
     app.router.add_post("/{tail:.*}", hang)
-    runner = web.AppRunner(app, shutdown_timeout=0, handler_cancellation=True)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    yield f"http://127.0.0.1:{runner.addresses[0][1]}/hook", taken
-    await runner.cleanup()
+    server = runner(app)
+    await server.setup()
+    await web.TCPSite(server, "127.0.0.1", 0).start()
+    yield f"http://127.0.0.1:{server.addresses[0][1]}/hook", taken
+    await server.cleanup()
 
 
 async def test_f46_sigterm_in_mid_send_finishes_the_broadcast_notes_it_and_ends_with_0(tmp_path: Path) -> None:

@@ -20,6 +20,8 @@ from typing import Any, Self
 import aiohttp
 from aiohttp import WSMsgType, web
 
+from tests.support.service import runner
+
 Params = Any
 Message = dict[str, Any]
 
@@ -230,7 +232,7 @@ class FaultProxy:
         """Listen, on the same port as before."""
         application = web.Application(client_max_size=256 * 1024 * 1024)
         application.router.add_route("*", "/{who:.*}", self._serve)
-        self._runner = web.AppRunner(application, shutdown_timeout=0, handler_cancellation=True)
+        self._runner = runner(application)
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", self._port)
         await site.start()

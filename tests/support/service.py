@@ -4,6 +4,13 @@ from typing import Self
 
 from aiohttp import web
 
+SHUTDOWN_S = 0.05  # that a handler in progress has to end in; 0 would mean for ever
+
+
+def runner(application: web.Application) -> web.AppRunner:
+    """A server whose handlers are cancelled when their client goes or the server ends, even those that hang."""
+    return web.AppRunner(application, shutdown_timeout=SHUTDOWN_S, handler_cancellation=True)
+
 
 class Service:
     """Listens while it is entered. Handlers that hang end with it."""
@@ -30,7 +37,7 @@ class Service:
         """Listen, on the same port as before."""
         application = web.Application()
         application.router.add_route("*", "/{path:.*}", self.handle)
-        self._runner = web.AppRunner(application, shutdown_timeout=0, handler_cancellation=True)
+        self._runner = runner(application)
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", self._port).start()
         self._port = self._runner.addresses[0][1]

@@ -4,8 +4,8 @@ import asyncio
 import os
 import signal
 import sys
-from asyncio.subprocess import PIPE, Process
-from collections.abc import Callable, Iterator
+from asyncio.subprocess import DEVNULL, Process
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
@@ -20,16 +20,17 @@ from tests.support.arena import WAIT_S, Arena, arena_node
 NATIVE = bytes(20)
 
 
-_started: list[Process] = []
+_errors: dict[Process, Path] = {}  # of each process that was started: where its standard error goes
 
 
 @pytest.fixture(autouse=True)
-def _no_process_is_left() -> Iterator[None]:
+async def _no_process_is_left() -> AsyncIterator[None]:
     yield
-    for process in _started:
+    for process in _errors:
         if process.returncode is None:
             process.kill()
-    _started.clear()
+        await process.wait()
+    _errors.clear()
 
 
 async def start(arena: Arena, *arguments: str, **changes: str) -> Process:
@@ -45,19 +46,20 @@ async def start(arena: Arena, *arguments: str, **changes: str) -> Process:
     }
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("KEEPER_")}
     command = [sys.executable, "-m", "keeper", "run", *arguments]
-    process = await asyncio.create_subprocess_exec(
-        *command, env=inherited | settings | changes, cwd=arena.files.directory, stdout=PIPE, stderr=PIPE
-    )
-    _started.append(process)
+    path = arena.files.directory / f"stderr-{len(_errors)}.txt"
+    with path.open("wb") as errors:  # a file, not a pipe that is full when nobody reads it
+        process = await asyncio.create_subprocess_exec(
+            *command, env=inherited | settings | changes, cwd=arena.files.directory, stdout=DEVNULL, stderr=errors
+        )
+    _errors[process] = path
     return process
 
 
 async def finish(process: Process) -> tuple[int, str]:
     """Exit code and standard error."""
     async with asyncio.timeout(WAIT_S):
-        _, errors = await process.communicate()
-    assert process.returncode is not None
-    return process.returncode, errors.decode()
+        code = await process.wait()
+    return code, _errors[process].read_text()
 
 
 def intents(arena: Arena) -> list[Intent]:
