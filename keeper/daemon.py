@@ -6,18 +6,19 @@ import time
 from collections import deque
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import AsyncExitStack, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 from keeper.abi import checksum, load_abi
+from keeper.book.discovery import discover
 from keeper.book.follower import Advance, Follower
 from keeper.chain.connect import Chain, connect
 from keeper.chain.pool import Limits
 from keeper.clock import Clock, SystemClock
 from keeper.errors import InvariantBroken, OperatorError, Transient
 from keeper.execute.breaker import Name
-from keeper.execute.build import Execution, build_execution, native_price_of
+from keeper.execute.build import Execution, build_execution, native_price_of, signer_of
 from keeper.model.assessment import Assessment
 from keeper.model.chain import BlockRef, Call
 from keeper.model.events import (
@@ -31,7 +32,7 @@ from keeper.model.health import WAD
 from keeper.model.plan import Funds, Policy, Rejected, Rejection
 from keeper.observe.reporter import Reporter
 from keeper.plan.planner import choose
-from keeper.protocols.base import Deployment, PriceReading, Protocol, Snapshot
+from keeper.protocols.base import Deployment, Means, PriceReading, Protocol, Snapshot
 from keeper.protocols.registry import load_deployment, load_protocol
 from keeper.risk.doubtful import Doubtful, answers_by_contract
 from keeper.risk.guard import PriceGuard, guard_policy
@@ -74,15 +75,20 @@ class Wiring:
     protocol: Protocol
 
 
-async def wire(settings: Settings, emit: Emit, clock: Clock | None = None) -> Wiring:
-    """Connect, and check that the deployment is there. Raises OperatorError."""
+async def wire(settings: Settings, emit: Emit, clock: Clock | None = None, keeper: bytes = b"") -> Wiring:
+    """Connect, check that the deployment is there, and let its adapter find out the rest. Raises OperatorError.
+
+    keeper: the signer's address, empty when none is known.
+    """
     deployment = load_deployment(settings.deployment, settings.chain_id, settings.protocol)
+    deployment = replace(deployment, means=Means(keeper, settings.flash_loans))
     protocol = load_protocol(deployment)
     urls = [url.get_secret_value() for url in settings.rpc_urls]
     limits = Limits(settings.max_lag_blocks, settings.undo_blocks)
     chain = await connect(urls, settings.chain_id, settings.request_timeout_s, emit, limits, clock)
     try:
         await _check_deployment(chain, deployment)
+        protocol = await discover(chain.reader, protocol)
     except BaseException:
         await chain.close()
         raise
@@ -146,7 +152,9 @@ class Daemon:
         """
         async with AsyncExitStack() as stack:
             make_directory(self.settings.data_dir)
-            wiring = await _unless(stop, wire(self.settings, self._emit, self._clock))
+            signer = await asyncio.to_thread(signer_of, self.settings) if self.settings.live else None
+            keeper = signer.address if signer else b""
+            wiring = await _unless(stop, wire(self.settings, self._emit, self._clock, keeper))
             if wiring is None:
                 return 0
             stack.push_async_callback(wiring.chain.close)
@@ -160,6 +168,7 @@ class Daemon:
                 wiring.chain,
                 wiring.protocol,
                 wiring.deployment,
+                signer,
                 self._emit,
                 replan=replan,
             )
@@ -272,11 +281,11 @@ class Daemon:
     async def _funds(self, snapshot: Snapshot, timestamp: int, wiring: Wiring, execution: Execution) -> Funds:
         """Balances at the snapshot's block; without a signer the purse is taken for bottomless."""
         price = self._native.at(wiring.protocol, snapshot, timestamp)
-        tokens = sorted({token for token, _ in wiring.protocol.allowances(snapshot.state)})
+        tokens = wiring.protocol.purse(snapshot.state)
         if execution.address is None:
             return Funds(UNLIMITED, price, dict.fromkeys(tokens, UNLIMITED))
         balances, native = await asyncio.gather(
-            token_balances(wiring.chain, snapshot.block, execution.address, tokens),
+            token_balances(wiring.chain, snapshot.block, wiring.deployment.holder, tokens),
             wiring.chain.reader.balance(execution.address, snapshot.block),
         )
         in_flight = execution.in_flight()

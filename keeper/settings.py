@@ -106,6 +106,9 @@ class Settings(BaseSettings):
     cooldown_blocks: int = _setting(
         3, "Liquidation", "Blocks to leave an account alone after a failed attempt", ge=0, le=10_000
     )
+    flash_loans: bool = _setting(
+        True, "Liquidation", "Borrow what a liquidation needs for its duration, where protocol and executor can"
+    )
     max_in_flight: int = _setting(16, "Liquidation", "Most transactions on their way at once", ge=1, le=1000)
 
     max_fee_gwei: Decimal = _setting(Decimal(500), "Gas", "Hard cap on maxFeePerGas", gt=0, le=1_000_000)

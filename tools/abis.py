@@ -19,10 +19,11 @@ KEPT = {
         "collateralBalance",
     },
     "BulkReader": {"clock", "read"},
+    "SlotReader": set(),
     "IFeed": {"decimals", "latestRoundData"},
     "IERC20Metadata": {"approve", "allowance", "balanceOf", "symbol", "decimals", "transfer"},
 }
-WITH_RUNTIME = {"BulkReader"}
+WITH_RUNTIME = {"BulkReader", "SlotReader"}
 
 
 def minimal(contract: str) -> dict[str, object]:

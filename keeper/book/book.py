@@ -1,13 +1,13 @@
 """The book: every account of one protocol as of one block, and how to take the last blocks back."""
 
 from collections import deque
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
 from keeper.errors import InvariantBroken
-from keeper.model.chain import BlockRef, Log
+from keeper.model.chain import BlockRef, CallResult, Log
 from keeper.protocols.base import Protocol, Snapshot
 from keeper.protocols.columns import Columns, Undo, Writer
 
@@ -19,6 +19,7 @@ class _Layer:
     block: BlockRef
     undo: tuple[Undo, ...]
     state_before: Any
+    read: frozenset[bytes] = frozenset()  # accounts that were read at this block
 
 
 class Book:
@@ -32,6 +33,7 @@ class Book:
         self.columns = Columns(protocol.tables)
         self.state = protocol.initial_state()
         self.touched: set[int] = set()  # account rows that the newest block changed
+        self.unread: set[bytes] = set()  # accounts that were touched since they were read, or whose reads were dropped
         self._base: BlockRef | None = None
         self._layers: deque[_Layer] = deque()
         self._undo_blocks = undo_blocks
@@ -61,6 +63,7 @@ class Book:
             state = self.protocol.fold(state, log, writer)
             writer.undo.clear()
         self.state = state
+        self.unread.update(map(self.columns.accounts.address, writer.touched))
 
     def rebase(self, block: BlockRef) -> None:
         """Say which block the book now stands for; nothing before it can be taken back."""
@@ -84,8 +87,25 @@ class Book:
         self._layers.append(_Layer(block, tuple(writer.undo), self.state))
         self.state = state
         self.touched = writer.touched
+        self.unread.update(map(self.columns.accounts.address, writer.touched))
         if len(self._layers) > self._undo_blocks:
             self._base = self._layers.popleft().block
+
+    def take_in(self, answers: Mapping[bytes, Sequence[CallResult]]) -> None:
+        """Fold what was read of accounts at the head, as a part of its block. Accounts that are gone are left out."""
+        writer = Writer(self.columns)
+        known = {account: found for account, found in answers.items() if self.columns.accounts.row(account) is not None}
+        try:
+            for account, results in known.items():
+                self.protocol.fold_account(self.state, account, results, writer)
+        except BaseException:
+            self.columns.revert(writer.undo)
+            raise
+        self.unread.difference_update(answers)
+        if self._layers:
+            top = self._layers.pop()
+            undo = (*top.undo, *writer.undo)
+            self._layers.append(replace(top, undo=undo, read=top.read.union(known)))
 
     def roll_back(self, depth: int) -> list[BlockRef]:
         """Take back the newest `depth` blocks and return them, newest first."""
@@ -94,6 +114,7 @@ class Book:
             layer = self._layers.pop()
             self.columns.revert(layer.undo)
             self.state = layer.state_before
+            self.unread |= layer.read
             dropped.append(layer.block)
         self.touched = set()
         return dropped

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from keeper.book.audit import Auditor, Mismatch, audit_calls, mismatches
 from keeper.book.book import Book
@@ -36,7 +37,7 @@ class Follower:
     """The book of one protocol at the head of the chain.
 
     Costs two requests a block, whatever the number of accounts: the logs by block hash, and one bulk read of what
-    no log announces together with the audit sample.
+    no log announces, of the protocol and of the accounts that the block touched, together with the audit sample.
     """
 
     def __init__(
@@ -220,16 +221,20 @@ class Follower:
         assert head is not None
         self._whole = False
         calls = self._protocol.reads(self.book.state)
+        asked = {account: self._protocol.account_reads(self.book.state, account) for account in self.book.unread}
+        of_accounts = [call for found in asked.values() for call in found]
         beside = self._beside()
         rows = self._auditor.choose(self.book)
         audits = audit_calls(self._protocol, self.book.snapshot(None), rows)
-        wanted = [*calls, *beside, *audits]
-        results = tuple(await self._reader.read(head, wanted)) if wanted else ()
-        answers, rest = results[: len(calls)], results[len(calls) :]
+        wanted = [*calls, *of_accounts, *beside, *audits]
+        results = iter(await self._reader.read(head, wanted) if wanted else ())
+        answers = tuple(islice(results, len(calls)))
+        self.book.take_in({account: tuple(islice(results, len(found))) for account, found in asked.items()})
         snapshot = self.book.snapshot(self._protocol.decode_reads(self.book.state, answers))
-        found = mismatches(self._protocol, snapshot, rows, rest[len(beside) :])
+        other = tuple(islice(results, len(beside)))
+        found = mismatches(self._protocol, snapshot, rows, tuple(results))
         self._whole = True
-        return Advance(snapshot, applied, logs, dropped, found, answers, rest[: len(beside)])
+        return Advance(snapshot, applied, logs, dropped, found, answers, other)
 
     def _report_reorg(self, dropped: list[BlockRef], path: list[BlockRef]) -> None:
         message = f"{len(dropped)} blocks replaced from block {dropped[-1].number} on"

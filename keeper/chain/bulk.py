@@ -3,21 +3,41 @@
 By hand, since it runs in every block: see `contracts/src/BulkReader.sol` and the ABI specification for the layout.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
+
+from eth_utils.crypto import keccak
 
 from keeper.abi import load_abi, load_runtime
 from keeper.errors import Transient
 from keeper.model.chain import Call, CallResult, hexed
 
 _WORD = 32
+_READ_SLOTS = keccak(text="readSlots()")[:4]
 READER = b"keeper.bulk-reader.1"  # 20 bytes: an address that nobody has the key of
 
 
 @cache
-def overrides() -> dict[str, dict[str, str]]:
-    """The state override that puts the reader's code where no contract is."""
+def _readers() -> dict[str, dict[str, str]]:
     return {hexed(READER): {"code": hexed(load_runtime("BulkReader"))}}
+
+
+def overrides(codes: Mapping[bytes, bytes]) -> dict[str, dict[str, str]]:
+    """The state override that puts the reader's code where no contract is.
+
+    codes: contracts whose storage is read, and their code: it moves aside for a reader of slots, which hands on to it
+    whatever else is called.
+    """
+    found = dict(_readers())
+    for contract, code in codes.items():
+        found[hexed(contract)] = {"code": hexed(load_runtime("SlotReader"))}
+        found[hexed(_mirror(contract))] = {"code": hexed(code)}
+    return found
+
+
+def _mirror(contract: bytes) -> bytes:
+    """Where a contract's own code stands meanwhile: see `contracts/src/SlotReader.sol`."""
+    return keccak(b"keeper.mirror" + contract)[-20:]
 
 
 @cache
@@ -30,9 +50,10 @@ def pack(calls: Sequence[Call]) -> bytes:
     """Calldata of `read(calls)`."""
     heads, bodies, offset = [], [], _WORD * len(calls)
     for call in calls:
-        size = len(call.data)
+        data = _READ_SLOTS + call.data if call.storage else call.data
+        size = len(data)
         body = b"".join(
-            (bytes(12), call.to, _word(2 * _WORD), _word(size), call.data, bytes(-size % _WORD)),
+            (bytes(12), call.to, _word(2 * _WORD), _word(size), data, bytes(-size % _WORD)),
         )
         heads.append(_word(offset))
         bodies.append(body)

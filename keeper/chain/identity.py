@@ -31,7 +31,7 @@ async def probe(endpoint: Endpoint) -> None:
 async def _timestamp(endpoint: Endpoint, *overrides: dict[str, str]) -> int | None:
     """The newest block's time, as code that an override puts there sees it through the bulk reader."""
     request = {"to": hexed(bulk.READER), "data": hexed(bulk.pack([Call(_CLOCK, b"")]))}
-    codes = {**bulk.overrides(), hexed(_CLOCK): {"code": _TIMESTAMP_CODE}}
+    codes = {**bulk.overrides({}), hexed(_CLOCK): {"code": _TIMESTAMP_CODE}}
     try:
         answer = octets(await endpoint.request(str, "eth_call", request, "latest", codes, *overrides))
     except RpcError as error:

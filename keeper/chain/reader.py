@@ -1,8 +1,8 @@
 """Reads for the other stages: blocks, logs, many views at once, simulations. Each is pinned to a block hash."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from functools import partial
-from itertools import accumulate
+from itertools import accumulate, islice
 from typing import Any
 
 from keeper.chain import bulk
@@ -20,6 +20,7 @@ _MOST_CALLS = 512
 _MOST_BYTES = 200_000
 _TRIES = 3  # of a read that was answered as of another block
 _MOST_PLAIN_CALLS = 100
+_WORD = 32
 Pinned = dict[str, str]
 
 
@@ -30,6 +31,7 @@ class NodeReader:
         self._pool = pool
         self._logs = LogReader(pool)
         self._most_calls = _MOST_CALLS
+        self._codes: dict[bytes, bytes] = {}  # of contracts whose storage was read
 
     async def head(self) -> BlockRef:
         return await self._pool.fetch(block_of, WireBlock, "eth_getBlockByNumber", "latest", False)
@@ -51,12 +53,21 @@ class NodeReader:
         results: list[CallResult] = []
         while len(results) < len(calls):
             chunk = _first_of(calls[len(results) : len(results) + self._most_calls])
-            read = await self._pool.run(partial(_read, block=block, calls=chunk))
+            await self._learn_codes(chunk)
+            read = await self._pool.run(partial(_read, block=block, calls=chunk, codes=self._codes))
             if read is None:
                 self._most_calls = max(len(chunk) // 2, 1)
             else:
                 results += read
         return results
+
+    async def _learn_codes(self, calls: Sequence[Call]) -> None:
+        """Code never changes where it is: a proxy's neither."""
+        for contract in {call.to for call in calls if call.storage} - self._codes.keys():
+            if code := await self.code(contract):
+                self._codes[contract] = code
+            else:
+                raise Transient(f"0x{contract.hex()}, whose storage is read, has no code yet")
 
     async def call(
         self, call: Call, sender: bytes, block: BlockRef, timestamp: int | None = None, gas: int | None = None
@@ -117,13 +128,16 @@ async def _call(endpoint: Endpoint, request: dict[str, str], block: BlockRef, *o
     return CallResult(True, octets(answer))
 
 
-async def _read(endpoint: Endpoint, block: BlockRef, calls: Sequence[Call]) -> list[CallResult] | None:
-    """None when one `eth_call` cannot carry so many."""
+async def _read(
+    endpoint: Endpoint, block: BlockRef, calls: Sequence[Call], codes: Mapping[bytes, bytes]
+) -> list[CallResult] | None:
+    """None when one `eth_call` cannot carry so many. codes: of the contracts whose storage is read."""
     if not endpoint.abilities.code_override:
         return await _read_plainly(endpoint, block, calls)
+    overrides = bulk.overrides({call.to: codes[call.to] for call in calls if call.storage})
     request = {"to": hexed(bulk.READER), "data": hexed(bulk.pack([*calls, bulk.clock()]))}
     for _ in range(_TRIES):
-        answer = await _call(endpoint, request, block, bulk.overrides())
+        answer = await _call(endpoint, request, block, overrides)
         if not answer.ok:  # the reader itself never reverts: it ran out of gas
             return None if len(calls) > 1 else await _read_plainly(endpoint, block, calls)
         *results, clock = bulk.unpack(answer.data, len(calls) + 1)
@@ -147,16 +161,29 @@ def _ran_in(block: BlockRef, clock: CallResult) -> bool:
 
 
 async def _read_plainly(endpoint: Endpoint, block: BlockRef, calls: Sequence[Call]) -> list[CallResult]:
-    """One `eth_call` for each, in JSON-RPC batches."""
-    results: list[CallResult] = []
-    for start in range(0, len(calls), _MOST_PLAIN_CALLS):
-        requests = [
-            ("eth_call", [{"to": hexed(call.to), "data": hexed(call.data)}, _pinned(block)])
-            for call in calls[start : start + _MOST_PLAIN_CALLS]
-        ]
-        for answer in await endpoint.batch(requests, Priority.BLOCK):
-            if isinstance(answer, RpcError) and StateMissing.says(answer):
-                raise StateMissing(str(answer))
-            verdict = reverted(answer) if isinstance(answer, RpcError) else None
-            results.append(verdict or CallResult(True, octets(served(answer, str))))
-    return results
+    """One request for each view and each slot, in JSON-RPC batches."""
+    requests = [request for call in calls for request in _requests(call, block)]
+    answers: list[Any] = []
+    for start in range(0, len(requests), _MOST_PLAIN_CALLS):
+        answers += await endpoint.batch(requests[start : start + _MOST_PLAIN_CALLS], Priority.BLOCK)
+    for answer in answers:
+        if isinstance(answer, RpcError) and StateMissing.says(answer):
+            raise StateMissing(str(answer))
+    taken = iter(answers)
+    return [_result(call, list(islice(taken, len(_requests(call, block))))) for call in calls]
+
+
+def _requests(call: Call, block: BlockRef) -> list[tuple[str, list[Any]]]:
+    to = hexed(call.to)
+    if not call.storage:
+        return [("eth_call", [{"to": to, "data": hexed(call.data)}, _pinned(block)])]
+    slots = [call.data[at : at + _WORD] for at in range(0, len(call.data), _WORD)]
+    return [("eth_getStorageAt", [to, hexed(slot), _pinned(block)]) for slot in slots]
+
+
+def _result(call: Call, answers: list[Any]) -> CallResult:
+    if call.storage:
+        return CallResult(True, b"".join(octets(served(answer, str)).rjust(_WORD, b"\0") for answer in answers))
+    [answer] = answers
+    verdict = reverted(answer) if isinstance(answer, RpcError) else None
+    return verdict or CallResult(True, octets(served(answer, str)))

@@ -23,12 +23,12 @@ def command(as_json: AsJson = False, env_file: EnvFile = DEFAULT_ENV_FILE) -> No
     running keeper has on the way is taken from its journal. Signs and sends nothing.
     """
     settings = settings_from(env_file)
-    from keeper.cli.wiring import run_once
+    from keeper.cli.wiring import run_once, signer_address
 
     async def look(wiring: "Wiring") -> dict[str, Any]:
         return await _document(wiring, settings)
 
-    document = run_once(settings, look)
+    document = run_once(settings, look, signer_address(settings) or b"")
     if as_json:
         print_json(document)
         return
@@ -79,17 +79,16 @@ async def _means(
     wiring: "Wiring", settings: "Settings", snapshot: "Snapshot", timestamp: int
 ) -> tuple["Funds", "InFlight"]:
     """What the signer could spend, and what its journal has on the way."""
-    from keeper.cli.wiring import signer_address
     from keeper.daemon import UNLIMITED, token_balances
     from keeper.execute.build import native_price_of
     from keeper.model.plan import Funds, InFlight
 
     price = native_price_of(settings).at(wiring.protocol, snapshot, timestamp)
-    tokens = sorted({token for token, _ in wiring.protocol.allowances(snapshot.state)})
-    address = signer_address(settings)
-    if address is None:
+    tokens = wiring.protocol.purse(snapshot.state)
+    address = wiring.deployment.means.keeper
+    if not address:
         return Funds(UNLIMITED, price, dict.fromkeys(tokens, UNLIMITED)), InFlight()
-    balances = await token_balances(wiring.chain, snapshot.block, address, tokens)
+    balances = await token_balances(wiring.chain, snapshot.block, wiring.deployment.holder, tokens)
     native = await wiring.chain.reader.balance(address, snapshot.block)
     in_flight = _in_flight(settings)
     left = {token: max(amount - in_flight.spends.get(token, 0), 0) for token, amount in balances.items()}

@@ -19,11 +19,11 @@ def ignore(_: "Event") -> None:
 
 
 @asynccontextmanager
-async def wired(settings: "Settings") -> AsyncIterator["Wiring"]:
+async def wired(settings: "Settings", keeper: bytes = b"") -> AsyncIterator["Wiring"]:
     """A connected protocol. Raises OperatorError when a node or the deployment is not what the settings say."""
     from keeper.daemon import wire
 
-    wiring = await wire(settings, ignore)
+    wiring = await wire(settings, ignore, keeper=keeper)
     try:
         yield wiring
     finally:
@@ -48,11 +48,11 @@ async def snapshot_at(wiring: "Wiring", number: int | None) -> "Snapshot":
     return await load_snapshot(wiring.chain.reader, wiring.protocol, start, number)
 
 
-def run_once(settings: "Settings", work: Callable[["Wiring"], Awaitable[T]]) -> T:
-    """Connect, do the work, disconnect."""
+def run_once(settings: "Settings", work: Callable[["Wiring"], Awaitable[T]], keeper: bytes = b"") -> T:
+    """Connect, do the work, disconnect. keeper: the signer's address, where the work depends on it."""
 
     async def main() -> T:
-        async with wired(settings) as wiring:
+        async with wired(settings, keeper) as wiring:
             return await work(wiring)
 
     return asyncio.run(main())

@@ -1,6 +1,5 @@
 """Builds the execution that the settings ask for: live with a signer and a journal, or dry with neither."""
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
 from typing import Protocol as Interface
@@ -81,18 +80,19 @@ async def build_execution(
     chain: Chain,
     protocol: Protocol,
     deployment: Deployment,
+    signer: Signer | None,
     emit: Emit,
+    *,
     hook: Hook = no_hook,
     replan: Callable[[], Awaitable[None]] = no_replan,
 ) -> Execution:
-    """A dry run unless the settings say live; then an executor, with what an earlier run left taken up.
+    """A dry run without a signer; else an executor, with what an earlier run left taken up.
 
     `replan` is called when this keeper takes over from another while it runs. Raises OperatorError: no usable signer
     or journal, or another keeper holds it (exit code 3).
     """
-    if not settings.live:
+    if signer is None:
         return DryRun(chain.reader, protocol, policy, emit)
-    signer = await asyncio.to_thread(signer_of, settings)
     url, data_dir, chain_id = settings.database_url.get_secret_value(), settings.data_dir, settings.chain_id
     rules = SigningPolicy(chain_id, signer.address, frozenset(deployment.contracts.values()), policy.max_fee)
 

@@ -1,5 +1,6 @@
 """What comes from a node: blocks, logs, calls and receipts. Hashes and addresses are raw bytes inside the program."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 
@@ -43,10 +44,20 @@ class LogFilter:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A call to a contract: a view in a bulk read, or what a transaction carries."""
+    """A call to a contract: a view in a bulk read, or what a transaction carries.
+
+    `storage`: a raw read instead, in bulk reads only. `data` is then storage slots, 32 bytes each, and the answer is
+    their values, packed alike (see `storage_read`).
+    """
 
     to: bytes
     data: bytes
+    storage: bool = False
+
+
+def storage_read(contract: bytes, slots: Iterable[int]) -> Call:
+    """Values that no view gives, or that would cost too much by view."""
+    return Call(contract, b"".join(slot.to_bytes(32, "big") for slot in slots), storage=True)
 
 
 @dataclass(frozen=True, slots=True)

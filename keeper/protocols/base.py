@@ -8,7 +8,7 @@ a dry run and in a test. Third parties register a class in the entry-point group
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, ClassVar, Protocol as Interface
+from typing import Any, ClassVar, Protocol as Interface, Self
 
 import numpy as np
 
@@ -16,6 +16,16 @@ from keeper.model.chain import BlockRef, Call, CallResult, Log, LogFilter
 from keeper.model.health import Health
 from keeper.model.plan import Opportunity
 from keeper.protocols.columns import Columns, TableSpec, Writer
+
+EXECUTOR = "Executor"  # the optional contract of a deployment that holds the keeper's capital and liquidates with it
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """What the keeper liquidates with. `keeper`: its address, empty when no signer is known (a look, a dry run)."""
+
+    keeper: bytes = b""
+    flash_loans: bool = True  # may be taken
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +36,17 @@ class Deployment:
     chain_id: int
     start_block: int
     contracts: Mapping[str, bytes]
+    means: Means = Means()
+
+    @property
+    def executor(self) -> bytes:
+        """The keeper's executor contract, empty when there is none."""
+        return self.contracts.get(EXECUTOR, b"")
+
+    @property
+    def holder(self) -> bytes:
+        """Whose tokens pay for liquidations: the executor, else the keeper itself; empty when neither is known."""
+        return self.executor or self.means.keeper
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +120,28 @@ class Achieved:
     details: Mapping[str, int] = field(default_factory=dict)
 
 
+class Defaults:
+    """What an adapter inherits that finds out nothing beforehand and reads nothing by account."""
+
+    def discovery(self) -> list[Call]:
+        return []
+
+    def discovered(self, results: Sequence[CallResult]) -> Self:  # noqa: ARG002
+        return self
+
+    def account_reads(self, state: Any, account: bytes) -> list[Call]:  # noqa: ARG002
+        return []
+
+    def fold_account(self, state: Any, account: bytes, results: Sequence[CallResult], writer: Writer) -> None:
+        """Nothing was asked."""
+
+    def allowances(self, state: Any) -> list[tuple[bytes, bytes]]:  # noqa: ARG002
+        return []
+
+    def purse(self, state: Any) -> list[bytes]:
+        return sorted({token for token, _ in self.allowances(state)})
+
+
 class Protocol(Interface):
     """One protocol deployment. Instances are immutable; all state travels in the snapshot."""
 
@@ -107,6 +150,19 @@ class Protocol(Interface):
     tables: ClassVar[tuple[TableSpec, ...]]
 
     def __init__(self, deployment: Deployment) -> None: ...
+
+    # What to find out before the first log.
+
+    def discovery(self) -> list[Call]:
+        """Calls that must be answered before logs can be asked for, such as the addresses behind one registry."""
+        ...
+
+    def discovered(self, results: Sequence[CallResult]) -> Self:
+        """The adapter that knows the answers to `discovery`; asked on until `discovery` is empty.
+
+        Raises OperatorError when the deployment is not what it is said to be.
+        """
+        ...
 
     # What to read, and what it means.
 
@@ -131,6 +187,18 @@ class Protocol(Interface):
 
     def decode_reads(self, state: Any, results: Sequence[CallResult]) -> Any:
         """Readings from the answers to `reads`. A failed or absurd answer becomes a problem, never a number."""
+        ...
+
+    def account_reads(self, state: Any, account: bytes) -> list[Call]:
+        """What no log says of an account, and changes only when a log touches it (`Writer.touch`).
+
+        Asked once for each account that the blocks since the last read touched, at the new head. Any block in which
+        it changes must touch the account.
+        """
+        ...
+
+    def fold_account(self, state: Any, account: bytes, results: Sequence[CallResult], writer: Writer) -> None:
+        """Write the answers to `account_reads` into the account's rows; a reorg takes them back with the block."""
         ...
 
     def cross_checks(self, state: Any) -> list[tuple[Call, bytes]]:
@@ -182,6 +250,10 @@ class Protocol(Interface):
 
     def allowances(self, state: Any) -> list[tuple[bytes, bytes]]:
         """(token, spender) pairs that the keeper must have approved for the liquidations it makes."""
+        ...
+
+    def purse(self, state: Any) -> list[bytes]:
+        """Tokens of which `Deployment.holder`'s balance bounds liquidations: the `limits` that `opportunities` gets."""
         ...
 
     def achieved(self, state: Any, opportunity_account: bytes, keeper: bytes, logs: Sequence[Log]) -> Achieved | None:

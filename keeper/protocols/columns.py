@@ -261,13 +261,18 @@ class Writer:
         target = self.columns[table]
         return (0,) * len(target.spec.columns) if account is None else target.get(account, asset)
 
-    def put(self, table: str, address: bytes, asset: int, values: Sequence[int]) -> None:
-        """Set the values of an account's asset; account and row appear as needed."""
+    def touch(self, address: bytes) -> int:
+        """The account's row, which appears as needed; what is read by account will be read again."""
         account = self.columns.accounts.row(address)
         if account is None:
             account = self.columns.accounts.add(address)
             self.undo.append(Undo(None, account, None))
         self.touched.add(account)
+        return account
+
+    def put(self, table: str, address: bytes, asset: int, values: Sequence[int]) -> None:
+        """Set the values of an account's asset; account and row appear as needed."""
+        account = self.touch(address)
         target = self.columns[table]
         row = target.find(account, asset)
         if row is None:

@@ -8,7 +8,7 @@ from keeper.errors import Refused
 from keeper.model.chain import Call, CallResult, Log, LogFilter
 from keeper.model.health import WAD, Health
 from keeper.model.plan import Opportunity
-from keeper.protocols.base import Achieved, Deployment, PriceReading, Protocol, Revert, Screen, Snapshot
+from keeper.protocols.base import Achieved, Defaults, Deployment, PriceReading, Protocol, Revert, Screen, Snapshot
 from keeper.protocols.columns import TableSpec, Writer
 from keeper.protocols.margin_engine import calldata, events, opportunities, prices, screen
 from keeper.protocols.margin_engine.health import equity_requirement, health_of
@@ -20,7 +20,7 @@ _HEALTH = _VIEWS["health"]
 _HEALTH_BYTES = 64
 
 
-class MarginEngineProtocol:
+class MarginEngineProtocol(Defaults):
     """Implements `keeper.protocols.base.Protocol`. Dollars, sizes and prices in 1e18."""
 
     name: ClassVar[str] = "margin_engine"

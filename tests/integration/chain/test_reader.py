@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from keeper.errors import OperatorError, Transient
-from keeper.model.chain import BlockRef, Call, LogFilter
+from keeper.model.chain import BlockRef, Call, CallResult, LogFilter, hexed, storage_read
 from keeper.model.events import Event
 from tests.integration.chain.conftest import Dial
 from tests.support.anvil import Anvil
@@ -194,6 +194,33 @@ async def test_nodes_without_overrides_are_read_plainly(anvil: Anvil, proxy: Fau
     assert results[1].data == bytes.fromhex("deadbeef")
     simulated = await reader.call(Call(clock, b""), b"\x01" * 20, block, timestamp=block.timestamp + 50)
     assert int.from_bytes(simulated.data, "big") == block.timestamp
+
+
+@pytest.mark.parametrize("overrides", [True, False])
+async def test_storage_is_read_beside_views_of_the_same_contract(
+    anvil: Anvil, proxy: FaultProxy, dial: Dial, overrides: bool
+) -> None:
+    clock, guzzler = put(anvil, CLOCK, 0xC1), put(anvil, GUZZLER, 0xC3)
+    values = {7: 2**256 - 1, 2**255 + 3: 42}
+    for slot, value in values.items():
+        anvil.rpc("anvil_setStorageAt", hexed(clock), hex(slot), f"0x{value:064x}")
+    anvil.mine()
+    if not overrides:
+        refusal = rpc_error(-32602, "too many arguments, want at most 2")
+        proxy.when("eth_call", params=lambda params: len(params) > 2).do(refusal)
+    reader = (await dial(proxy.url)).reader
+    block = await reader.head()
+    calls = [Call(clock, b""), storage_read(clock, [7, 8, 2**255 + 3]), Call(guzzler, b""), storage_read(guzzler, [])]
+    time, slots, burnt, none = await reader.read(block, calls)
+    assert int.from_bytes(time.data, "big") == block.timestamp
+    assert slots == CallResult(True, b"".join(value.to_bytes(32, "big") for value in (2**256 - 1, 0, 42)))
+    assert (burnt.ok, none.data) == (False, b"")
+
+
+async def test_storage_of_nothing_is_not_read_as_zero(anvil: Anvil, dial: Dial) -> None:
+    reader = (await dial(anvil.url)).reader
+    with pytest.raises(Transient, match="has no code"):
+        await reader.read(await reader.head(), [storage_read(b"\x99" * 20, [0])])
 
 
 async def test_nodes_that_ignore_overrides_are_found_out(anvil: Anvil, proxy: FaultProxy, dial: Dial) -> None:
