@@ -7,12 +7,12 @@ feed had not answered? And what a plan is worth at other prices, likewise.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from keeper.defi.chainlink import answer_of, with_answer
 from keeper.errors import Refused
 from keeper.model.assessment import Assessment, Unsafe
 from keeper.model.chain import Call, CallResult
 from keeper.model.plan import Plan, Rejected, Rejection
 from keeper.protocols.base import Protocol, Snapshot
-from keeper.risk.chainlink import answer_of, with_answer
 from keeper.risk.guard import Doubt, Verdict
 
 _NOTHING = CallResult(False, b"")

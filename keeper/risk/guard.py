@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 
+from keeper.defi import chainlink
 from keeper.model.chain import BlockRef, Call, CallResult
 from keeper.model.events import (
     PRICE_HELD,
@@ -22,7 +23,6 @@ from keeper.model.events import (
 )
 from keeper.model.health import WAD
 from keeper.protocols.base import PriceReading
-from keeper.risk import chainlink
 from keeper.settings import Settings
 
 _FRESH_BLOCKS = 128  # in which a feed's bounds are believed

@@ -1,0 +1,61 @@
+"""Integer arithmetic rounds where the contracts round."""
+
+from fractions import Fraction
+from math import ceil, floor
+
+import pytest
+from hypothesis import given, strategies as st
+
+from keeper.defi import fixed_point as fp
+
+WORDS = st.integers(0, 2**256 - 1)
+DIVISORS = st.integers(1, 2**256 - 1)
+
+
+@given(WORDS, WORDS, DIVISORS)
+def test_products_are_rounded_as_asked(a: int, b: int, divisor: int) -> None:
+    exact = Fraction(a * b, divisor)
+    assert fp.mul_div(a, b, divisor) == floor(exact)
+    assert fp.mul_div_ceil(a, b, divisor) == ceil(exact)
+    assert fp.mul_div(a, b, divisor, fp.Rounding.HALF_UP) == floor(exact + Fraction(divisor // 2, divisor))
+
+
+@pytest.mark.parametrize(
+    ("numerator", "denominator", "quotient", "remainder"),
+    [(7, 2, 3, 1), (-7, 2, -3, -1), (7, -2, -3, 1), (-7, -2, 3, -1)],
+)
+def test_signed_division_goes_to_zero(numerator: int, denominator: int, quotient: int, remainder: int) -> None:
+    assert fp.truncated_div(numerator, denominator) == quotient
+    assert fp.truncated_mod(numerator, denominator) == remainder
+
+
+@pytest.mark.parametrize(
+    ("half_up", "down", "up", "one"),
+    [
+        (fp.ray_mul, fp.ray_mul_floor, fp.ray_mul_ceil, fp.RAY),
+        (fp.percent_mul, fp.percent_mul_floor, fp.percent_mul_ceil, fp.PERCENT),
+    ],
+)
+def test_products_of_units_take_halves_up(half_up, down, up, one) -> None:
+    assert (half_up(1, one // 2), down(1, one // 2), up(1, one // 2)) == (1, 0, 1)
+    assert (half_up(1, one // 2 - 1), up(1, one // 2 - 1)) == (0, 1)
+    assert half_up(3, one) == down(3, one) == up(3, one) == 3
+
+
+@pytest.mark.parametrize(
+    ("half_up", "down", "up", "one"),
+    [
+        (fp.ray_div, fp.ray_div_floor, fp.ray_div_ceil, fp.RAY),
+        (fp.percent_div, fp.percent_div_floor, fp.percent_div_ceil, fp.PERCENT),
+    ],
+)
+def test_quotients_of_units_take_halves_up(half_up, down, up, one) -> None:
+    assert (half_up(1, 3), down(1, 3), up(1, 3)) == ((one + 1) // 3, one // 3, one // 3 + 1)
+    assert (half_up(1, 2 * one), down(1, 2 * one), up(1, 2 * one)) == (1, 0, 1)
+
+
+def test_rays_become_wads_half_up() -> None:
+    assert fp.ray_to_wad(fp.RAY + 500_000_000) == fp.WAD + 1
+    assert fp.ray_to_wad(fp.RAY + 499_999_999) == fp.WAD
+    assert fp.wad_to_ray(fp.WAD) == fp.RAY
+    assert fp.wad_mul(3, fp.WAD // 2) == fp.wad_div(3, 2 * fp.WAD) == 2
