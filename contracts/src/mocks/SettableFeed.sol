@@ -27,6 +27,11 @@ contract SettableFeed is IFeed {
         emit AnswerUpdated(answer_, ++round, updatedAt_);
     }
 
+    /// As the feeds that Aave reads.
+    function latestAnswer() external view returns (int256) {
+        return answer;
+    }
+
     function latestRoundData() external view returns (uint80, int256, uint256, uint256, uint80) {
         return (round, answer, updatedAt, updatedAt, round);
     }
