@@ -91,6 +91,10 @@ class Book:
         if len(self._layers) > self._undo_blocks:
             self._base = self._layers.popleft().block
 
+    def learn(self, state: Any) -> None:
+        """Facts that were looked up at the head, as a part of its block."""
+        self.state = state
+
     def take_in(self, answers: Mapping[bytes, Sequence[CallResult]]) -> None:
         """Fold what was read of accounts at the head, as a part of its block. Accounts that are gone are left out."""
         writer = Writer(self.columns)

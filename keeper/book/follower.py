@@ -16,6 +16,7 @@ from keeper.protocols.base import Protocol, Snapshot
 
 # Blocks below the head that are read one by one, by hash, so that a reorg just after the start can be taken back.
 TAIL_BLOCKS = 16
+_MOST_LOOKUPS = 32  # rounds
 Progress = Callable[[int, int], None]  # blocks done, blocks in all
 Beside = Callable[[], Sequence[Call]]  # what else to read in a block's bulk read
 
@@ -100,6 +101,7 @@ class Follower:
         logs = 0
         for block in reversed(path):
             logs += await self._apply(block)
+        await self._look_up_here()
         if self._wanted() != watched:  # what was just listed may have logs that nobody asked for
             await self._resync(head)
         return await self._read(len(path), logs, tuple(dropped))
@@ -111,6 +113,23 @@ class Follower:
         logs = await self._reader.logs_at(block, self._wanted())
         self.book.apply(block, logs)
         return len(logs)
+
+    async def _look_up(self, book: Book) -> None:
+        """What logs name but do not describe, at the book's head."""
+        for _ in range(_MOST_LOOKUPS):
+            if not (asked := self._protocol.lookups(book.state)):
+                return
+            assert book.head is not None
+            book.learn(self._protocol.looked_up(book.state, await self._reader.read(book.head, asked)))
+        raise InvariantBroken(f"{self._protocol.name} still asks after {_MOST_LOOKUPS} rounds of lookups")
+
+    async def _look_up_here(self) -> None:
+        """For the book as it stands. What it wants to watch depends on the answers, so without them it begins anew."""
+        try:
+            await self._look_up(self.book)
+        except BaseException:
+            self.book = Book(self._protocol, self._undo_blocks)
+            raise
 
     async def _path_to(self, head: BlockRef) -> list[BlockRef] | None:
         """Blocks from `head` down to a child of one the book knows; None when the fork is deeper than its layers."""
@@ -146,6 +165,7 @@ class Follower:
             book = Book(self._protocol, self._undo_blocks)
             try:
                 logs = await self._load(book, self._start_block, head, wanted)
+                await self._look_up(book)
             except InvariantBroken as error:
                 if self.book.head is not None:
                     raise
@@ -186,6 +206,7 @@ class Follower:
         watched = self._wanted()
         try:
             await self._load(self.book, known.number + 1, head, watched)
+            await self._look_up(self.book)
         except BaseException:
             self.book = Book(self._protocol, self._undo_blocks)  # half folded: the next head begins anew
             raise

@@ -129,6 +129,12 @@ class Defaults:
     def discovered(self, results: Sequence[CallResult]) -> Self:  # noqa: ARG002
         return self
 
+    def lookups(self, state: Any) -> list[Call]:  # noqa: ARG002
+        return []
+
+    def looked_up(self, state: Any, results: Sequence[CallResult]) -> Any:  # noqa: ARG002
+        return state
+
     def account_reads(self, state: Any, account: bytes) -> list[Call]:  # noqa: ARG002
         return []
 
@@ -179,6 +185,15 @@ class Protocol(Interface):
 
         Raises InvariantBroken when a log of ours cannot be decoded.
         """
+        ...
+
+    def lookups(self, state: Any) -> list[Call]:
+        """What logs name but do not describe, such as the feed behind a token that was just listed: facts, which only
+        logs change. Asked at the head after logs were folded, until there is nothing more to ask."""
+        ...
+
+    def looked_up(self, state: Any, results: Sequence[CallResult]) -> Any:
+        """The state that knows the answers to `lookups`; one that cannot be used is known to be so, not asked again."""
         ...
 
     def reads(self, state: Any) -> list[Call]:

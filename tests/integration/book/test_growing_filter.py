@@ -8,13 +8,14 @@ from keeper.chain.connect import connect
 from keeper.demo.anvil import Anvil
 from keeper.demo.deploy import artifact
 from keeper.model.chain import Log, LogFilter, unhexed
+from keeper.protocols.base import Defaults
 from keeper.protocols.columns import TableSpec, Writer
 
 LISTS_THE_OTHER = 7
 FEED = artifact("SettableFeed")[0]
 
 
-class Listing:
+class Listing(Defaults):
     """Sums what feeds say; the first one lists the second by saying a certain number."""
 
     tables = (TableSpec("sums", ("sum",)),)
