@@ -106,6 +106,12 @@ def load_runtime(name: str) -> bytes:
     return bytes.fromhex(json.loads((ABI_DIRECTORY / f"{name}.json").read_text())["runtime"])
 
 
+@cache
+def load_creation(name: str) -> bytes:
+    """Creation code that `abis/{name}.json` carries, without constructor arguments."""
+    return bytes.fromhex(json.loads((ABI_DIRECTORY / f"{name}.json").read_text())["creation"])
+
+
 def checksum(address: bytes) -> str:
     """EIP-55 form, for people and JSON."""
     return str(to_checksum_address(address))

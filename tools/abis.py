@@ -22,12 +22,22 @@ KEPT = {
     "SlotReader": set(),
     "IFeed": {"decimals", "latestRoundData"},
     "IERC20Metadata": {"approve", "allowance", "balanceOf", "symbol", "decimals", "transfer"},
+    "KeeperExecutor": {
+        "owner",
+        "factory",
+        "liquidateAave",
+        "liquidateCurie",
+        "liquidateCurieCollateral",
+        "batch",
+        "sweep",
+    },
 }
 WITH_RUNTIME = {"BulkReader", "SlotReader"}
+WITH_CREATION = {"KeeperExecutor"}
 
 
 def minimal(contract: str) -> dict[str, object]:
-    """The kept part of a contract's ABI, and its runtime code where the keeper needs that."""
+    """The kept part of a contract's ABI, and its runtime or creation code where the keeper needs that."""
     artifact = json.loads((OUT / f"{contract}.sol" / f"{contract}.json").read_text())
     kept = [
         entry for entry in artifact["abi"] if entry["type"] in ("event", "error") or entry.get("name") in KEPT[contract]
@@ -35,6 +45,8 @@ def minimal(contract: str) -> dict[str, object]:
     result: dict[str, object] = {"contract": contract, "abi": kept}
     if contract in WITH_RUNTIME:
         result["runtime"] = artifact["deployedBytecode"]["object"].removeprefix("0x")
+    if contract in WITH_CREATION:
+        result["creation"] = artifact["bytecode"]["object"].removeprefix("0x")
     return result
 
 
