@@ -93,6 +93,11 @@ async def build_execution(
     """
     if signer is None:
         return DryRun(chain.reader, protocol, policy, emit)
+    if protocol.needs_executor and not deployment.executor:
+        raise OperatorError(
+            f"KEEPER_DEPLOYMENT names no Executor, by which a live keeper liquidates on {protocol.name}: run "
+            "`keeper executor deploy --factory ADDRESS --live` with the address of the Uniswap v3 factory"
+        )
     url, data_dir, chain_id = settings.database_url.get_secret_value(), settings.data_dir, settings.chain_id
     rules = SigningPolicy(chain_id, signer.address, frozenset(deployment.contracts.values()), policy.max_fee)
 

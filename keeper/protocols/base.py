@@ -123,6 +123,8 @@ class Achieved:
 class Defaults:
     """What an adapter inherits that finds out nothing beforehand and reads nothing by account."""
 
+    needs_executor: ClassVar[bool] = False
+
     def discovery(self) -> list[Call]:
         return []
 
@@ -154,6 +156,7 @@ class Protocol(Interface):
     name: ClassVar[str]
     required_contracts: ClassVar[tuple[str, ...]]
     tables: ClassVar[tuple[TableSpec, ...]]
+    needs_executor: ClassVar[bool]  # a live run does, as every liquidation is a call to it
 
     def __init__(self, deployment: Deployment) -> None: ...
 
