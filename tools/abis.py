@@ -20,6 +20,12 @@ KEPT = {
     },
     "BulkReader": {"clock", "read"},
     "SlotReader": set(),
+    "IAavePool": {"POOL_REVISION", "getReservesList", "getUserAccountData"},
+    "IAaveAddressesProvider": {"getPool", "getPoolConfigurator", "getPriceOracle", "getPriceOracleSentinel"},
+    "IAaveConfigurator": set(),
+    "IAaveOracle": {"BASE_CURRENCY", "BASE_CURRENCY_UNIT", "getAssetPrice", "getSourceOfAsset"},
+    "IAaveSentinel": {"isLiquidationAllowed"},
+    "IAaveToken": {"RESERVE_TREASURY_ADDRESS", "scaledBalanceOf"},
     "IFeed": {"decimals", "latestRoundData"},
     "IERC20Metadata": {"approve", "allowance", "balanceOf", "symbol", "decimals", "transfer"},
     "KeeperExecutor": {
@@ -32,6 +38,7 @@ KEPT = {
         "sweep",
     },
 }
+WHOLE = {"ICurie", "ICurieMarket"}  # interfaces of our own that hold nothing but what is used
 WITH_RUNTIME = {"BulkReader", "SlotReader"}
 WITH_CREATION = {"KeeperExecutor"}
 
@@ -40,7 +47,9 @@ def minimal(contract: str) -> dict[str, object]:
     """The kept part of a contract's ABI, and its runtime or creation code where the keeper needs that."""
     artifact = json.loads((OUT / f"{contract}.sol" / f"{contract}.json").read_text())
     kept = [
-        entry for entry in artifact["abi"] if entry["type"] in ("event", "error") or entry.get("name") in KEPT[contract]
+        entry
+        for entry in artifact["abi"]
+        if contract in WHOLE or entry["type"] in ("event", "error") or entry.get("name") in KEPT[contract]
     ]
     result: dict[str, object] = {"contract": contract, "abi": kept}
     if contract in WITH_RUNTIME:
@@ -55,7 +64,7 @@ def main() -> int:
         print(f"{OUT.relative_to(ROOT)} is missing: run `forge build` first")
         return 2
     stale = []
-    for contract in KEPT:
+    for contract in (*KEPT, *sorted(WHOLE)):
         path = ROOT / "abis" / f"{contract}.json"
         text = json.dumps(minimal(contract), indent=1) + "\n"
         if path.exists() and path.read_text() == text:
