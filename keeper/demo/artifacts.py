@@ -1,7 +1,8 @@
 """Contracts that npm packages or forge built, read at run time: linked, deployed by the dozen, called by signature."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -125,16 +126,32 @@ class Batch:
         self._txs.append(Tx(self.sender, None, artifact.creation(*args, libraries=libraries)))
         return address
 
+    def upcoming(self, count: int) -> list[bytes]:
+        """Addresses of the next contracts, if nothing but them is sent."""
+        return [created(self.sender, self._nonce + len(self._txs) + ahead) for ahead in range(count)]
+
     def call(self, to: bytes, signature: str, *args: Any, gas: int | None = None) -> None:
         """Call a function of a contract, which need not exist yet."""
         self._txs.append(Tx(self.sender, to, calldata(signature, *args), gas))
 
     def send(self) -> int:
         """Mine everything; the first block of it. Raises InvariantBroken when one reverts."""
-        receipts = self._node.send(*self._txs)
+        with _roomy_blocks(self._node):
+            receipts = self._node.send(*self._txs)
         self._nonce += len(self._txs)
         self._txs.clear()
         return int(receipts[0]["blockNumber"], 16)
+
+
+@contextmanager
+def _roomy_blocks(node: Node) -> Iterator[None]:
+    """Blocks that take any batch: where one is full, anvil tries later transactions early, and drops them for good."""
+    limit = node.rpc("eth_getBlockByNumber", "latest", False)["gasLimit"]
+    node.rpc("evm_setBlockGasLimit", hex(2**40))
+    try:
+        yield
+    finally:
+        node.rpc("evm_setBlockGasLimit", limit)
 
 
 def created(sender: bytes, nonce: int) -> bytes:
