@@ -1,0 +1,1 @@
+"""Tiny Lend's adapter for the liquidation keeper."""
