@@ -1,0 +1,111 @@
+"""The plug-in for Aave v3, versions 3.0.2 and 3.6: found from its PoolAddressesProvider, told apart by its revision."""
+
+from collections.abc import Mapping, Sequence
+from typing import ClassVar, Self
+
+from eth_abi.exceptions import DecodingError
+
+from keeper.abi import load_abi
+from keeper.errors import InvariantBroken, Refused
+from keeper.model.chain import Call, CallResult, Log, LogFilter
+from keeper.model.health import Health
+from keeper.protocols.aave_v3 import accounts, calldata, discovery, events, prices, readings, screen
+from keeper.protocols.aave_v3.discovery import Found
+from keeper.protocols.aave_v3.health import Market, health_of
+from keeper.protocols.aave_v3.layout import Version
+from keeper.protocols.aave_v3.readings import Readings
+from keeper.protocols.aave_v3.state import TABLES, AaveState, holdings_of
+from keeper.protocols.base import Defaults, Deployment, PriceReading, Revert, Screen, Snapshot
+from keeper.protocols.columns import TableSpec, Writer
+
+_DATA = load_abi("IAavePool").functions["getUserAccountData"]
+_PROVIDER = "PoolAddressesProvider"
+
+
+class AaveV3Protocol(Defaults):
+    """Implements `keeper.protocols.base.Protocol`. Dollars in 1e18, prices in the oracle's base currency (1e8)."""
+
+    name: ClassVar[str] = "aave_v3"
+    required_contracts: ClassVar[tuple[str, ...]] = (_PROVIDER,)
+    tables: ClassVar[tuple[TableSpec, ...]] = TABLES
+
+    def __init__(self, deployment: Deployment) -> None:
+        self._deployment = deployment
+        self._found = Found(deployment.contracts[_PROVIDER])
+
+    def discovery(self) -> list[Call]:
+        return discovery.calls(self._found)
+
+    def discovered(self, results: Sequence[CallResult]) -> Self:
+        made = type(self)(self._deployment)
+        made._found = discovery.learn(self._found, results)
+        return made
+
+    @property
+    def _version(self) -> Version:
+        if self._found.version is None:
+            raise InvariantBroken("the pool's version was not found out before it was needed")
+        return self._found.version
+
+    def initial_state(self) -> AaveState:
+        return self._found.state
+
+    def log_filter(self, state: AaveState) -> LogFilter:
+        return events.log_filter(self._found.provider, self._found.pool, self._found.configurator, state)
+
+    def fold(self, state: AaveState, log: Log, writer: Writer) -> AaveState:
+        return events.fold(self._version, self._found.pool, state, log, writer)
+
+    def reads(self, state: AaveState) -> list[Call]:
+        return readings.reads(self._found.pool, state)
+
+    def decode_reads(self, state: AaveState, results: Sequence[CallResult]) -> Readings:
+        return readings.decode(self._version, self._found.revision, state, results)
+
+    def account_reads(self, state: AaveState, account: bytes) -> list[Call]:
+        return accounts.reads(self._found.pool, state, account)
+
+    def fold_account(self, state: AaveState, account: bytes, results: Sequence[CallResult], writer: Writer) -> None:
+        accounts.fold(self._version, state, account, results, writer)
+
+    def cross_checks(self, state: AaveState) -> list[tuple[Call, bytes]]:  # noqa: ARG002
+        return []  # what accounts hold is read from storage, not added up from logs
+
+    def prices(self, snapshot: Snapshot, timestamp: int) -> list[PriceReading]:  # noqa: ARG002
+        return prices.price_readings(snapshot.state, snapshot.readings)
+
+    def screen(self, snapshot: Snapshot, timestamp: int) -> Screen:
+        return screen.screen(self._market(snapshot, timestamp), snapshot.columns)
+
+    def health(self, snapshot: Snapshot, row: int, timestamp: int) -> Health:
+        return health_of(self._market(snapshot, timestamp), holdings_of(snapshot.columns, row))
+
+    def audit(self, snapshot: Snapshot, row: int) -> list[Call]:
+        return [Call(self._found.pool, _DATA.encode(snapshot.columns.accounts.address(row)))]
+
+    def audit_matches(self, snapshot: Snapshot, row: int, results: Sequence[CallResult]) -> str:
+        [result] = results
+        try:
+            local = self.health(snapshot, row, snapshot.block.timestamp)
+        except Refused as refusal:
+            return "" if not result.ok else f"local health is refused ({refusal}), the contract's is not"
+        try:
+            theirs = _DATA.decode(result.data) if result.ok else None
+        except DecodingError:
+            theirs = None
+        if theirs is None:
+            return f"the contract's getUserAccountData fails: {self.explain(result.data)}"
+        ours = tuple(local.views.values())
+        return "" if ours == theirs else f"local account data {ours}, the contract's {theirs}"
+
+    def explain(self, data: bytes) -> Revert:
+        return calldata.explain(data)
+
+    def token_symbols(self, state: AaveState) -> Mapping[bytes, tuple[str, int]]:
+        return {reserve.asset: (reserve.symbol, reserve.decimals) for reserve in state.listed()}
+
+    def value_wad(self, snapshot: Snapshot, token: bytes, amount: int) -> int:
+        return prices.value_wad(snapshot.readings, snapshot.state, token, amount)
+
+    def _market(self, snapshot: Snapshot, timestamp: int) -> Market:
+        return Market(snapshot.state, snapshot.readings, timestamp)

@@ -1,0 +1,122 @@
+"""Which versions of the pool are known, how they round, and where they and their tokens store what is read raw.
+
+The slots follow from `PoolStorage.sol`, `DataTypes.sol` and `IncentivizedERC20.sol` of @aave/core-v3 1.19.3 (3.0.2) and
+@aave-dao/aave-v3-origin 3.6.0, behind the 52 slots of `VersionedInitializable`; they are compared with the contracts'
+own views in the tests.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from keeper.defi import fixed_point as fp
+from keeper.defi.proxies import bits, mapping_slot
+
+# PoolStorage
+RESERVES, USERS, RESERVES_LIST, CATEGORIES, USER_CATEGORIES = 52, 53, 54, 55, 56
+FLASH_PREMIUM, RESERVES_COUNT = 58, 59
+RESERVE_SLOTS = 9  # of `ReserveData` that are read: configuration to accruedToTreasury
+CATEGORY_SLOTS = 3
+MOST_RESERVES = 128
+MOST_CATEGORIES = 255
+# tokens
+SUPPLY_STATE = 52  # `_userState` of aTokens
+DEBT_STATE = 56  # of debt tokens, behind EIP712Base and DebtTokenBase
+STABLE_TIMES = 62  # `_timestamps` of stable debt tokens
+
+UINT40 = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """One version's rules, where they differ. `modern`: 3.6's, else 3.0.2's."""
+
+    name: str
+    modern: bool
+    balance_bits: int  # of a scaled balance in `_userState`
+    supply_units: Callable[[int, int], int]  # scaled supply and index to units
+    debt_units: Callable[[int, int], int]
+    supply_burnt: Callable[[int, int], int]  # units and index to the scaled supply that a burn takes
+    supply_moved: Callable[[int, int], int]
+    debt_burnt: Callable[[int, int], int]
+    flash_premium: Callable[[int, int], int]  # units and bps to the premium
+
+    @property
+    def stable(self) -> bool:
+        """Whether it has debts at a stable rate."""
+        return not self.modern
+
+
+V3_0_2 = Version("3.0.2", False, 128, fp.ray_mul, fp.ray_mul, fp.ray_div, fp.ray_div, fp.ray_div, fp.percent_mul)
+V3_6 = Version(
+    "3.6",
+    True,
+    120,
+    fp.ray_mul_floor,
+    fp.ray_mul_ceil,
+    fp.ray_div_ceil,
+    fp.ray_div_ceil,
+    fp.ray_div_floor,
+    fp.percent_mul_ceil,
+)
+# By the pool's POOL_REVISION.
+VERSIONS = {1: V3_0_2, 10: V3_6}
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """A reserve's configuration word (ReserveConfiguration.sol). Ratios in bps."""
+
+    word: int
+
+    @property
+    def ltv(self) -> int:
+        return bits(self.word, 0, 16)
+
+    @property
+    def threshold(self) -> int:
+        return bits(self.word, 16, 16)
+
+    @property
+    def bonus(self) -> int:
+        return bits(self.word, 32, 16)
+
+    @property
+    def unit(self) -> int:
+        return int(10 ** bits(self.word, 48, 8))
+
+    @property
+    def active(self) -> bool:
+        return bool(bits(self.word, 56, 1))
+
+    @property
+    def paused(self) -> bool:
+        return bool(bits(self.word, 60, 1))
+
+    @property
+    def flash_loans(self) -> bool:
+        return bool(bits(self.word, 63, 1))
+
+    @property
+    def protocol_fee(self) -> int:
+        return bits(self.word, 152, 16)
+
+    @property
+    def category(self) -> int:
+        """The eMode category that a reserve of 3.0.2 belongs to."""
+        return bits(self.word, 168, 8)
+
+
+def reserve_slots(asset: bytes) -> range:
+    """Of a reserve's `ReserveData` in the pool."""
+    first = mapping_slot(RESERVES, asset)
+    return range(first, first + RESERVE_SLOTS)
+
+
+def category_slots(category: int) -> range:
+    first = mapping_slot(CATEGORIES, category)
+    return range(first, first + CATEGORY_SLOTS)
+
+
+def address_at(word: int) -> bytes:
+    """The address in the lowest 160 bits."""
+    return bits(word, 0, 160).to_bytes(20, "big")

@@ -1,0 +1,133 @@
+"""Real Aave v3 on a node, beside a local book of it: the two must agree to the wei."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from keeper.book.book import Book
+from keeper.chain import bulk
+from keeper.chain.errors import RpcError
+from keeper.demo.aave_v3 import DEMO, Bed, Listing, deploy
+from keeper.demo.anvil import Anvil
+from keeper.demo.artifacts import forged
+from keeper.demo.node import Node, Tx, impersonate
+from keeper.model.chain import BlockRef, Call, CallResult, hexed, unhexed
+from keeper.protocols.aave_v3 import AaveV3Protocol
+from keeper.protocols.base import Deployment, Snapshot
+from tests.support.market import account, block_ref, log_of
+
+KEEPER = account(0xEE)
+_MOST_CALLS = 400
+
+
+@dataclass
+class AaveBench:
+    """A node with the protocol deployed, an executor, and the adapter's view of both. Blocks are mined by hand."""
+
+    anvil: Anvil
+    node: Node
+    bed: Bed
+    executor: bytes
+    protocol: AaveV3Protocol
+    book: Book
+    codes: dict[bytes, bytes] = field(default_factory=dict)
+
+    @classmethod
+    def on(cls, anvil: Anvil, version: str, accounts: int, listing: Listing = DEMO) -> "AaveBench":
+        """Deploy on a node that was started with `mining=False`; the first accounts may send, and have tokens."""
+        node = Node.at(anvil.url)
+        bed = deploy(node, version, listing)
+        people = [KEEPER, *(account(index) for index in range(accounts))]
+        impersonate(node, people)
+        executor = deploy_executor(node, bed)
+        contracts = {"PoolAddressesProvider": bed.provider, "Executor": executor}
+        protocol = AaveV3Protocol(Deployment("aave_v3", bed.chain_id, bed.start_block, contracts))
+        bench = cls(anvil, node, bed, executor, protocol, Book(protocol, 1))
+        bench.discover()
+        for spec in listing.reserves:
+            units = int(2_000_000 / spec.dollars) * 10**spec.decimals
+            node.send(*bed.fund(spec.symbol, people[1:], units), bed.mint(spec.symbol, executor, 10 * units))
+        return bench
+
+    def discover(self) -> None:
+        """Let the adapter find out what it needs, and begin a book."""
+        head = self.head()
+        while calls := self.protocol.discovery():
+            self.protocol = self.protocol.discovered(self.read(calls, head))
+        self.book = Book(self.protocol, undo_blocks=512)
+        self.book.load(self.logs(self.bed.start_block, head.number))
+        self.book.rebase(head)
+
+    def head(self) -> BlockRef:
+        return block_ref(self.anvil.block())
+
+    def logs(self, first: int, last: int) -> list[Any]:
+        """Logs that the adapter wants, in order."""
+        wanted = self.protocol.log_filter(self.book.state if self.book.head else self.protocol.initial_state())
+        query = {
+            "address": [hexed(address) for address in wanted.addresses],
+            "topics": [[hexed(topic) for topic in wanted.topics]],
+            "fromBlock": hex(first),
+            "toBlock": hex(last),
+        }
+        return [log_of(found) for found in self.node.rpc("eth_getLogs", query)]
+
+    def read(self, calls: Sequence[Call], block: BlockRef) -> list[CallResult]:
+        """Views and storage at one block, as the keeper reads them."""
+        for contract in {call.to for call in calls if call.storage} - self.codes.keys():
+            self.codes[contract] = unhexed(self.node.rpc("eth_getCode", hexed(contract), "latest"))
+        found: list[CallResult] = []
+        for start in range(0, len(calls), _MOST_CALLS):
+            part = calls[start : start + _MOST_CALLS]
+            codes = {call.to: self.codes[call.to] for call in part if call.storage}
+            request = {"to": hexed(bulk.READER), "data": hexed(bulk.pack(part)), "gas": hex(10**9)}
+            at = {"blockHash": hexed(block.hash)}
+            answer = self.node.rpc("eth_call", request, at, bulk.overrides(codes))
+            found += bulk.unpack(unhexed(answer), len(part))
+        return found
+
+    def snapshot(self) -> Snapshot:
+        """Everything the adapter needs, as of the head: the book is brought there first."""
+        head = self.head()
+        known = self.book.head
+        assert known is not None
+        if head.number > known.number:
+            logs = self.logs(known.number + 1, head.number)
+            for number in range(known.number + 1, head.number + 1):
+                block = block_ref(self.anvil.block(number))
+                self.book.apply(block, [log for log in logs if log.block_number == number])
+        elif head.hash != known.hash:
+            depth = self.book.depth_of(head.hash)
+            assert depth is not None
+            self.book.roll_back(depth)
+        state = self.book.state
+        asked = {address: self.protocol.account_reads(state, address) for address in self.book.unread}
+        calls = self.protocol.reads(state)
+        answers = iter(self.read([*calls, *(call for part in asked.values() for call in part)], head))
+        readings = [next(answers) for _ in calls]
+        self.book.take_in({address: [next(answers) for _ in part] for address, part in asked.items()})
+        return self.book.snapshot(self.protocol.decode_reads(state, readings))
+
+    def mine_at(self, timestamp: int, *txs: Tx) -> list[Mapping[str, Any]]:
+        """Mine transactions in one block at a timestamp; receipts, reverted or not."""
+        self.anvil.set_next_timestamp(timestamp)
+        if txs:
+            return self.node.try_send(txs)
+        self.anvil.rpc("evm_mine")
+        return []
+
+    def revert_reason(self, sender: bytes, call: Call) -> str:
+        """Name of the error that a call at the head reverts with; empty when it succeeds."""
+        request = {"from": hexed(sender), "to": hexed(call.to), "data": hexed(call.data), "gas": hex(10**7)}
+        try:
+            self.anvil.rpc("eth_call", request, "latest")
+        except RpcError as error:
+            return str(self.protocol.explain(unhexed(error.data)))
+        return ""
+
+
+def deploy_executor(node: Node, bed: Bed, owner: bytes = KEEPER) -> bytes:
+    """An executor of the keeper's, on the pools of the bed."""
+    data = forged("KeeperExecutor").creation(owner, bed.exits.uniswap.factory)
+    [receipt] = node.send(Tx(owner, None, data))
+    return unhexed(str(receipt["contractAddress"]))
