@@ -159,7 +159,7 @@ contract KeeperExecutor is IKeeperExecutor, IAaveFlashBorrower, IUniswapV3Trader
         _takeExpected(data);
         (address token, bool zeroForOne, uint256 most) = abi.decode(data, (address, bool, uint256));
         int256 owed = zeroForOne ? amount0Delta : amount1Delta;
-        if (owed <= 0 || owed.toUint256() > most) revert Unexpected(msg.sender);
+        if (owed < 0 || owed.toUint256() > most) revert Unexpected(msg.sender);
         IERC20(token).safeTransfer(msg.sender, uint256(owed));
     }
 
