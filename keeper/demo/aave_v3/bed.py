@@ -168,6 +168,20 @@ class Bed:
         """`since`: when it came up last, in seconds."""
         return Tx(self.owner, sequencer, calldata("setAnswer(bool,uint256)", down, since))
 
+    def make_deficit(self, account: bytes, liquidator: bytes, collateral: str, debt: str, dollars: float) -> None:
+        """Send what leaves a debt without collateral: as a deficit of the reserve in 3.6, as the account's in 3.0.2.
+
+        A fresh account borrows half of `dollars` of collateral, whose price is down to a quarter for one liquidation.
+        """
+        held, owed = self.listing.reserve(collateral), self.listing.reserve(debt)
+        supplied = int(dollars / held.dollars * 10**held.decimals)
+        borrowed = int(dollars / owed.dollars / 2 * 10**owed.decimals)
+        self.node.send(*self.fund(collateral, [account], supplied), *self.fund(debt, [liquidator], borrowed))
+        self.node.send(self.supply(account, collateral, supplied), self.borrow(account, debt, borrowed))
+        self.node.send(self.set_price(collateral, held.dollars / 4))
+        self.node.send(self.liquidate(liquidator, account, collateral, debt))
+        self.node.send(self.set_price(collateral, held.dollars))
+
     # Views.
 
     def user_data(self, account: bytes) -> tuple[int, ...]:
