@@ -26,6 +26,8 @@ KEPT = {
     "IAaveOracle": {"BASE_CURRENCY", "BASE_CURRENCY_UNIT", "getAssetPrice", "getSourceOfAsset"},
     "IAaveSentinel": {"isLiquidationAllowed"},
     "IAaveToken": {"RESERVE_TREASURY_ADDRESS", "scaledBalanceOf"},
+    "IUniswapV3Pool": {"token0", "token1", "fee", "tickSpacing", "slot0", "liquidity", "observe"},
+    "PoolLens": {"read"},
     "IFeed": {"decimals", "latestRoundData"},
     "IERC20Metadata": {"approve", "allowance", "balanceOf", "symbol", "decimals", "transfer"},
     "KeeperExecutor": {
@@ -39,7 +41,7 @@ KEPT = {
     },
 }
 WHOLE = {"ICurie", "ICurieMarket"}  # interfaces of our own that hold nothing but what is used
-WITH_RUNTIME = {"BulkReader", "SlotReader"}
+WITH_RUNTIME = {"BulkReader", "PoolLens", "SlotReader"}
 WITH_CREATION = {"KeeperExecutor"}
 
 

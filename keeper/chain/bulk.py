@@ -22,13 +22,13 @@ def _readers() -> dict[str, dict[str, str]]:
     return {hexed(READER): {"code": hexed(load_runtime("BulkReader"))}}
 
 
-def overrides(codes: Mapping[bytes, bytes]) -> dict[str, dict[str, str]]:
-    """The state override that puts the reader's code where no contract is.
+def overrides(codes: Mapping[bytes, bytes], calls: Sequence[Call] = ()) -> dict[str, dict[str, str]]:
+    """The state override that puts the reader's code where no contract is, and that of `calls` that bring their own.
 
     codes: contracts whose storage is read, and their code: it moves aside for a reader of slots, which hands on to it
     whatever else is called.
     """
-    found = dict(_readers())
+    found = _readers() | {hexed(call.to): {"code": hexed(call.code)} for call in calls if call.code}
     for contract, code in codes.items():
         found[hexed(contract)] = {"code": hexed(load_runtime("SlotReader"))}
         found[hexed(_mirror(contract))] = {"code": hexed(code)}

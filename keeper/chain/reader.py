@@ -134,7 +134,7 @@ async def _read(
     """None when one `eth_call` cannot carry so many. codes: of the contracts whose storage is read."""
     if not endpoint.abilities.code_override:
         return await _read_plainly(endpoint, block, calls)
-    overrides = bulk.overrides({call.to: codes[call.to] for call in calls if call.storage})
+    overrides = bulk.overrides({call.to: codes[call.to] for call in calls if call.storage}, calls)
     request = {"to": hexed(bulk.READER), "data": hexed(bulk.pack([*calls, bulk.clock()]))}
     for _ in range(_TRIES):
         answer = await _call(endpoint, request, block, overrides)
@@ -147,11 +147,21 @@ async def _read(
         raise Unserved(f"{endpoint.name} answered as of another block than {block}")
     # A call that failed without a word may only have been left without gas by those before it: ask it alone.
     mute = [index for index, result in enumerate(results) if not result.ok and not result.data]
-    if mute:
-        alone = await _read_plainly(endpoint, block, [calls[index] for index in mute])
-        for index, result in zip(mute, alone, strict=True):
-            results[index] = result
+    if len(calls) == 1 and calls[0].code:
+        return results  # it was
+    alone = await _ask_alone(endpoint, block, [calls[index] for index in mute], codes)
+    for index, result in zip(mute, alone, strict=True):
+        results[index] = result
     return results
+
+
+async def _ask_alone(
+    endpoint: Endpoint, block: BlockRef, calls: Sequence[Call], codes: Mapping[bytes, bytes]
+) -> list[CallResult]:
+    """Views without the bulk reader; what brings its own code needs it."""
+    plain = iter(await _read_plainly(endpoint, block, [call for call in calls if not call.code]))
+    own = [await _read(endpoint, block, [call], codes) if call.code else None for call in calls]
+    return [found[0] if found else next(plain) for found in own]
 
 
 def _ran_in(block: BlockRef, clock: CallResult) -> bool:

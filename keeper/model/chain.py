@@ -47,12 +47,14 @@ class Call:
     """A call to a contract: a view in a bulk read, or what a transaction carries.
 
     `storage`: a raw read instead, in bulk reads only. `data` is then storage slots, 32 bytes each, and the answer is
-    their values, packed alike (see `storage_read`).
+    their values, packed alike (see `storage_read`). `code`: runtime code that stands at `to` during a bulk read, for
+    views that take several steps on the chain; a node that cannot do this gives an empty answer.
     """
 
     to: bytes
     data: bytes
     storage: bool = False
+    code: bytes = b""
 
 
 def storage_read(contract: bytes, slots: Iterable[int]) -> Call:
