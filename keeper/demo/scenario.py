@@ -151,7 +151,7 @@ def chances(chance: Random, odds: Sequence[float]) -> int:
 
 def _path(chance: Random, blocks: int, listing: Listing, weather: Weather) -> tuple[Step, ...]:
     """Calm, a crash with jumps in which blocks fill up, a small rebound, calm again."""
-    plan = _plan(chance, blocks, weather)
+    plan = phases(chance, blocks, weather)
     prices = {label: float(dollars) for label, (_, dollars) in listing.feeds.items()}
     steps, unreported = [], 0.0
     for index, (phase, factor, demand) in enumerate(plan):
@@ -162,7 +162,7 @@ def _path(chance: Random, blocks: int, listing: Listing, weather: Weather) -> tu
     return tuple(steps)
 
 
-def _plan(chance: Random, blocks: int, weather: Weather) -> list[tuple[str, float, float]]:
+def phases(chance: Random, blocks: int, weather: Weather) -> list[tuple[str, float, float]]:
     """(phase, return of the market factor, demand for block space) of each block."""
     crash = max(3, min(round(blocks * weather.crash_share), weather.most_crash_blocks))
     rebound = max(1, crash // 5)
