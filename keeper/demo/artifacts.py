@@ -14,7 +14,7 @@ from eth_utils.crypto import keccak
 
 from keeper.demo.node import Node, Tx
 from keeper.errors import OperatorError
-from keeper.model.chain import hexed, unhexed
+from keeper.model.chain import Log, hexed, unhexed
 
 ROOT = Path(__file__).parents[2]
 
@@ -103,12 +103,26 @@ def calldata(signature: str, *args: Any) -> bytes:
     return selector + encode(types, args)
 
 
-def ask(node: Node, to: bytes, signature: str, *args: Any, returns: Sequence[str] = ("uint256",)) -> Any:
-    """What a view returns at the newest block: one value, or a tuple of several; addresses as raw bytes."""
+def ask(
+    node: Node, to: bytes, signature: str, *args: Any, returns: Sequence[str] = ("uint256",), block: int | None = None
+) -> Any:
+    """What a view returns at a block, or at the newest: one value, or a tuple of several; addresses as raw bytes."""
     request = {"to": hexed(to), "data": hexed(calldata(signature, *args))}
-    values = decode(returns, unhexed(node.rpc("eth_call", request, "latest")))
+    values = decode(returns, unhexed(node.rpc("eth_call", request, "latest" if block is None else hex(block))))
     found = tuple(unhexed(value) if kind == "address" else value for kind, value in zip(returns, values, strict=True))
     return found[0] if len(found) == 1 else found
+
+
+def log_of(found: Mapping[str, Any]) -> Log:
+    """A log as the node gives it."""
+    return Log(
+        address=unhexed(found["address"]),
+        topics=tuple(unhexed(topic) for topic in found["topics"]),
+        data=unhexed(found["data"]),
+        block_number=int(found["blockNumber"], 16),
+        block_hash=unhexed(found["blockHash"]),
+        index=int(found["logIndex"], 16),
+    )
 
 
 class Batch:
