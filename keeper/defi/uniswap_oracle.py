@@ -23,6 +23,9 @@ class Observation:
     initialised: bool = True
 
 
+_PREPARED = Observation(1, 0, False)  # a place that was paid for and not used yet
+
+
 @dataclass(frozen=True, slots=True)
 class Ring:
     """`observations` by place; those that were not read are missing. `index`: of the newest. `tick`: the pool's now.
@@ -102,10 +105,9 @@ def written(ring: Ring, now: int, tick: int) -> Ring:
     grows = ring.growing > ring.cardinality and ring.index == ring.cardinality - 1
     cardinality = ring.growing if grows else ring.cardinality
     index = (ring.index + 1) % cardinality
-    written_now = Observation(now, newest.tick_cumulative + ring.tick * (now - newest.timestamp))
-    return replace(
-        ring, observations={**ring.observations, index: written_now}, index=index, cardinality=cardinality, tick=tick
-    )
+    observations = dict(ring.observations) | {place: _PREPARED for place in range(ring.cardinality, cardinality)}
+    observations[index] = Observation(now, newest.tick_cumulative + ring.tick * (now - newest.timestamp))
+    return replace(ring, observations=observations, index=index, cardinality=cardinality, tick=tick)
 
 
 def _around(ring: Ring, at: int) -> tuple[Observation, Observation]:

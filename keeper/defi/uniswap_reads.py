@@ -52,6 +52,6 @@ def state_of(pool: Pool, result: CallResult) -> PoolState | None:
         [(sqrt_price, tick, liquidity, lowest, highest, packed)] = decode([_VIEW], result.data)
     except (DecodingError, OverflowError):
         return None
-    ticks = tuple(word >> 128 for word in packed)
+    ticks = tuple(word + 2**127 >> 128 for word in packed)  # a negative net borrowed from it
     nets = tuple(word - (tick << 128) for word, tick in zip(packed, ticks, strict=True))
     return PoolState(pool, sqrt_price, tick, liquidity, ticks, nets, (lowest, highest)) if sqrt_price else None

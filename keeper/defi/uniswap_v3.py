@@ -5,7 +5,7 @@ pool is never assumed: a swap that would leave the ticks that were read is refus
 """
 
 from bisect import bisect_left, bisect_right
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from keeper.defi.swap_math import swap_step
 from keeper.defi.tick_math import (
@@ -66,6 +66,7 @@ class Swapped:
     fees: int
     complete: bool
     after: PoolState
+    outs: tuple[int, ...] = ()
 
 
 def swap_exact_in(state: PoolState, zero_for_one: bool, amount: int, limit: int = 0) -> Swapped:
@@ -98,6 +99,7 @@ class _Run:
     remaining: int
     other: int = 0
     fees: int = 0
+    outs: list[int] = field(default_factory=list)
 
 
 def _swap(state: PoolState, down: bool, amount: int, limit: int) -> Swapped:
@@ -112,7 +114,7 @@ def _swap(state: PoolState, down: bool, amount: int, limit: int) -> Swapped:
     done = amount - run.remaining
     paid, got = (done, run.other) if amount > 0 else (run.other, -done)
     after = replace(state, sqrt_price=run.sqrt_price, tick=run.tick, liquidity=run.liquidity)
-    return Swapped(paid, got, run.fees, not run.remaining, after)
+    return Swapped(paid, got, run.fees, not run.remaining, after, tuple(run.outs))
 
 
 def _advance(state: PoolState, run: _Run, down: bool, bound: int, exact_in: bool) -> None:
@@ -131,6 +133,7 @@ def _advance(state: PoolState, run: _Run, down: bool, bound: int, exact_in: bool
         run.remaining += step.amount_out
         run.other += step.amount_in + step.fee
     run.fees += step.fee
+    run.outs.append(step.amount_out)
     moved, run.sqrt_price = step.sqrt_price != run.sqrt_price, step.sqrt_price
     if edge == tick and step.sqrt_price == ahead:
         _cross(state, run, tick, initialised, down)
