@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from keeper.demo.node import Node, Tx
 
 PRICE_DECIMALS = 8
 UINT256_MAX = 2**256 - 1
+FEED_GAS, MOVE_GAS = 100_000, 400_000
 STABLE, VARIABLE = 1, 2  # rate modes
 USER_DATA = (
     "totalCollateralBase",
@@ -130,7 +131,7 @@ class Bed:
 
     def move_pools(self, dollars: Mapping[str, float], pools: Iterable[Pool] | None = None) -> list[Tx]:
         """Trade pools to these prices: those that are given, or all."""
-        return [self.exits.move(pool, dollars) for pool in pools or self.exits.pools]
+        return [replace(self.exits.move(pool, dollars), gas=MOVE_GAS) for pool in pools or self.exits.pools]
 
     # Guardians.
 
@@ -214,4 +215,4 @@ class Bed:
         return Tx(sender, self.pool, calldata(signature, *args))
 
     def _set_feed(self, feed: bytes, dollars: float) -> Tx:
-        return Tx(self.owner, feed, calldata("set(int256)", round(dollars * 10**PRICE_DECIMALS)))
+        return Tx(self.owner, feed, calldata("set(int256)", round(dollars * 10**PRICE_DECIMALS)), FEED_GAS)

@@ -1,6 +1,6 @@
 """What an Aave v3 market consists of: reserves with their parameters, eModes, and the pools to sell collateral in."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from keeper.demo.exits import ExitSpec
 
@@ -63,12 +63,23 @@ class Listing:
     exits: tuple[ExitSpec, ...]
     flash_premium: int = 5  # basis points
 
+    def scaled(self, factor: float) -> "Listing":
+        """The same market for more people: there is more to borrow, and pools are deeper."""
+        return replace(
+            self,
+            reserves=tuple(
+                replace(spec, liquidity=int(spec.liquidity * factor), debt_ceiling=int(spec.debt_ceiling * factor))
+                for spec in self.reserves
+            ),
+            exits=tuple(replace(spec, dollars=int(spec.dollars * factor)) for spec in self.exits),
+        )
+
     def reserve(self, symbol: str) -> ReserveSpec:
         """The spec of a reserve."""
         return next(spec for spec in self.reserves if spec.symbol == symbol)
 
 
-_DEEP, _USUAL, _THIN = 400_000_000, 150_000_000, 30_000_000
+_DEEP, _USUAL, _THIN = 20_000_000, 8_000_000, 2_000_000
 
 # LINK is isolated, sUSD siloed. Every token has pools with WETH and USDC.
 DEMO = Listing(

@@ -1,7 +1,7 @@
 """Who uses a seeded market: accounts of every kind that the rules tell apart, each in debt that a fall endangers."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
 
@@ -19,8 +19,6 @@ LEAST_DOLLARS, MOST_DOLLARS = 1_000, 3_000_000
 MOST_OF_LTV = 0.995  # of what an account may borrow at most
 STABLE_SHARE = 0.2  # of debts in an asset that lends at stable rates, in 3.0.2
 _CHUNK = 50
-
-Progress = Callable[[int, int], None]  # done, of
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,12 +110,10 @@ def _shares(chance: Random, parts: Sequence[str]) -> list[float]:
 # On the chain.
 
 
-def open_accounts(bed: Bed, openings: Sequence[Opening], progress: Progress | None = None) -> None:
+def open_accounts(bed: Bed, openings: Sequence[Opening]) -> None:
     """The owner supplies for all of them; each borrows for itself. Raises InvariantBroken when one is refused."""
     for start in range(0, len(openings), _CHUNK):
         _open(bed, openings[start : start + _CHUNK])
-        if progress:
-            progress(min(start + _CHUNK, len(openings)), len(openings))
 
 
 def _open(bed: Bed, openings: Sequence[Opening]) -> None:

@@ -11,7 +11,19 @@ BETAS = {"WETH": 1.0, "WBTC": 0.9, "wstETH": 1.0, "LINK": 1.15}  # of the market
 DEPEGS = {"wstETH": 0.055, "DAI": 0.045, "sUSD": 0.02}  # the deepest discount, in the middle of the crash
 NOISE = {"WETH": 1.0, "WBTC": 1.0, "LINK": 1.5}  # of the weather's own
 WEATHER = Weather(slope=-0.009, jump=-0.022)
+LABELS = {"WETH": "ETH"}
 AFTERMATH_LOG_RETURN = -0.16
+
+
+def by_label(prices: Mapping[str, float]) -> dict[str, float]:
+    """Prices as the demo has them: the coin that pays for gas is ETH."""
+    return {LABELS.get(symbol, symbol): dollars for symbol, dollars in prices.items()}
+
+
+def by_symbol(prices: Mapping[str, float]) -> dict[str, float]:
+    """The way back."""
+    symbols = {label: symbol for symbol, label in LABELS.items()}
+    return {symbols.get(label, label): dollars for label, dollars in prices.items()}
 
 
 def build_path(
@@ -44,9 +56,9 @@ def _stress(index: int, crash: list[int]) -> float:
 
 
 def _prices(listing: Listing, sky: Random, level: float, stress: float, noise: float) -> Mapping[str, float]:
-    """Dollars by symbol, to the feeds' eight decimals. wstETH follows WETH at its discount."""
+    """Dollars by label, to the feeds' eight decimals."""
     made = {}
     for spec in listing.reserves:
         drift = BETAS.get(spec.symbol, 0.0) * level + sky.gauss(0.0, noise * NOISE.get(spec.symbol, 0.0))
         made[spec.symbol] = spec.dollars * math.exp(drift) * (1 - DEPEGS.get(spec.symbol, 0.0) * stress)
-    return {symbol: round(dollars, 8) for symbol, dollars in made.items()}
+    return by_label({symbol: round(dollars, 8) for symbol, dollars in made.items()})
