@@ -9,6 +9,7 @@ from pathlib import Path
 
 from keeper.demo.anvil import Anvil
 from keeper.demo.deploy import deploy
+from keeper.demo.engine import EngineStage
 from keeper.demo.files import CHAIN_ID, DemoFiles, demo_settings, make_signer, prepare
 from keeper.demo.node import Node
 from keeper.demo.player import GAS_LIMIT, GWEI, Player
@@ -48,7 +49,7 @@ def seeded(accounts: int, blocks: int = 40) -> Iterator[Site]:
         anvil.set_balance(keeper, 1_000 * WAD)
         calls.send(market.mint("USDC", keeper, 100_000_000 * 10**6))
         market.write_deployment(files.deployment)
-        player = Player(calls, market, scenario, keeper)
+        player = Player(calls, EngineStage(calls, market), scenario, keeper)
         player.open(lambda *_: None)
         protocol = load_protocol(load_deployment(files.deployment, CHAIN_ID, "margin_engine"))
         yield Site(anvil, player, scenario, files, protocol)

@@ -16,11 +16,14 @@ if TYPE_CHECKING:
 
 MISSED, INTERRUPTED = 5, 130
 
-EXAMPLES = "Examples: `keeper demo`, `keeper demo --accounts 1000 --seed 7`, `keeper demo --keep`"
+EXAMPLES = "Examples: `keeper demo`, `keeper demo --protocol curie`, `keeper demo --accounts 1000 --seed 7`"
 
 Accounts = Annotated[int, typer.Option("--accounts", help="Accounts of the market.")]
 Blocks = Annotated[int, typer.Option("--blocks", help="Blocks of the price path.")]
 Seed = Annotated[int, typer.Option("--seed", help="Same seed, same market and same prices.")]
+Market = Annotated[
+    str, typer.Option("--protocol", help="margin_engine, curie (Perpetual Protocol v2) or aave_v3, the real contracts.")
+]
 Keep = Annotated[bool, typer.Option("--keep", help="Leave the node up until interrupted, with more to rescue.")]
 DataDir = Annotated[
     Path,
@@ -37,6 +40,7 @@ def command(
     as_json: AsJson = False,
     keep: Keep = False,
     data_dir: DataDir = Path("keeper-data"),
+    protocol: Market = "margin_engine",
 ) -> int:
     """Start a node, open a market, let it crash, and run the very same daemon against it.
 
@@ -52,7 +56,7 @@ def command(
 
     if os.environ.get("KEEPER_DATA_DIR"):
         sys.stderr.write(f"the demo's files go to {data_dir} (--data-dir or KEEPER_DATA_DIR)\n")
-    options = DemoOptions(accounts, blocks, seed, as_json, keep, data_dir)
+    options = DemoOptions(accounts, blocks, seed, as_json, keep, data_dir, protocol=protocol)
     try:
         result = asyncio.run(run_demo(options, Daemon, ready))
     except KeyboardInterrupt:

@@ -2,9 +2,11 @@
 
 import os
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 from eth_account import Account
 from pydantic import SecretStr
@@ -13,14 +15,13 @@ from keeper.errors import OperatorError
 from keeper.execute.database import lock_of
 from keeper.execute.lock import WriterLock
 from keeper.model.chain import hexed, unhexed
-from keeper.settings import Settings
+from keeper.settings import PREFIX, Settings
 
 CHAIN_ID = 31337
-PROTOCOL = "margin_engine"
 FORK_PORT = 8546
 JOURNAL = "sqlite:///demo.db"
-# The demo's keeper is the protocol's own: it pays a little for solvency, and ranks by bad debt prevented, too.
-MIN_PROFIT_USD, BAD_DEBT_WEIGHT = Decimal(-5), Decimal(1)
+# The reference protocol's keeper is its own: it pays a little for solvency, and ranks by bad debt prevented, too.
+MARGIN_ENGINE = {"protocol": "margin_engine", "min_profit_usd": Decimal(-5), "bad_debt_weight": Decimal(1)}
 LEAST_IN_FLIGHT = 64
 OPERATORS = (".env", "keeper.key", "deployment.json", "keeper.db")  # that a demo may not overwrite
 
@@ -119,29 +120,28 @@ def in_flight(accounts: int) -> int:
     return min(1_000, max(LEAST_IN_FLIGHT, accounts // 3))
 
 
-def write_environment(files: DemoFiles, accounts: int = 300) -> None:
-    """Settings with which `keeper run --live` works against a fork on the usual port."""
+def write_environment(files: DemoFiles, accounts: int = 300, more: Mapping[str, Any] = MARGIN_ENGINE) -> None:
+    """Settings with which `keeper run --live` works against a fork on the usual port. `more`: the protocol's own."""
     lines = {
         "KEEPER_RPC_URLS": f"ws://127.0.0.1:{FORK_PORT}",
         "KEEPER_CHAIN_ID": CHAIN_ID,
-        "KEEPER_PROTOCOL": PROTOCOL,
         "KEEPER_DEPLOYMENT": files.deployment,
         "KEEPER_PRIVATE_KEY_FILE": files.key,
         "KEEPER_DATA_DIR": files.fork,
-        "KEEPER_MIN_PROFIT_USD": MIN_PROFIT_USD,
-        "KEEPER_BAD_DEBT_WEIGHT": BAD_DEBT_WEIGHT,
         "KEEPER_MAX_IN_FLIGHT": in_flight(accounts),
         "KEEPER_MAX_REVERTS": in_flight(accounts),
+        **{f"{PREFIX}{name.upper()}": value for name, value in more.items()},
     }
     files.environment.write_text("".join(f"{name}={value}\n" for name, value in lines.items()))
 
 
-def demo_settings(files: DemoFiles, rpc_url: str, accounts: int = 300) -> Settings:
+def demo_settings(
+    files: DemoFiles, rpc_url: str, accounts: int = 300, more: Mapping[str, Any] = MARGIN_ENGINE
+) -> Settings:
     """What the demo's keeper is told: the node, the deployment, its key. Nothing comes from the environment."""
     return Settings(
         rpc_urls=(SecretStr(rpc_url),),
         chain_id=CHAIN_ID,
-        protocol=PROTOCOL,
         deployment=files.deployment,
         live=True,
         private_key=SecretStr(files.key.read_text().strip()),
@@ -149,6 +149,5 @@ def demo_settings(files: DemoFiles, rpc_url: str, accounts: int = 300) -> Settin
         database_url=SecretStr(JOURNAL),
         max_in_flight=in_flight(accounts),
         max_reverts=in_flight(accounts),
-        min_profit_usd=MIN_PROFIT_USD,
-        bad_debt_weight=BAD_DEBT_WEIGHT,
+        **more,
     )

@@ -3,10 +3,11 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from keeper.demo.census import Census, Record
-from keeper.demo.deploy import Market, open_accounts
-from keeper.demo.node import Node
+from keeper.demo.census import Record
+from keeper.demo.node import Node, Tx
+from keeper.demo.referee import Referee
 from keeper.demo.scenario import CALM_DEMAND, Scenario, Step
+from keeper.demo.stage import Stage
 from keeper.errors import InvariantBroken
 from keeper.model.chain import hexed, unhexed
 
@@ -14,8 +15,7 @@ GAS_LIMIT = 60_000_000
 BLOCK_S = 12
 GWEI = 10**9
 FIRST_BASE_FEE = GWEI
-_FEED_GAS = 100_000
-_FEED_MAX_FEE = 3_000 * GWEI  # prices come first in a block
+_MOVE_MAX_FEE = 3_000 * GWEI  # prices come first in a block
 _CROWD_MAX_FEE = 2_000 * GWEI
 _CROWD_GAS = 15_000_000  # of one transaction: real chains cap it at 2**24
 _CROWD = bytes.fromhex("c0ffee000000000000000000000000000000c0de")
@@ -39,28 +39,23 @@ class Baseline:
 class Player:
     """The market and its crowd. All methods block: call them from a thread when a keeper shares the event loop."""
 
-    def __init__(
-        self, node: Node, market: Market, scenario: Scenario, keeper: bytes, gas_limit: int = GAS_LIMIT
-    ) -> None:
-        self.market = market
-        self.accounts = [opening.account for opening in scenario.openings]
-        self.prices: Mapping[str, float] = {name: float(usd) for name, (_, usd) in market.listing.feeds.items()}
+    def __init__(self, node: Node, stage: Stage, scenario: Scenario, keeper: bytes, gas_limit: int = GAS_LIMIT) -> None:
+        self.accounts = stage.accounts(scenario.openings)
+        self.prices: Mapping[str, float] = stage.prices
+        self._stage = stage
         self._node = node
         self._scenario = scenario
         self._keeper = keeper
         self._gas_limit = gas_limit
-        self._census = Census(node, market, self.accounts, keeper)
+        self._referee = Referee(node, stage, self.accounts, keeper)
         self._crowd = unhexed(node.rpc("eth_accounts")[1])
         self.time = 0
 
     def open(self, progress: Progress) -> None:
-        """Open all accounts. Raises InvariantBroken when the engine refuses one."""
+        """Open all accounts. Raises InvariantBroken when the protocol refuses one."""
         openings = self._scenario.openings
         for start in range(0, len(openings), _CHUNK):
-            refused = open_accounts(self._node, self.market, openings[start : start + _CHUNK])
-            if refused:
-                account, symbol = refused[0]
-                raise InvariantBroken(f"the engine refused the {symbol} position of {hexed(account)} at opening")
+            self._stage.open(openings[start : start + _CHUNK])
             progress(min(start + _CHUNK, len(openings)), len(openings))
         self._node.rpc("anvil_setCode", hexed(_CROWD), _BURN)
         self.time = self.timestamp()
@@ -76,7 +71,7 @@ class Player:
         if not self._node.rpc("evm_revert", snapshot):
             raise InvariantBroken("the node did not go back to the snapshot before the run without a keeper")
         self.time = time
-        self.prices = {name: float(usd) for name, (_, usd) in self.market.listing.feeds.items()}
+        self.prices = self._stage.prices
         if self.timestamp() != time:
             raise InvariantBroken("the node's clock did not go back with its state")
         # A snapshot does not remember the base fee that comes next.
@@ -87,11 +82,13 @@ class Player:
     def step(self, step: Step, crowded: bool = True, seconds: int = BLOCK_S) -> Record:
         """Mine one block `seconds` after the last: prices first, then the crowd, then whoever else is waiting."""
         self.time += seconds
-        self._node.batch([*self._feeds(step.prices), *(self._others(step.demand) if crowded else ())])
+        moves = self._stage.moves(step.prices)
+        others = self._others(step.demand, sum(tx.gas or 0 for tx in moves)) if crowded else ()
+        self._node.batch([*self._first(moves), *others])
         self._node.rpc("evm_setNextBlockTimestamp", hex(self.time))
         self._node.rpc("evm_mine")
         self.prices = step.prices
-        return self._census.record(int(self._node.rpc("eth_blockNumber"), 16), step.phase, step.prices)
+        return self._referee.record(int(self._node.rpc("eth_blockNumber"), 16), step.phase, step.prices)
 
     def quiet(self, demand: float, phase: str = "calm") -> Step:
         """A step in which prices stand still."""
@@ -99,7 +96,7 @@ class Player:
 
     def now(self) -> Record:
         """The newest block, as it is."""
-        return self._census.record(int(self._node.rpc("eth_blockNumber"), 16), "calm", self.prices)
+        return self._referee.record(int(self._node.rpc("eth_blockNumber"), 16), "calm", self.prices)
 
     def timestamp(self) -> int:
         """Seconds, of the newest block."""
@@ -111,18 +108,22 @@ class Player:
         counts = self._node.batch([("eth_getTransactionCount", (keeper, tag)) for tag in ("pending", "latest")])
         return int(counts[0], 16) - int(counts[1], 16)
 
-    def _feeds(self, prices: Mapping[str, float]) -> Iterator[tuple[str, Sequence[object]]]:
-        owner = hexed(self.market.owner)
-        nonce = int(self._node.rpc("eth_getTransactionCount", owner, "pending"), 16)
-        for index, (label, dollars) in enumerate(prices.items()):
-            tx = self.market.set_price(label, dollars)
-            request = _request(owner, hexed(self.market.feeds[label]), nonce + index, _FEED_GAS, _FEED_MAX_FEE)
+    def _first(self, moves: Sequence[Tx]) -> Iterator[tuple[str, Sequence[object]]]:
+        """They come before everything else, in their order."""
+        nonces: dict[bytes, int] = {}
+        for index, tx in enumerate(moves):
+            sender = hexed(tx.sender)
+            if tx.sender not in nonces:
+                nonces[tx.sender] = int(self._node.rpc("eth_getTransactionCount", sender, "pending"), 16)
+            fee = _MOVE_MAX_FEE + (len(moves) - index) * GWEI
+            request = _request(sender, hexed(tx.to or b""), nonces[tx.sender], tx.gas or 0, fee)
             yield "eth_sendTransaction", [request | {"data": hexed(tx.data)}]
+            nonces[tx.sender] += 1
 
-    def _others(self, demand: float) -> Iterator[tuple[str, Sequence[object]]]:
+    def _others(self, demand: float, taken: int) -> Iterator[tuple[str, Sequence[object]]]:
         crowd = hexed(self._crowd)
         nonce = int(self._node.rpc("eth_getTransactionCount", crowd, "pending"), 16)
-        left = min(int(self._gas_limit * demand), self._gas_limit - _FEED_GAS * len(self.prices))
+        left = min(int(self._gas_limit * demand), self._gas_limit - taken)
         while left >= 21_000:
             gas = min(left, _CROWD_GAS)
             yield "eth_sendTransaction", [_request(crowd, hexed(_CROWD), nonce, gas, _CROWD_MAX_FEE)]

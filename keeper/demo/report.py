@@ -10,11 +10,6 @@ from keeper.demo.census import Record
 from keeper.demo.results import DemoResult
 from keeper.demo.view import dollars
 
-WHOSE = (
-    "This keeper is the protocol's own: it ranks bad debt prevented like profit (KEEPER_BAD_DEBT_WEIGHT=1) and pays up "
-    "to $5 for a liquidation that earns nothing (KEEPER_MIN_PROFIT_USD=-5)."
-)
-
 _STYLE = """
 :root { --paper: #fdfdfc; --card: #ffffff; --ink: #1c2430; --soft: #5b6675; --line: #e2e5ea; --good: #1f7d5c;
   --bad: #b9364a; color-scheme: light dark; }
@@ -69,8 +64,10 @@ window.addEventListener("load", paint);
 """
 
 
-def write_report(path: Path, result: DemoResult, records: Sequence[Record], baseline: Sequence[Record]) -> None:
-    """One HTML file with the plots and the library that draws them."""
+def write_report(
+    path: Path, result: DemoResult, records: Sequence[Record], baseline: Sequence[Record], about: str = ""
+) -> None:
+    """One HTML file with the plots and the library that draws them. `about`: a sentence on whose keeper this is."""
     from plotly.offline import get_plotlyjs
 
     sections = "".join(
@@ -82,7 +79,7 @@ def write_report(path: Path, result: DemoResult, records: Sequence[Record], base
         "<meta name='viewport' content='width=device-width, initial-scale=1'>"
         f"<title>Keeper demo, seed {result.seed}</title><style>{_STYLE}</style>"
         f"<script>{get_plotlyjs()}</script></head><body><main>"
-        f"{_head(result, records)}{sections}{_table(records)}"
+        f"{_head(result, records, about)}{sections}{_table(records)}"
         f"</main><script>{_THEME}</script></body></html>",
         encoding="utf-8",
     )
@@ -139,7 +136,7 @@ def _plots(records: Sequence[Record], baseline: Sequence[Record]) -> list[tuple[
     ]
 
 
-def _head(result: DemoResult, records: Sequence[Record]) -> str:
+def _head(result: DemoResult, records: Sequence[Record], about: str) -> str:
     moves = ", ".join(
         f"{label} {min(record.prices[label] for record in records) / first - 1:+.0%}"
         for label, first in records[0].prices.items()
@@ -172,7 +169,7 @@ def _head(result: DemoResult, records: Sequence[Record]) -> str:
         f"with it in {dollars(result.bad_debt_usd)}.</p>"
         f"<p class='soft'>Seed {result.seed}. {result.sent} transactions sent, {result.replaced} of them replacements; "
         f"{result.mined} mined, and {result.reverted} that reverted. {result.seized} seizures of collateral. "
-        f"{escape(WHOSE)}</p>"
+        f"{escape(about)}</p>"
         f"<div class='figures'>{tiles}</div>"
     )
 

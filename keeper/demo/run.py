@@ -15,7 +15,6 @@ from typing import Protocol
 from keeper.abi import checksum
 from keeper.demo.anvil import Anvil, find_anvil
 from keeper.demo.census import Record
-from keeper.demo.deploy import deploy
 from keeper.demo.files import (
     CHAIN_ID,
     FORK_PORT,
@@ -26,12 +25,12 @@ from keeper.demo.files import (
     prepare,
     write_environment,
 )
-from keeper.demo.listing import DEMO
 from keeper.demo.node import Node
 from keeper.demo.player import BLOCK_S, FIRST_BASE_FEE, GAS_LIMIT, Player
-from keeper.demo.report import WHOSE, write_report
+from keeper.demo.report import write_report
 from keeper.demo.results import DemoResult, summarise
-from keeper.demo.scenario import CALM_DEMAND, LATE_DEMAND, Scenario, Step, build_scenario
+from keeper.demo.scenario import CALM_DEMAND, LATE_DEMAND, Scenario, Step
+from keeper.demo.stage import Show, Stage, show_of
 from keeper.demo.view import View, make_view
 from keeper.errors import InvariantBroken, KeeperError, OperatorError
 from keeper.execute.journal import open_history
@@ -41,11 +40,9 @@ from keeper.model.intent import Intent
 from keeper.settings import Settings
 
 KEEPER_ETH = 100  # for so many accounts as a market of scale 1 has, like the dollars
-KEEPER_DOLLARS = 10_000_000
 ACCOUNTS_OF_SCALE_1 = 300
 USUAL_PORT = 8545
 WARM_BLOCKS, SETTLE_BLOCKS = 60, 60
-SETUP_S = 120  # chain time that the set-up may take
 HOLD_S = 1.0
 STOP_S = 15.0
 
@@ -78,6 +75,7 @@ class DemoOptions:
     data_dir: Path = Path("keeper-data")
     pace_s: float = 0.4
     patience_s: float = 15.0
+    protocol: str = "margin_engine"
 
     @property
     def scale(self) -> float:
@@ -98,10 +96,11 @@ async def run_demo(options: DemoOptions, make_keeper: MakeKeeper, ready: Ready |
     Raises KeyboardInterrupt on SIGINT or SIGTERM before that, with everything it started ended.
     """
     options.check()
+    show = show_of(options.protocol)
     files = prepare(options.data_dir)
-    scenario = build_scenario(options.seed, options.accounts, options.blocks)
+    scenario = show.scenario(options.seed, options.accounts, options.blocks)
     port = USUAL_PORT if options.keep and _free(USUAL_PORT) else None
-    started = int(time.time()) - BLOCK_S * (options.blocks + len(scenario.aftermath)) - SETUP_S
+    started = int(time.time()) - BLOCK_S * (options.blocks + len(scenario.aftermath)) - show.setup_s
     node = Anvil(
         mining=False,
         chain_id=CHAIN_ID,
@@ -114,7 +113,7 @@ async def run_demo(options: DemoOptions, make_keeper: MakeKeeper, ready: Ready |
     result: DemoResult | None = None
     try:
         with _interruptible(), make_view(options.as_json) as view, node:
-            demo = _Demo(options, files, scenario, node, view)
+            demo = _Demo(options, files, show, scenario, node, view)
             played = await demo.play(make_keeper)
             view.finish(played)
             if options.keep:
@@ -180,10 +179,12 @@ class _Demo:
 
     options: DemoOptions
     files: DemoFiles
+    show: Show
     scenario: Scenario
     anvil: Anvil
     view: View
     records: list[Record] = field(default_factory=list)
+    _stage: Stage = field(init=False)
     _player: Player = field(init=False)
     _handled: int = 0  # the newest block that the keeper is done with
     _progress: asyncio.Event = field(default_factory=asyncio.Event)
@@ -198,7 +199,8 @@ class _Demo:
         self._without_usd = baseline.bad_debt_usd
         self._total = len(self.scenario.steps)
         stop = asyncio.Event()
-        keeper = make_keeper(demo_settings(self.files, self.anvil.ws_url, self.options.accounts), self._heard)
+        settings = demo_settings(self.files, self.anvil.ws_url, self.options.accounts, self._stage.settings)
+        keeper = make_keeper(settings, self._heard)
         task = asyncio.create_task(keeper.run(stop))
         try:
             await self._race(task)
@@ -209,8 +211,9 @@ class _Demo:
             await asyncio.gather(task, return_exceptions=True)
         intents = await asyncio.to_thread(self._intents)
         result = summarise(self.options.seed, self.anvil.url, self.records, baseline.records, intents)
-        await asyncio.to_thread(write_report, self.files.report, result, self.records, baseline.records)
-        self.view.say(WHOSE)
+        about = self.show.about
+        await asyncio.to_thread(write_report, self.files.report, result, self.records, baseline.records, about)
+        self.view.say(about)
         self.view.say(f"report: {self.files.report}")
         return result
 
@@ -236,18 +239,15 @@ class _Demo:
     def _set_up(self) -> Player:
         node = Node.at(self.anvil.url)
         scale = self.options.scale
-        market = deploy(node, DEMO.scaled(scale))
+        self._stage = self.show.deploy(node, scale)
         keeper = make_signer(self.files)
         self.anvil.set_balance(keeper, int(KEEPER_ETH * scale) * WAD)
-        listing = market.listing
-        purse = int(KEEPER_DOLLARS * scale) * 10**listing.settlement_decimals
-        node.send(market.mint(listing.settlement, keeper, purse))
-        market.write_deployment(self.files.deployment)
-        write_environment(self.files, self.options.accounts)
+        self._stage.equip(keeper, scale, self.files.deployment)
+        write_environment(self.files, self.options.accounts, self._stage.settings)
         self._bar("contracts, feeds, tokens")(1, 1)
-        player = Player(node, market, self.scenario, keeper, int(GAS_LIMIT * scale))
+        player = Player(node, self._stage, self.scenario, keeper, int(GAS_LIMIT * scale))
         player.open(self._bar("accounts opened"))
-        self.view.say(f"MarginEngine {checksum(market.engine)} on {self.anvil.url}, keeper {checksum(keeper)}")
+        self.view.say(f"{self._stage.title} on {self.anvil.url}, keeper {checksum(keeper)}")
         return player
 
     async def _race(self, keeper: asyncio.Task[int]) -> None:

@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
+from typing import Any
 
 from eth_utils.crypto import keccak
 
@@ -58,7 +59,7 @@ class Scenario:
     """Everything that chance decides. `aftermath` is a second, smaller fall that no keeper of the demo sees."""
 
     seed: int
-    openings: tuple[Opening, ...]
+    openings: tuple[Any, ...]  # as the protocol's stage opens them
     steps: tuple[Step, ...]
     aftermath: tuple[Step, ...]
 

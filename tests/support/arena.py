@@ -13,6 +13,7 @@ from keeper.daemon import Daemon
 from keeper.demo.anvil import Anvil
 from keeper.demo.census import Record
 from keeper.demo.deploy import Market, deploy
+from keeper.demo.engine import EngineStage
 from keeper.demo.files import CHAIN_ID, JOURNAL, DemoFiles, make_signer, prepare
 from keeper.demo.node import Node
 from keeper.demo.player import GAS_LIMIT, Player
@@ -49,7 +50,7 @@ class Arena:
         anvil.set_balance(keeper, 1_000 * WAD)
         node.send(market.mint("USDC", keeper, 100_000_000 * 10**6))
         market.write_deployment(files.deployment)
-        player = Player(node, market, scenario, keeper)
+        player = Player(node, EngineStage(node, market), scenario, keeper)
         player.open(lambda done, total: None)
         return cls(anvil, market, scenario, player, files, keeper, opened=anvil.block_number())
 
