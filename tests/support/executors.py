@@ -1,0 +1,102 @@
+"""The executor contract on a node, and its owner's hand: what an order would come to, and carrying it out."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pytest
+from eth_abi.abi import encode
+
+from keeper.abi import load_creation
+from keeper.chain.errors import RpcError
+from keeper.demo.anvil import Anvil
+from keeper.demo.artifacts import ask
+from keeper.demo.node import Node, Tx, impersonate
+from keeper.model.chain import hexed, unhexed
+from keeper.protocols import executor as calls
+from keeper.protocols.executor import AaveLiquidation, CurieCollateral, CurieLiquidation, Order
+from tests.support.market import account
+
+OWNER = account(0xEE)
+ANY_PROFIT = -(2**255)
+GAS = 16_000_000
+
+Single = AaveLiquidation | CurieLiquidation | CurieCollateral
+
+
+class Reverted(Exception):
+    """A call's revert data, explained."""
+
+    def __init__(self, data: bytes) -> None:
+        super().__init__(str(calls.explain(data)))
+        self.reason = calls.explain(data)
+
+
+@dataclass(frozen=True)
+class Hand:
+    """An executor whose owner is impersonated. Blocks are mined by hand (`Anvil(mining=False)`)."""
+
+    anvil: Anvil
+    node: Node
+    executor: bytes
+
+    @classmethod
+    def on(cls, anvil: Anvil, node: Node, factory: bytes) -> "Hand":
+        """Deploy it as its owner would."""
+        impersonate(node, [OWNER])
+        code = load_creation("KeeperExecutor") + encode(["address", "address"], [OWNER, factory])
+        [receipt] = node.send(Tx(OWNER, None, code))
+        return cls(anvil, node, unhexed(receipt["contractAddress"]))
+
+    def would(self, order: Order, timestamp: int, sender: bytes = OWNER) -> bytes:
+        """What the call would return in a block of that time. Raises Reverted."""
+        request = {"from": hexed(sender), "to": hexed(self.executor), "data": hexed(order.data()), "gas": hex(GAS)}
+        try:
+            return unhexed(self.anvil.rpc("eth_call", request, "latest", {}, {"time": hex(timestamp)}))
+        except RpcError as error:
+            raise Reverted(unhexed(error.data or "0x")) from None
+
+    def profit(self, order: Single, timestamp: int) -> int:
+        """What an order would earn, however little. Raises Reverted."""
+        return int.from_bytes(self.would(replace(order, min_profit=ANY_PROFIT), timestamp), "big", signed=True)
+
+    def carry_out(self, order: Order, timestamp: int) -> Mapping[str, Any]:
+        """The receipt of the order, mined in a block of that time."""
+        self.anvil.set_next_timestamp(timestamp)
+        [receipt] = self.node.try_send([Tx(OWNER, self.executor, order.data(), GAS)])
+        return receipt
+
+    def balance(self, token: bytes) -> int:
+        return int(ask(self.node, token, "balanceOf(address)", self.executor))
+
+    def allowance(self, token: bytes, spender: bytes) -> int:
+        return int(ask(self.node, token, "allowance(address,address)", self.executor, spender))
+
+
+@contextmanager
+def undone(anvil: Anvil) -> Iterator[None]:
+    """What happens inside did not happen; nor did its time pass, which the node would otherwise remember."""
+    snapshot, now = anvil.snapshot(), anvil.timestamp()
+    try:
+        yield
+    finally:
+        anvil.revert(snapshot)
+        anvil.set_next_timestamp(now + 1)
+
+
+def checked(hand: Hand, order: Single, token: bytes) -> tuple[int, int]:
+    """Carry an order out at exactly what it earns, having seen that one unit more is refused: (profit, gas used).
+
+    The announced profit is the balance's growth.
+    """
+    timestamp = hand.anvil.timestamp() + 2
+    profit = hand.profit(order, timestamp)
+    with pytest.raises(Reverted) as refusal:
+        hand.would(replace(order, min_profit=profit + 1), timestamp)
+    assert str(refusal.value) == f"Unprofitable({hexed(token)}, {profit}, {profit + 1})"
+    before = hand.balance(token)
+    receipt = hand.carry_out(replace(order, min_profit=profit), timestamp)
+    assert int(receipt["status"], 16) == 1
+    assert hand.balance(token) - before == profit
+    return profit, int(receipt["gasUsed"], 16)
