@@ -82,7 +82,7 @@ class AaveBench:
             codes = {call.to: self.codes[call.to] for call in part if call.storage}
             request = {"to": hexed(bulk.READER), "data": hexed(bulk.pack(part)), "gas": hex(10**9)}
             at = {"blockHash": hexed(block.hash)}
-            answer = self.node.rpc("eth_call", request, at, bulk.overrides(codes))
+            answer = self.node.rpc("eth_call", request, at, bulk.overrides(codes, part))
             found += bulk.unpack(unhexed(answer), len(part))
         return found
 

@@ -1,7 +1,7 @@
 """The plug-in for Aave v3, versions 3.0.2 and 3.6: found from its PoolAddressesProvider, told apart by its revision."""
 
 from collections.abc import Mapping, Sequence
-from typing import ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
 from eth_abi.exceptions import DecodingError
 
@@ -9,13 +9,14 @@ from keeper.abi import load_abi
 from keeper.errors import InvariantBroken, Refused
 from keeper.model.chain import Call, CallResult, Log, LogFilter
 from keeper.model.health import Health
-from keeper.protocols.aave_v3 import accounts, calldata, discovery, events, prices, readings, screen
+from keeper.model.plan import Opportunity
+from keeper.protocols.aave_v3 import accounts, calldata, discovery, events, opportunities, prices, readings, screen
 from keeper.protocols.aave_v3.discovery import Found
 from keeper.protocols.aave_v3.health import Market, health_of
 from keeper.protocols.aave_v3.layout import Version
 from keeper.protocols.aave_v3.readings import Readings
 from keeper.protocols.aave_v3.state import TABLES, AaveState, holdings_of
-from keeper.protocols.base import Defaults, Deployment, PriceReading, Revert, Screen, Snapshot
+from keeper.protocols.base import Achieved, Defaults, Deployment, PriceReading, Protocol, Revert, Screen, Snapshot
 from keeper.protocols.columns import TableSpec, Writer
 
 _DATA = load_abi("IAavePool").functions["getUserAccountData"]
@@ -31,7 +32,7 @@ class AaveV3Protocol(Defaults):
 
     def __init__(self, deployment: Deployment) -> None:
         self._deployment = deployment
-        self._found = Found(deployment.contracts[_PROVIDER])
+        self._found = Found(deployment.contracts[_PROVIDER], deployment.executor)
 
     def discovery(self) -> list[Call]:
         return discovery.calls(self._found)
@@ -57,10 +58,10 @@ class AaveV3Protocol(Defaults):
         return events.fold(self._version, self._found.pool, state, log, writer)
 
     def reads(self, state: AaveState) -> list[Call]:
-        return readings.reads(self._found.pool, state)
+        return readings.reads(self._found.pool, self._found.pools, state)
 
     def decode_reads(self, state: AaveState, results: Sequence[CallResult]) -> Readings:
-        return readings.decode(self._version, self._found.revision, state, results)
+        return readings.decode(self._version, self._found.revision, self._found.pools, state, results)
 
     def account_reads(self, state: AaveState, account: bytes) -> list[Call]:
         return accounts.reads(self._found.pool, state, account)
@@ -98,6 +99,38 @@ class AaveV3Protocol(Defaults):
         ours = tuple(local.views.values())
         return "" if ours == theirs else f"local account data {ours}, the contract's {theirs}"
 
+    def opportunities(
+        self, snapshot: Snapshot, row: int, timestamp: int, target_wad: int, limits: Mapping[str, int]
+    ) -> list[Opportunity]:
+        if not self._deployment.executor:
+            raise Refused("unsupported", "the deployment file names no Executor to liquidate with")
+        case = opportunities.Case(
+            market=self._market(snapshot, timestamp),
+            pools=self._found.pools,
+            address=snapshot.columns.accounts.address(row),
+            holdings=holdings_of(snapshot.columns, row),
+            target_wad=target_wad,
+            limits=limits,
+            flash_loans=self._deployment.means.flash_loans,
+        )
+        return opportunities.find(case)
+
+    def encode(self, snapshot: Snapshot, opportunity: Opportunity, floor_wad: int) -> Call:
+        market = self._market(snapshot, snapshot.block.timestamp)
+        return Call(self._deployment.executor, calldata.encode(market, self._found.pool, opportunity, floor_wad))
+
+    def purse(self, state: AaveState) -> list[bytes]:
+        return sorted(reserve.asset for reserve in state.listed())
+
+    def achieved(
+        self,
+        state: AaveState,  # noqa: ARG002
+        opportunity_account: bytes,
+        keeper: bytes,  # noqa: ARG002
+        logs: Sequence[Log],
+    ) -> Achieved | None:
+        return calldata.achieved(self._found.pool, self._deployment.executor, opportunity_account, logs)
+
     def explain(self, data: bytes) -> Revert:
         return calldata.explain(data)
 
@@ -109,3 +142,7 @@ class AaveV3Protocol(Defaults):
 
     def _market(self, snapshot: Snapshot, timestamp: int) -> Market:
         return Market(snapshot.state, snapshot.readings, timestamp)
+
+
+if TYPE_CHECKING:
+    _: type[Protocol] = AaveV3Protocol

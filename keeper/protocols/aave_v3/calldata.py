@@ -5,8 +5,12 @@ from collections.abc import Sequence
 from eth_abi.exceptions import DecodingError
 
 from keeper.abi import load_abi
+from keeper.defi.fixed_point import mul_div_ceil
 from keeper.errors import InvariantBroken
 from keeper.model.chain import Log
+from keeper.model.health import WAD
+from keeper.model.plan import Opportunity
+from keeper.protocols.aave_v3.health import Market
 from keeper.protocols.base import Achieved, Revert, RevertAction
 
 OWN, FLASH = "liquidate", "liquidate_flash"  # with the executor's tokens, or borrowed for the transaction
@@ -49,6 +53,27 @@ NUMBERED = {
     "59": "PriceOracleSentinelCheckFailed",
     "91": "FlashloanDisabled",
 }
+
+
+def encode(market: Market, pool: bytes, opportunity: Opportunity, floor_wad: int) -> bytes:
+    """The executor's call, which reverts when the profit would be worth less than `floor_wad` dollars (1e18)."""
+    details = opportunity.details
+    collateral, debt = (market.state.reserves[details[name]] for name in ("collateral", "debt"))
+    price = market.readings.price(debt.asset, debt.symbol)
+    unit = market.data(debt.index).configuration.unit
+    least = mul_div_ceil(max(floor_wad, 0), unit * market.readings.unit, price * WAD)
+    pools = [details[name].to_bytes(20, "big") for name in ("pool0", "pool1") if name in details]
+    order = (
+        pool,
+        opportunity.account,
+        collateral.asset,
+        debt.asset,
+        details["offer"],
+        bool(details["flash"]),
+        (pools, 0),  # the profit is what has to be enough
+        least,
+    )
+    return _EXECUTOR.functions["liquidateAave"].encode(order)
 
 
 def explain(data: bytes) -> Revert:

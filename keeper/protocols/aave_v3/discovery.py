@@ -1,17 +1,20 @@
-"""What is found out before the first log, from the addresses provider alone, in three rounds.
+"""What is found out before the first log, from the addresses provider alone, in five rounds.
 
 1. The pool, its configurator, oracle and sentinel. 2. The pool's revision, its reserves and eModes. 3. The reserves'
-tokens and symbols, where the oracle's prices come from, and the executor's factory of Uniswap pools.
+tokens and symbols, where the oracle's prices come from, and the executor's factory of Uniswap pools, where there is an
+executor. 4. Its pools between any two reserves. 5. What they are.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from itertools import combinations
 
 from eth_abi.exceptions import DecodingError
 
 from keeper.abi import checksum, load_abi
-from keeper.defi import chainlink, erc20
-from keeper.defi.proxies import bits, words
+from keeper.defi import chainlink, erc20, uniswap_reads
+from keeper.defi.proxies import bits, stored_address, words
+from keeper.defi.uniswap_v3 import Pool
 from keeper.errors import OperatorError
 from keeper.model.chain import Call, CallResult, storage_read
 from keeper.protocols.aave_v3 import layout
@@ -21,7 +24,7 @@ from keeper.protocols.aave_v3.state import AaveState, Reserve
 _PROVIDER = load_abi("IAaveAddressesProvider").functions
 _POOL = load_abi("IAavePool").functions
 _ORACLE = load_abi("IAaveOracle").functions
-_TOKEN = load_abi("IAaveToken").functions
+_EXECUTOR = load_abi("KeeperExecutor").functions
 _NAMES = ("getPool", "getPoolConfigurator", "getPriceOracle", "getPriceOracleSentinel")
 
 
@@ -30,11 +33,16 @@ class Found:
     """What is known so far. `version` None: the pool's revision has not been asked for."""
 
     provider: bytes
+    executor: bytes = b""
     pool: bytes = b""
     configurator: bytes = b""
     revision: int = 0
     version: Version | None = None
     state: AaveState = field(default_factory=lambda: AaveState(b"", b""))
+    factory: bytes = b""  # of Uniswap v3
+    addresses: tuple[bytes, ...] = ()  # of its pools
+    pools: tuple[Pool, ...] = ()
+    described: bool = False  # the reserves
     complete: bool = False
 
 
@@ -52,7 +60,11 @@ def calls(found: Found) -> list[Call]:
             Call(found.state.oracle, _ORACLE["BASE_CURRENCY"].encode()),
             storage_read(found.pool, categories),
         ]
-    return _token_calls(found)
+    if not found.described:
+        return _token_calls(found)
+    if not found.addresses:
+        return _pool_calls(found)
+    return [call for address in found.addresses for call in uniswap_reads.describe(address)]
 
 
 def _category_ids() -> range:
@@ -69,7 +81,18 @@ def _token_calls(found: Found) -> list[Call]:
             Call(found.state.oracle, _ORACLE["getSourceOfAsset"].encode(reserve.asset)),
         ]
     sources = [source for source in found.state.categories.values() if source]
-    return asked + [Call(found.state.oracle, _ORACLE["getSourceOfAsset"].encode(source)) for source in sources]
+    asked += [Call(found.state.oracle, _ORACLE["getSourceOfAsset"].encode(source)) for source in sources]
+    return asked + ([Call(found.executor, _EXECUTOR["factory"].encode())] if found.executor else [])
+
+
+def _pool_calls(found: Found) -> list[Call]:
+    """Every pool there could be between two reserves."""
+    assets = [reserve.asset for reserve in found.state.reserves]
+    return [
+        uniswap_reads.find(found.factory, first, second, fee)
+        for first, second in combinations(assets, 2)
+        for fee in uniswap_reads.FEES
+    ]
 
 
 def learn(found: Found, results: Sequence[CallResult]) -> Found:
@@ -79,7 +102,9 @@ def learn(found: Found, results: Sequence[CallResult]) -> Found:
             return _addresses(found, results)
         if found.version is None:
             return _pool(found, results)
-        return _tokens(found, results)
+        if not found.described:
+            return _tokens(found, results)
+        return _exits(found, results)
     except (DecodingError, IndexError, StopIteration) as error:
         raise OperatorError(
             f"KEEPER_DEPLOYMENT: PoolAddressesProvider at {checksum(found.provider)} does not answer as Aave v3's "
@@ -139,5 +164,20 @@ def _tokens(found: Found, results: Sequence[CallResult]) -> Found:
     for source in found.state.categories.values():
         if source:
             sources[source] = chainlink.address_of(next(answers)) or b""
+    factory = chainlink.address_of(next(answers)) or b"" if found.executor else b""
+    if found.executor and not factory:
+        raise OperatorError(f"KEEPER_DEPLOYMENT: Executor at {checksum(found.executor)} names no Uniswap factory")
     state = replace(found.state, reserves=tuple(reserves), sources=sources)
-    return replace(found, state=state, complete=True)
+    return replace(found, state=state, factory=factory, described=True, complete=not factory)
+
+
+def _exits(found: Found, results: Sequence[CallResult]) -> Found:
+    if not found.addresses:
+        addresses = tuple(address for result in results if (address := stored_address(result)))
+        return replace(found, addresses=addresses, complete=not addresses)
+    each = len(results) // len(found.addresses)
+    described = [
+        uniswap_reads.described(address, results[place * each : (place + 1) * each])
+        for place, address in enumerate(found.addresses)
+    ]
+    return replace(found, pools=tuple(pool for pool in described if pool), complete=True)

@@ -1,4 +1,4 @@
-"""What no log announces, read at each block: the reserves' words, prices, eModes, liquidity, sentinel and premium."""
+"""What no log announces, read at each block: reserves, prices, eModes, liquidity, sentinel, and pools to sell in."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -6,12 +6,13 @@ from functools import lru_cache
 from itertools import islice
 
 from keeper.abi import load_abi
-from keeper.defi import chainlink, erc20
+from keeper.defi import chainlink, erc20, uniswap_reads
 from keeper.defi.fixed_point import ray_mul
 from keeper.defi.proxies import bits, mapping_slot, words
+from keeper.defi.uniswap_v3 import Pool, PoolState
 from keeper.errors import InvariantBroken, Refused
 from keeper.model.chain import Call, CallResult, storage_read
-from keeper.protocols.aave_v3 import layout
+from keeper.protocols.aave_v3 import exits, layout
 from keeper.protocols.aave_v3.layout import Configuration, Version
 from keeper.protocols.aave_v3.rates import compounded, linear
 from keeper.protocols.aave_v3.state import AaveState
@@ -74,13 +75,23 @@ class Readings:
     updated: Mapping[bytes, int]  # source of a price -> when it last spoke, seconds
     categories: Mapping[int, Category]
     allowed: bool  # by the sentinel, where there is one; once it allows liquidations, time does not change its mind
+    pools: Mapping[bytes, PoolState] = field(default_factory=dict)  # Uniswap's, to sell in
     scratch: dict[tuple[int, int, int], int] = field(default_factory=dict, compare=False)  # indices by time
+    rooms: dict[tuple[bytes, bytes, int], int] = field(default_factory=dict, compare=False)
 
     def price(self, asset: bytes, label: str) -> int:
         """Raises Refused("unpriced"), as the contract's own views would revert."""
         if asset not in self.prices:
             raise Refused("unpriced", f"the oracle has no price of {label}")
         return self.prices[asset]
+
+    def room(self, pool: Pool, token: bytes, slip_bps: int) -> int:
+        """What a pool takes of a token before its price has moved by a share: see `exits.room`."""
+        key = pool.address, token, slip_bps
+        if key not in self.rooms:
+            state = self.pools.get(pool.address)
+            self.rooms[key] = exits.room(state, token, slip_bps) if state else 0
+        return self.rooms[key]
 
 
 def priced(state: AaveState) -> list[bytes]:
@@ -89,7 +100,7 @@ def priced(state: AaveState) -> list[bytes]:
     return list(dict.fromkeys(assets + [source for source in state.categories.values() if source]))
 
 
-def reads(pool: bytes, state: AaveState) -> list[Call]:
+def reads(pool: bytes, pools: Sequence[Pool], state: AaveState) -> list[Call]:
     """One storage read of the pool, and views of the oracle, its sources, the tokens and the sentinel."""
     assets = priced(state)
     calls = [Call(pool, _POOL["POOL_REVISION"].encode()), storage_read(pool, _slots(state))]
@@ -101,7 +112,7 @@ def reads(pool: bytes, state: AaveState) -> list[Call]:
     calls += [erc20.balance_of(reserve.asset, reserve.supply_token) for reserve in state.listed()]
     if state.sentinel:
         calls.append(Call(state.sentinel, _SENTINEL["isLiquidationAllowed"].encode()))
-    return calls
+    return calls + [uniswap_reads.around(item.address, exits.REACH) for item in pools]
 
 
 def _sources(state: AaveState) -> list[bytes]:
@@ -133,7 +144,9 @@ def _slots(state: AaveState) -> list[int]:
     return found
 
 
-def decode(version: Version, revision: int, state: AaveState, results: Sequence[CallResult]) -> Readings:
+def decode(
+    version: Version, revision: int, pools: Sequence[Pool], state: AaveState, results: Sequence[CallResult]
+) -> Readings:
     """Readings from the answers to `reads`. Raises InvariantBroken when the pool is not the one that was found."""
     answers = iter(results)
     found = chainlink.word_of(next(answers))
@@ -155,6 +168,7 @@ def decode(version: Version, revision: int, state: AaveState, results: Sequence[
         updated={source: found.updated_at for source, found in rounds.items() if found},
         categories={id_: _category(version, stored, state, prices, id_) for id_ in sorted(state.categories)},
         allowed=allowed,
+        pools={item.address: seen for item in pools if (seen := uniswap_reads.state_of(item, next(answers)))},
     )
 
 

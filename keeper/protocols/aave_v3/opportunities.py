@@ -1,0 +1,226 @@
+"""Legal liquidations of one account: for each collateral and each debt, with own tokens and with a flash loan."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from keeper.defi.uniswap_v3 import Pool
+from keeper.errors import Refused
+from keeper.model.health import WAD
+from keeper.model.plan import Opportunity, token_key
+from keeper.protocols.aave_v3 import exits
+from keeper.protocols.aave_v3.calldata import FLASH, OWN
+from keeper.protocols.aave_v3.exits import Quote, Route
+from keeper.protocols.aave_v3.health import Market, health_of
+from keeper.protocols.aave_v3.liquidate import Outcome, Pair, pairs
+from keeper.protocols.aave_v3.sizing import largest, legal, sizes
+from keeper.protocols.aave_v3.state import Holdings
+
+_UNLIMITED = 2**127
+_BASE_GAS, _FLASH_GAS, _HOP_GAS, _HOLDING_GAS, _CLEARING_GAS = 480_000, 170_000, 130_000, 25_000, 110_000
+_LIMIT_PERCENT = 150  # of the expected use: pools cross ticks, and sources of prices differ in what they cost
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One account at one time, and what may be drawn on."""
+
+    market: Market
+    pools: tuple[Pool, ...]
+    address: bytes
+    holdings: Holdings
+    target_wad: int
+    limits: Mapping[str, int]
+    flash_loans: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Deal:
+    """One way to do it, with what it brings. `profit`: units of the debt token, signed."""
+
+    offer: int
+    outcome: Outcome
+    quote: Quote | None
+    premium: int
+    profit: int
+
+
+def find(case: Case) -> list[Opportunity]:
+    """Best first: those after which the account is safe, then by reward.
+
+    Raises Refused: "unpriced"; "hold" when the pool takes no liquidation of any pair; "unsupported" when there is
+    nowhere to sell what would be seized.
+    """
+    before = health_of(case.market, case.holdings)
+    if not before.liquidatable:
+        return []
+    found: list[Opportunity] = []
+    refusals: list[tuple[str, str]] = []
+    for pair in pairs(case.market, case.holdings, before):
+        code, why = pair.refusal()
+        if not code and not _routes(case, pair) and pair.collateral != pair.debt:
+            code, why = "unsupported", f"no known pool sells {pair.collateral.symbol} for {pair.debt.symbol}"
+        if code:
+            refusals.append((code, why))
+            continue
+        found += _of_pair(case, pair)
+    if not found and refusals:
+        raise Refused(*refusals[0])
+    return sorted(found, key=lambda item: (item.after.liquidatable, -item.reward_wad, item.kind, item.subject))
+
+
+def _routes(case: Case, pair: Pair) -> tuple[Route, ...]:
+    return exits.routes(case.pools, pair.collateral.asset, pair.debt.asset)
+
+
+def _of_pair(case: Case, pair: Pair) -> Iterator[Opportunity]:
+    for kind in (OWN, FLASH):
+        most = _most(case, pair, kind)
+        for offer in sizes(pair, case.target_wad, most) if most > 0 else []:
+            deal = _deal(case, pair, kind, offer)
+            if deal is None:
+                continue
+            yield _opportunity(case, pair, kind, deal)
+            if (smaller := _smaller(case, pair, kind, deal)) is not None:
+                yield _opportunity(case, pair, kind, smaller)
+
+
+def _most(case: Case, pair: Pair, kind: str) -> int:
+    """The largest offer that can be paid for, and paid out by the pool."""
+    same = pair.collateral == pair.debt
+    liquid = pair.market.data(pair.collateral.index).liquidity
+    if kind == OWN:
+        most = case.limits.get(token_key(pair.debt.asset), _UNLIMITED)
+    else:
+        lending = pair.market.data(pair.debt.index)
+        if not case.flash_loans or not lending.configuration.flash_loans:
+            return 0
+        most = lending.liquidity
+
+    def paid_out(offer: int) -> bool:
+        _, taken, fee = pair.amounts(offer)
+        return taken - fee <= liquid - (offer if same and kind == FLASH else 0)
+
+    top = min(most, pair.most + pair.most // 1_000 + 2)
+    return most if paid_out(top) else largest(paid_out, top)
+
+
+def _deal(case: Case, pair: Pair, kind: str, offer: int) -> Deal | None:
+    """The most profitable way to sell what an offer brings; a smaller offer where the pools take no more."""
+    if pair.collateral == pair.debt:
+        return _priced(case, pair, kind, offer, None)
+    deals = [
+        deal
+        for route in _routes(case, pair)
+        if (fitting := _fitting(case, pair, route, offer)) and (deal := _priced(case, pair, kind, fitting, route))
+    ]
+    return max(deals, key=lambda deal: deal.profit, default=None)
+
+
+def _priced(case: Case, pair: Pair, kind: str, offer: int, route: Route | None) -> Deal | None:
+    outcome = pair.outcome(offer)
+    if outcome is None or outcome.covered > offer:
+        return None
+    version, readings = case.market.readings.version, case.market.readings
+    premium = version.flash_premium(offer, readings.premium) if kind == FLASH else 0
+    if route is None:
+        return Deal(offer, outcome, None, premium, outcome.seized - outcome.covered - premium)
+    sold = exits.quote(readings.pools, route, pair.collateral.asset, outcome.seized)
+    if sold is None:
+        return None
+    return Deal(offer, outcome, sold, premium, sold.amount_out - outcome.covered - premium)
+
+
+def _fitting(case: Case, pair: Pair, route: Route, offer: int) -> int:
+    """The offer, or the largest legal one whose proceeds the route's pools have room for; 0 when there is none."""
+
+    def fits(size: int) -> bool:
+        _, taken, fee = pair.amounts(size)
+        sold = exits.quote(case.market.readings.pools, route, pair.collateral.asset, taken - fee)
+        if sold is None:
+            return False
+        rooms = _rooms(case, pair, route)
+        return all(
+            given <= min(case.limits.get(key, room), room)
+            for (key, room), given in zip(rooms.items(), sold.inputs, strict=True)
+        )
+
+    if fits(offer):
+        return offer
+    return legal(pair, size) if (size := largest(lambda size: size == 0 or fits(size), offer)) else 0
+
+
+def _rooms(case: Case, pair: Pair, route: Route) -> dict[str, int]:
+    """Shared limits of a route: what its pools take until their prices have moved by half of the bonus, all
+    liquidations of a block together, so that the last of them is still worth it."""
+    token, found = pair.collateral.asset, {}
+    slip = max(pair.bonus - 10_000, 0) // 2
+    for pool in route:
+        key = exits.room_key(pool, token)
+        found[key] = case.market.readings.room(pool, token, slip)
+        token = exits.other(pool, token)
+    return found
+
+
+def _smaller(case: Case, pair: Pair, kind: str, deal: Deal) -> Deal | None:
+    """A part of it, where the pools' prices fall so fast that less brings more."""
+    best = None
+    for percent in (75, 50, 25):
+        offer = legal(pair, deal.offer * percent // 100)
+        part = _deal(case, pair, kind, offer) if offer else None
+        if part is None or part.profit <= (best or deal).profit:
+            break
+        best = part
+    return best
+
+
+def _opportunity(case: Case, pair: Pair, kind: str, deal: Deal) -> Opportunity:
+    token = pair.debt.asset
+    outcome, route = deal.outcome, deal.quote.route if deal.quote else ()
+    rooms = _rooms(case, pair, route)
+    inputs = deal.quote.inputs if deal.quote else ()
+    gas = _gas(pair, kind, outcome, len(route))
+    return Opportunity(
+        account=case.address,
+        kind=kind,
+        subject=f"{pair.collateral.symbol}/{pair.debt.symbol}",
+        size=outcome.covered,
+        notional_wad=_dollars(pair, outcome.covered),
+        reward_wad=_dollars(pair, deal.profit),
+        rewards={token: deal.profit},
+        spends={token: deal.offer} if kind == OWN else {},
+        uses={key: (given, room) for (key, room), given in zip(rooms.items(), inputs, strict=True)},
+        gas=gas,
+        gas_limit=gas * _LIMIT_PERCENT // 100,
+        before=pair.before,
+        after=pair.health_after(outcome),
+        partial=outcome.covered < pair.owed,
+        details=_details(pair, kind, deal, route),
+    )
+
+
+def _details(pair: Pair, kind: str, deal: Deal, route: Route) -> dict[str, int]:
+    return {
+        "collateral": pair.collateral.index,
+        "debt": pair.debt.index,
+        "offer": deal.offer,
+        "flash": int(kind == FLASH),
+        "covered": deal.outcome.covered,
+        "seized": deal.outcome.seized,
+        "fee": deal.outcome.fee,
+        "premium": deal.premium,
+        **{f"pool{place}": int.from_bytes(pool.address, "big") for place, pool in enumerate(route)},
+    }
+
+
+def _dollars(pair: Pair, units: int) -> int:
+    """Dollars (1e18) of units of the debt token, at its own price."""
+    readings = pair.market.readings
+    price = readings.price(pair.debt.asset, pair.debt.symbol)
+    return units * price * WAD // (pair.units[1] * readings.unit)
+
+
+def _gas(pair: Pair, kind: str, outcome: Outcome, hops: int) -> int:
+    counted = len(pair.market.flagged(pair.holdings))
+    others = max(len(outcome.written_off) - 1, 0)
+    flash = _FLASH_GAS if kind == FLASH else 0
+    return _BASE_GAS + flash + _HOP_GAS * hops + _HOLDING_GAS * counted + _CLEARING_GAS * others

@@ -1,0 +1,101 @@
+"""How much debt to cover: enough for the target health, within the rules, the purse, and what the pools take."""
+
+from collections.abc import Callable
+
+from keeper.model.health import WAD
+from keeper.protocols.aave_v3.liquidate import Pair
+
+# A whole debt grows until the block that executes: the offer for one is larger by a share, and takes no more.
+_GROWTH = 2_000  # one part in so many: more than an hour at 400 % a year
+
+
+def largest(holds: Callable[[int], bool], last: int) -> int:
+    """The largest of 0..last for which a condition holds that, once false, stays false. It is taken to hold at 0."""
+    if holds(last):
+        return last
+    low, high = 0, last
+    while high - low > 1:
+        middle = (low + high) // 2
+        if holds(middle):
+            low = middle
+        else:
+            high = middle
+    return low
+
+
+def whole_offer(pair: Pair) -> int:
+    """What is offered to cover as much as the rules allow."""
+    return pair.most + pair.most // _GROWTH + 1
+
+
+def restoring(pair: Pair, target_wad: int) -> int:
+    """The least debt to cover after which the target health is reached; more than is allowed when none is."""
+
+    def short(offer: int) -> bool:
+        made = pair.outcome(offer, dust_allowed=True)
+        return made is None or pair.health_after(made).health_wad < target_wad
+
+    if short(pair.most):
+        return pair.most + 1
+    return boundary(short, _guess(pair, target_wad), pair.most)
+
+
+def _guess(pair: Pair, target_wad: int) -> int:
+    """Units of debt from the real-valued equation: with T the weighted collateral, D the debt, b the bonus, w the
+    collateral's threshold and H the target, x covers enough when T - x b w = H (D - x)."""
+    views = pair.before.views
+    debt = int(views["totalDebtBase"])
+    weighted = int(views["totalCollateralBase"]) * int(views["currentLiquidationThreshold"]) / 10_000
+    threshold = pair.market.terms(pair.collateral, pair.holdings.category).threshold
+    target = target_wad / WAD
+    slope = target - pair.bonus * threshold / 10**8
+    value = (target * debt - weighted) / slope if slope > 0 else 0.0
+    return int(value * pair.units[1] / pair.prices[1])
+
+
+def boundary(short: Callable[[int], bool], guess: int, last: int) -> int:
+    """The smallest of 1..last that is not short, where `last` is not. A good guess costs a few evaluations."""
+    low, high, stride = 0, last, max(last >> 30, 1)
+    guess = max(1, min(guess, last))
+    if short(guess):
+        low = guess
+        while low + stride < last and short(low + stride):
+            low, stride = low + stride, stride * 4
+        high = min(low + stride, last)
+    else:
+        high = guess
+        while high - stride > 0 and not short(high - stride):
+            high, stride = high - stride, stride * 4
+        low = max(high - stride, 0)
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if short(middle) else (low, middle)
+    return high
+
+
+def legal(pair: Pair, offer: int) -> int:
+    """The largest offer up to this one that leaves no dust; 0 when there is none."""
+    covered, taken, _ = pair.amounts(offer)
+    if not pair.leaves_dust(covered, taken):
+        return offer
+    return largest(lambda size: size == 0 or not pair.leaves_dust(*pair.amounts(size)[:2]), offer)
+
+
+def sizes(pair: Pair, target_wad: int, most: int) -> list[int]:
+    """Offers to consider, none above `most`: the one that restores the target, else the largest legal one.
+
+    Where the rest would be dust the next larger step, everything, stands beside the largest that leaves enough.
+    """
+    whole = whole_offer(pair)
+    needed = restoring(pair, target_wad)
+    wanted = whole if needed >= pair.most else needed
+    found = []
+    if wanted <= most:
+        if legal(pair, wanted) == wanted:
+            return [wanted]
+        if whole <= most and legal(pair, whole) == whole:
+            found.append(whole)
+    elif wanted == whole and pair.amounts(most) == pair.amounts(whole):
+        return [most]  # as good: too little is left over for what the debt may grow
+    found.append(legal(pair, min(wanted, most)))
+    return [offer for offer in found if offer]
