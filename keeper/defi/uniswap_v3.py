@@ -119,7 +119,7 @@ def _swap(state: PoolState, down: bool, amount: int, limit: int) -> Swapped:
 
 def _advance(state: PoolState, run: _Run, down: bool, bound: int, exact_in: bool) -> None:
     """One turn of the pool's loop: to the next tick that it looks at, or as far as the amount goes."""
-    tick, initialised = _next_tick(state, run, down)
+    tick, initialised = _next_tick(state, run, down, bound)
     edge = min(max(tick, state.known[0]), state.known[1])
     ahead = sqrt_price_at_tick(edge)
     if edge != tick and (run.sqrt_price <= ahead if down else run.sqrt_price >= ahead):
@@ -150,19 +150,20 @@ def _cross(state: PoolState, run: _Run, tick: int, initialised: bool, down: bool
     run.tick = tick - 1 if down else tick
 
 
-def _next_tick(state: PoolState, run: _Run, down: bool) -> tuple[int, bool]:
+def _next_tick(state: PoolState, run: _Run, down: bool, bound: int) -> tuple[int, bool]:
     """(tick, whether it is initialised) that the pool looks at next (`TickBitmap.nextInitializedTickWithinOneWord`).
 
-    It stops at the end of a word of its bitmap too, which rounds once more. Where there is no liquidity that changes
-    nothing: empty words are passed over.
+    It stops at the end of a word of its bitmap too, which rounds once more. Where there is no liquidity nothing is
+    rounded, and empty words are passed over, as far as the one that `bound` is in: to stop at its end counts as below.
     """
-    place, size = run.tick // state.pool.spacing, _WORD * state.pool.spacing
+    spacing, size = state.pool.spacing, _WORD * state.pool.spacing
     index = bisect_right(state.ticks, run.tick)
     if down:
-        end = max(place // _WORD * size, MIN_TICK) if run.liquidity else MIN_TICK
+        tick = run.tick if run.liquidity else min(run.tick, tick_at_sqrt_price(bound))
+        end = max(tick // size * size, MIN_TICK)
         found = state.ticks[index - 1] if index else MIN_TICK - 1
         return (found, True) if found >= end else (end, False)
-    last = (place + 1) // _WORD * size + size - state.pool.spacing
+    last = (run.tick // spacing + 1) // _WORD * size + size - spacing
     end = min(last, MAX_TICK) if run.liquidity else MAX_TICK
     found = state.ticks[index] if index < len(state.ticks) else MAX_TICK + 1
     return (found, True) if found <= end else (end, False)
