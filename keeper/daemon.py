@@ -31,7 +31,7 @@ from keeper.model.events import (
 from keeper.model.health import WAD
 from keeper.model.plan import Funds, Policy, Rejected, Rejection
 from keeper.observe.reporter import Reporter
-from keeper.plan.planner import choose
+from keeper.plan.planner import choose, unjudged
 from keeper.protocols.base import Deployment, Means, PriceReading, Protocol, Snapshot
 from keeper.protocols.registry import load_deployment, load_protocol
 from keeper.risk.doubtful import Doubtful, answers_by_contract
@@ -238,6 +238,8 @@ class Daemon:
         self._native.at(wiring.protocol, snapshot, timestamp)  # a name that no price has is told at once
         if assessment.unsafe:
             await self._liquidate(snapshot, assessment, timestamp, wiring, execution)
+        else:
+            self._reporter.rejected(unjudged(assessment), snapshot.block.number)
         self._reporter.block(advance.logs, snapshot.block, assessment, time.perf_counter() - started)
         self._reporter.state(
             snapshot.block, assessment, execution.in_flight().count, execution.held, self._prices, execution.role
@@ -275,8 +277,8 @@ class Daemon:
         if any(item.reason in _UNAFFORDABLE for item in schedule.rejected):
             execution.wanted()
         self._watch_purse(schedule.rejected, funds, snapshot.block)
-        refused = await execution.submit(schedule.plans, snapshot, timestamp)
-        self._reporter.rejected([*schedule.rejected, *held, *refused], snapshot.block.number)
+        unsent = await execution.submit(schedule.plans, snapshot, timestamp)
+        self._reporter.rejected([*schedule.rejected, *held, *unsent], snapshot.block.number)
 
     async def _funds(self, snapshot: Snapshot, timestamp: int, wiring: Wiring, execution: Execution) -> Funds:
         """Balances at the snapshot's block; without a signer the purse is taken for bottomless."""

@@ -55,7 +55,7 @@ def command(
 
 def _cells(entry: dict[str, Any]) -> tuple[str, ...]:
     if entry["health_wad"] is None:
-        return entry["account"], ratio(None), "?", "?", f"[yellow]unpriced: {entry['unpriced']}[/yellow]"
+        return entry["account"], ratio(None), "?", "?", f"[yellow]{entry['refused']}: {entry['unpriced']}[/yellow]"
     mark = "[red]liquidatable[/red]" if entry["liquidatable"] else ""
     equity, requirement = int(entry["equity"]), int(entry["requirement"])
     return entry["account"], ratio(int(entry["health_wad"])), dollars(equity), dollars(requirement), mark
@@ -107,6 +107,7 @@ def _entry(
             "equity": None,
             "requirement": None,
             "liquidatable": False,
+            "refused": error.code,
             "unpriced": str(error),
             "views": {},
         }, None

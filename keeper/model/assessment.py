@@ -1,6 +1,7 @@
 """What risk says of all accounts in one block: who is unsafe, who cannot be judged, and how near the rest is."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from keeper.model.health import Health
 
@@ -32,3 +33,5 @@ class Assessment:
     active: int = 0  # of them, holding anything
     decided: int = 0  # of them, decided in integers
     nearest: Nearest | None = None
+    # Whom integers refuse to judge: address -> (code, why), as of `Refused`. Those "unpriced" are in `unpriced`, too.
+    refused: Mapping[bytes, tuple[str, str]] = field(default_factory=dict)

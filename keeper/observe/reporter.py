@@ -81,10 +81,11 @@ class Reporter:
             message = f"{checksum(address)} is liquidatable at health {shown(health.health_wad)}"
             self._emit(Event(ACCOUNT_UNSAFE, message, block.number, fields))
         self._unsafe = set(unsafe)
-        self._rejected = {account: why for account, why in self._rejected.items() if account in unsafe}
+        told = unsafe.keys() | assessment.refused.keys() | set(assessment.unpriced)
+        self._rejected = {account: why for account, why in self._rejected.items() if account in told}
 
     def rejected(self, rejected: Sequence[Rejected], number: int) -> None:
-        """Unsafe accounts that are left alone: once for each account and reason."""
+        """Accounts that are left alone: once for each account and reason."""
         for item in rejected:
             if self._rejected.get(item.account) == item.reason:
                 continue

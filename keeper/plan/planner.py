@@ -29,7 +29,7 @@ def choose(
     """What to send on top of the snapshot's block, best first, and why not the rest.
 
     `timestamp`: seconds at which it would execute, the one of the assessment. `funds`: with plans in flight already
-    taken off. Every unsafe account, and every unpriced one, is in exactly one of plans and rejected.
+    taken off. Every unsafe account, and every one that cannot be judged, is in exactly one of plans and rejected.
     """
     return _Round(protocol, snapshot, timestamp, policy, funds, in_flight).run(assessment)
 
@@ -62,14 +62,21 @@ class _Round:
         offers = [offer for account in assessment.unsafe for offer in self._offers(account)]
         taken = self._take(sorted(offers, key=_rank), accounts)
         plans = [plan for offer in sorted(taken, key=_rank) if (plan := self._plan(offer)) is not None]
-        unpriced = Refusal.of(Rejection.UNPRICED, "depends on a price that cannot be used")
-        rejected = [_rejected(account, 0, unpriced) for account in assessment.unpriced]
+        rejected = self._unpriced(assessment) + unjudged(assessment)
         rejected += [
             _rejected(account.address, account.health.health_wad, self.refused[account.address])
             for account in assessment.unsafe
             if account.address in self.refused
         ]
         return Schedule(tuple(plans), tuple(rejected))
+
+    def _unpriced(self, assessment: Assessment) -> list[Rejected]:
+        """Whom the screen could not judge. Asking the adapter for each one's reason could take as long as a block."""
+        screened = [account for account in assessment.unpriced if account not in assessment.refused]
+        prices = self.protocol.prices(self.snapshot, self.timestamp) if screened else []
+        problems = ", ".join(f"{price.label} {price.problem}" for price in prices if price.problem)
+        why = f"depends on a price that cannot be used{f' ({problems})' if problems else ''}"
+        return [_rejected(account, 0, Refusal.of(Rejection.UNPRICED, why)) for account in screened]
 
     # ---- one account
 
@@ -187,6 +194,14 @@ class _Round:
             planned_block=head,
             deadline_block=head + self.policy.deadline_blocks,
         )
+
+
+def unjudged(assessment: Assessment) -> list[Rejected]:
+    """Accounts that might be unsafe and that the adapter refuses to judge, each with its reason."""
+    return [
+        _rejected(account, 0, _translated(Refused(code, why)))
+        for account, (code, why) in sorted(assessment.refused.items())
+    ]
 
 
 def _rank(offer: Offer) -> tuple[int, bytes, str, str, int]:

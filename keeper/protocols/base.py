@@ -237,7 +237,8 @@ class Protocol(Interface):
     def health(self, snapshot: Snapshot, row: int, timestamp: int) -> Health:
         """One account in exact integers at `timestamp`.
 
-        Raises Refused("unpriced") when the contract's own view would revert for want of a price.
+        Raises Refused("unpriced") when the contract's own view would revert for want of a price, and
+        Refused("unsupported", why) for an account that cannot be judged exactly: it is left alone, and told.
         """
         ...
 
@@ -246,7 +247,8 @@ class Protocol(Interface):
         ...
 
     def audit_matches(self, snapshot: Snapshot, row: int, results: Sequence[CallResult]) -> str:
-        """Empty when the views' answers equal local health at the snapshot's timestamp, else the difference."""
+        """Empty when the views' answers equal local health at the snapshot's timestamp, else the difference. An account
+        that `health` refuses as unsupported is not compared."""
         ...
 
     # Liquidation.

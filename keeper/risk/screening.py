@@ -11,21 +11,22 @@ def assess(protocol: Protocol, snapshot: Snapshot, timestamp: int) -> Assessment
     """Every account at `timestamp`, the time at which a liquidation sent now would execute (seconds).
 
     An account is skipped only where its exact slack is above zero whatever the float64 error: all others are decided
-    by `Protocol.health`. A slack that is not a number clears nobody.
+    by `Protocol.health`. A slack that is not a number clears nobody. Whom the adapter refuses to judge is named.
     """
     screen = protocol.screen(snapshot, timestamp)
     address = snapshot.columns.accounts.address
     suspects = np.flatnonzero(screen.active & ~screen.unpriced & ~_cleared(screen))
     unsafe: list[Unsafe] = []
+    refused: dict[bytes, tuple[str, str]] = {}
     unpriced = [address(int(row)) for row in np.flatnonzero(screen.active & screen.unpriced)]
     others = screen.active & ~screen.unpriced
     for row in suspects.tolist():
         try:
             health = protocol.health(snapshot, row, timestamp)
         except Refused as refusal:
-            if refusal.code != "unpriced":
-                raise
-            unpriced.append(address(row))
+            refused[address(row)] = refusal.code, str(refusal)
+            if refusal.code == "unpriced":
+                unpriced.append(address(row))
             others[row] = False
             continue
         if health.liquidatable:
@@ -38,6 +39,7 @@ def assess(protocol: Protocol, snapshot: Snapshot, timestamp: int) -> Assessment
         active=int(np.count_nonzero(screen.active)),
         decided=len(suspects),
         nearest=_nearest(snapshot, screen, others),
+        refused=refused,
     )
 
 

@@ -165,7 +165,19 @@ def test_accounts_in_flight_and_cooling_down_are_left_alone() -> None:
 
 
 def test_unpriced_accounts_are_rejected_as_such() -> None:
-    assert only(plan(book(), unpriced=(address(9),))).reason is Rejection.UNPRICED
+    found = only(plan(book(), unpriced=(address(9),)))
+    assert found.reason is Rejection.UNPRICED
+    assert "BTC stale" in found.message
+    assert "ETH" not in found.message
+
+
+def test_accounts_that_the_adapter_refuses_to_judge_are_rejected_once_each_with_its_words() -> None:
+    refused = {address(9): ("unpriced", "the pool is too young"), address(8): ("odd", "an order without ticks")}
+    found = replace(assessment(book(), (address(9),)), refused=refused)
+    schedule = choose(book(), snapshot(), found, 1_012, policy(), funds(), NOTHING_IN_FLIGHT)  # type: ignore[arg-type]
+    assert reasons(schedule) == {8: Rejection.UNSUPPORTED, 9: Rejection.UNPRICED}
+    messages = [rejected.message for rejected in schedule.rejected]
+    assert messages == ["unsupported: an order without ticks", "unpriced: the pool is too young"]
 
 
 def test_nothing_is_planned_where_gas_cannot_be_valued() -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from keeper.errors import Refused
-from keeper.model.health import WAD
+from keeper.model.health import WAD, Health
 from keeper.protocols.base import Screen, Snapshot
 from keeper.risk.screening import assess
 from tests.unit.risk.toy import BLOCK_TIME, Market, Toy, address, snapshot
@@ -103,10 +103,15 @@ def test_a_slack_that_is_not_a_number_clears_nobody() -> None:
 
 
 class Unsupported(Toy):
-    def health(self, snapshot: Snapshot, row: int, timestamp: int) -> None:  # type: ignore[override]
-        raise Refused("frozen")
+    def health(self, snapshot: Snapshot, row: int, timestamp: int) -> Health:
+        if row == 0:
+            raise Refused("unsupported", "an odd position")
+        return super().health(snapshot, row, timestamp)
 
 
-def test_another_refusal_is_not_swallowed() -> None:
-    with pytest.raises(Refused, match="frozen"):
-        assess(Unsupported(), snapshot([(-1950 * WAD, {0: WAD})], Market((PRICE,))), BLOCK_TIME)
+def test_an_account_that_the_adapter_cannot_judge_is_named_with_its_reason_and_stops_nobody_else() -> None:
+    accounts: list[Account] = [(-1950 * WAD, {0: WAD}), (-1950 * WAD, {0: WAD})]
+    found = assess(Unsupported(), snapshot(accounts, Market((PRICE,))), BLOCK_TIME)
+    assert found.refused == {address(0): ("unsupported", "an odd position")}
+    assert [account.address for account in found.unsafe] == [address(1)]
+    assert found.unpriced == ()

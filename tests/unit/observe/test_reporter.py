@@ -1,0 +1,25 @@
+"""What the daemon says of accounts that it leaves alone: once for each account and reason, as long as that lasts."""
+
+from pathlib import Path
+
+from keeper.clock import SystemClock
+from keeper.model.assessment import Assessment
+from keeper.model.chain import BlockRef
+from keeper.model.events import PLAN_REJECTED, Event
+from keeper.observe.reporter import Reporter
+from keeper.plan.planner import unjudged
+
+ODD = b"\x01" * 20
+
+
+def test_an_account_that_cannot_be_judged_is_told_once_until_it_can_be(tmp_path: Path) -> None:
+    told: list[Event] = []
+    reporter = Reporter(tmp_path, 60, told.append, SystemClock())
+    odd = Assessment(refused={ODD: ("unsupported", "an odd position")})
+    for number, assessment in enumerate([odd, odd, Assessment(), odd]):
+        reporter.rejected(unjudged(assessment), number)
+        reporter.block(0, BlockRef(number, b"", b"", number), assessment, 0.0)
+    found = [event for event in told if event.kind is PLAN_REJECTED]
+    assert [event.block for event in found] == [0, 3]
+    assert found[0].fields["reason"] == "unsupported"
+    assert found[0].message.endswith("unsupported: an odd position")
