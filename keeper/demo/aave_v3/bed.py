@@ -15,7 +15,7 @@ from keeper.demo.node import Node, Tx
 
 PRICE_DECIMALS = 8
 UINT256_MAX = 2**256 - 1
-FEED_GAS, MOVE_GAS = 100_000, 400_000
+FEED_GAS, MOVE_GAS = 100_000, 3_000_000
 STABLE, VARIABLE = 1, 2  # rate modes
 USER_DATA = (
     "totalCollateralBase",

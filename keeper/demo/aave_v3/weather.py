@@ -10,7 +10,7 @@ from keeper.demo.scenario import CALM_DEMAND, Step, Weather, phases
 BETAS = {"WETH": 1.0, "WBTC": 0.9, "wstETH": 1.0, "LINK": 1.15}  # of the market factor, by symbol; none for dollars
 DEPEGS = {"wstETH": 0.055, "DAI": 0.045, "sUSD": 0.02}  # the deepest discount, in the middle of the crash
 NOISE = {"WETH": 1.0, "WBTC": 1.0, "LINK": 1.5}  # of the weather's own
-WEATHER = Weather(slope=-0.009, jump=-0.022)
+WEATHER = Weather(slope=-0.011, jump=-0.03)
 LABELS = {"WETH": "ETH"}
 AFTERMATH_LOG_RETURN = -0.16
 
