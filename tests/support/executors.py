@@ -67,6 +67,10 @@ class Hand:
         [receipt] = self.node.try_send([Tx(OWNER, self.executor, order.data(), GAS)])
         return receipt
 
+    def sweep(self, token: bytes, amount: int) -> None:
+        """Out of the purse."""
+        self.node.send(Tx(OWNER, self.executor, calls.sweep(token, amount)))
+
     def balance(self, token: bytes) -> int:
         return int(ask(self.node, token, "balanceOf(address)", self.executor))
 
