@@ -54,12 +54,14 @@ check: setup ## format, lint, types, layers, generated files
 	@$(FORGE) fmt --check
 	$(call say,types)
 	@$(BIN)/mypy
+	@MYPYPATH=examples/lending-plugin $(BIN)/mypy -p tiny_lend
 	$(call say,layers)
 	@$(BIN)/lint-imports --no-logo
 	$(call say,generated files)
 	@$(BIN)/python tools/abis.py --check
 	@$(BIN)/python tools/events.py --check
 	@$(BIN)/python tools/env_example.py --check
+	@$(BIN)/python tools/quotes.py --check
 
 format: setup ## rewrite Python and Solidity in the project's format
 	@$(BIN)/ruff format .
@@ -68,10 +70,11 @@ format: setup ## rewrite Python and Solidity in the project's format
 
 contracts: $(SOL_STAMP) ## build the contracts
 
-abis: setup ## write abis/, docs/events.md and .env.example from what they are made of
+abis: setup ## write abis/, docs/events.md, .env.example and quoted code from what they are made of
 	@$(BIN)/python tools/abis.py
 	@$(BIN)/python tools/events.py
 	@$(BIN)/python tools/env_example.py
+	@$(BIN)/python tools/quotes.py
 
 bench: setup ## measure; a table, and build/bench.json
 	@$(BIN)/python -m benchmarks $(ARGS)
