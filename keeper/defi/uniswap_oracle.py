@@ -105,7 +105,7 @@ def written(ring: Ring, now: int, tick: int) -> Ring:
     grows = ring.growing > ring.cardinality and ring.index == ring.cardinality - 1
     cardinality = ring.growing if grows else ring.cardinality
     index = (ring.index + 1) % cardinality
-    observations = dict(ring.observations) | {place: _PREPARED for place in range(ring.cardinality, cardinality)}
+    observations = dict(ring.observations) | dict.fromkeys(range(ring.cardinality, cardinality), _PREPARED)
     observations[index] = Observation(now, newest.tick_cumulative + ring.tick * (now - newest.timestamp))
     return replace(ring, observations=observations, index=index, cardinality=cardinality, tick=tick)
 
