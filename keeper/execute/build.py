@@ -122,6 +122,7 @@ async def build_execution(
             emit,
             lambda snapshot: native.at(protocol, snapshot, snapshot.block.timestamp),
             hook,
+            holder=deployment.executor,
         )
         try:
             await signer.open()

@@ -52,7 +52,8 @@ class Desks:
 class Executor:
     """One signer's transactions. All its work is serial: one lock covers each submission and each block.
 
-    `native_price`: dollars (1e18) of the native coin at a snapshot, for the books.
+    `native_price`: dollars (1e18) of the native coin at a snapshot, for the books. `holder`: whose tokens the plans
+    spend, the signer's where it is not given.
     """
 
     def __init__(
@@ -65,9 +66,12 @@ class Executor:
         emit: Emit,
         native_price: NativePrice,
         hook: Hook = no_hook,
+        *,
+        holder: bytes = b"",
     ) -> None:
         self._journal = desks.journal
         self._desk = desks.desk
+        self._holder = holder or desks.desk.address
         self._sender = desks.sender
         self._reader = reader
         self._protocol = protocol
@@ -194,7 +198,7 @@ class Executor:
             raise
 
     async def _submit(self, plans: Sequence[Plan], known: BlockRef, timestamp: int) -> list[Rejected]:
-        tokens = claims.token_balances(self._reader, known, self.address, claims.tokens_of(plans))
+        tokens = claims.token_balances(self._reader, known, self._holder, claims.tokens_of(plans))
         head, chain_nonce, native, held = await asyncio.gather(
             self._reader.head(), self._sender.nonce(self.address), self._reader.balance(self.address), tokens
         )
