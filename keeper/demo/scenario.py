@@ -70,8 +70,9 @@ def build_scenario(
     """The same for the same arguments, on every machine."""
     people, sky = Random(f"accounts {seed}"), Random(f"path {seed}")  # noqa: S311
     openings = tuple(_opening(people, seed, index, listing, weather) for index in range(accounts))
-    steps = _path(sky, blocks, listing, weather)
-    return Scenario(seed, openings, steps, _aftermath(sky, steps[-1].prices, max(4, blocks // 10), weather))
+    prices = {label: float(dollars) for label, (_, dollars) in listing.feeds.items()}
+    steps, aftermath = price_path(sky, blocks, prices, weather)
+    return Scenario(seed, openings, steps, aftermath)
 
 
 def maintenance(spec: MarketSpec, notional: float) -> float:
@@ -150,17 +151,18 @@ def chances(chance: Random, odds: Sequence[float]) -> int:
 # Prices and block space.
 
 
-def _path(chance: Random, blocks: int, listing: Listing, weather: Weather) -> tuple[Step, ...]:
-    """Calm, a crash with jumps in which blocks fill up, a small rebound, calm again."""
+def price_path(
+    chance: Random, blocks: int, prices: Mapping[str, float], weather: Weather
+) -> tuple[tuple[Step, ...], tuple[Step, ...]]:
+    """Calm, a crash with jumps in which blocks fill up, a small rebound, calm again; and a second, smaller fall."""
     plan = phases(chance, blocks, weather)
-    prices = {label: float(dollars) for label, (_, dollars) in listing.feeds.items()}
     steps, unreported = [], 0.0
     for index, (phase, factor, demand) in enumerate(plan):
         unreported += factor
         if index % weather.every == 0:
             prices, unreported = _moved(chance, prices, unreported, weather.noise), 0.0
         steps.append(Step(prices, demand, phase))
-    return tuple(steps)
+    return tuple(steps), _aftermath(chance, prices, max(4, blocks // 10), weather)
 
 
 def phases(chance: Random, blocks: int, weather: Weather) -> list[tuple[str, float, float]]:

@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from keeper.abi import checksum
@@ -17,7 +17,7 @@ UINT256_MAX = 2**256 - 1
 HOUSE = bytes.fromhex("40053c0de0000000000000000000000000000001")  # makes the markets, and never runs out
 MOVER = bytes.fromhex("40053c0de0000000000000000000000000000002")  # trades the pools to a price, and neither does he
 _MUCH = 10**30  # more than any pool holds
-_GAS = 4_000_000
+_GAS, _EXIT_GAS = 4_000_000, 600_000
 _NO_REFERRAL = bytes(32)
 
 
@@ -159,6 +159,12 @@ class Bed:
             return []
         size = -_MUCH if wanted < now else _MUCH
         return [self.trade(MOVER, market, size, wanted) if size < 0 else self.spend(MOVER, market, size, wanted)]
+
+    def move_exits(self, prices: Mapping[str, float]) -> list[Tx]:
+        """Trade the pools of real tokens to the feeds' prices (dollars by label)."""
+        dollars = {self.listing.settlement: 1.0}
+        dollars |= {spec.symbol: prices[spec.feed] for spec in self.listing.collaterals}
+        return [replace(self.exits.move(pool, dollars), gas=_EXIT_GAS) for pool in self.exits.pools]
 
     def pool_sqrt_price(self, market: str) -> int:
         """sqrtPriceX96 of a market's pool at the newest block."""

@@ -88,6 +88,6 @@ class Listing:
 DEMO = Listing(
     feeds={"BTC": (8, 60_000), "ETH": (8, 3_000)},
     collaterals=(CollateralSpec("WETH", 18, "ETH"), CollateralSpec("WBTC", 8, "BTC", weight=750_000, discount=80_000)),
-    markets=(MarketSpec("vBTC", "BTC", dollars=20_000_000), MarketSpec("vETH", "ETH", dollars=20_000_000)),
+    markets=(MarketSpec("vBTC", "BTC", dollars=50_000_000), MarketSpec("vETH", "ETH", dollars=50_000_000)),
     exits=(ExitSpec("WETH", "USDC", 500, 5_000_000), ExitSpec("WBTC", "USDC", 3_000, 5_000_000)),
 )
