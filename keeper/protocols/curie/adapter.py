@@ -1,0 +1,198 @@
+"""The plug-in for Perpetual Protocol v2 ("Curie", 2.8.4): perpetual futures that trade in Uniswap v3 pools."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, ClassVar, Self
+
+from keeper.defi.proxies import mapping_slot
+from keeper.errors import Refused
+from keeper.model.chain import Call, CallResult, Log, LogFilter, storage_read
+from keeper.model.health import Health
+from keeper.model.plan import Opportunity
+from keeper.protocols.base import Achieved, Defaults, Deployment, PriceReading, Protocol, Revert, Screen, Snapshot
+from keeper.protocols.columns import TableSpec, Writer
+from keeper.protocols.curie import accounts, calldata, collateral, events, lookups, positions, prices, reads, screen
+from keeper.protocols.curie.case import Case
+from keeper.protocols.curie.contracts import CORE, Contracts
+from keeper.protocols.curie.health import health_of
+from keeper.protocols.curie.reads import Readings
+from keeper.protocols.curie.standing import Standing
+from keeper.protocols.curie.state import TABLES, CurieState, Holdings, holdings_of
+from keeper.protocols.curie.venues import Venues
+from keeper.protocols.curie.view import view_at
+
+_AUDITED = (
+    ("getAccountValue", "clearing_house"),
+    ("getMarginRequirementForLiquidation", "account_balance"),
+    ("isLiquidatable", "vault"),
+    ("getFreeCollateral", "vault"),
+)
+_POOL_MAP = 156  # MarketRegistry: base token -> pool
+
+
+class CurieProtocol(Defaults):
+    """Implements `keeper.protocols.base.Protocol`. Dollars and sizes in 1e18; positions are valued at mark prices."""
+
+    name: ClassVar[str] = "curie"
+    required_contracts: ClassVar[tuple[str, ...]] = ("ClearingHouse",)
+    tables: ClassVar[tuple[TableSpec, ...]] = TABLES
+    needs_executor: ClassVar[bool] = True
+
+    def __init__(
+        self, deployment: Deployment, contracts: Contracts | None = None, venues: Venues | None = None
+    ) -> None:
+        self._deployment = deployment
+        self._contracts = contracts or Contracts(deployment.contracts["ClearingHouse"])
+        self._venues = venues or Venues(deployment.executor)
+
+    # What to find out before the first log.
+
+    def discovery(self) -> list[Call]:
+        return self._contracts.discovery() or self._venues.discovery()
+
+    def discovered(self, results: Sequence[CallResult]) -> Self:
+        if self._contracts.discovery():
+            return type(self)(self._deployment, self._contracts.discovered(results), self._venues)
+        return type(self)(self._deployment, self._contracts, self._venues.discovered(results))
+
+    # What to read, and what it means.
+
+    def initial_state(self) -> CurieState:
+        return events.initial_state(self._contracts)
+
+    def log_filter(self, state: CurieState) -> LogFilter:
+        known = self._contracts
+        core = (known.clearing_house, known.vault, known.account_balance, known.registry, known.collateral_manager)
+        markets = [address for market in state.markets for address in (market.base, market.pool)]
+        feeds = sorted(source.feed for source in reads.sources(state))
+        exits = sorted(pool.address for token in state.tokens for pool in token.exits)
+        return LogFilter((*core, *markets, *feeds, *exits), events.TOPICS)
+
+    def fold(self, state: CurieState, log: Log, writer: Writer) -> CurieState:
+        return events.fold(self._contracts, state, log, writer)
+
+    def lookups(self, state: CurieState) -> list[Call]:
+        return lookups.lookups(self._contracts, self._venues, state)
+
+    def looked_up(self, state: CurieState, results: Sequence[CallResult]) -> CurieState:
+        return lookups.looked_up(self._contracts, self._venues, state, results)
+
+    def reads(self, state: CurieState) -> list[Call]:
+        return reads.reads(self._contracts, state, self._deployment.executor)
+
+    def decode_reads(self, state: CurieState, results: Sequence[CallResult]) -> Readings:
+        return reads.decode_reads(state, results)
+
+    def account_reads(self, state: CurieState, account: bytes) -> list[Call]:
+        return accounts.account_reads(self._contracts, state, account)
+
+    def fold_account(self, state: CurieState, account: bytes, results: Sequence[CallResult], writer: Writer) -> None:
+        accounts.fold_account(state, account, results, writer)
+
+    def cross_checks(self, state: CurieState) -> list[tuple[Call, bytes]]:
+        return [
+            (
+                storage_read(self._contracts.registry, [mapping_slot(_POOL_MAP, market.base)]),
+                market.pool.rjust(32, b"\0"),
+            )
+            for market in state.markets
+        ]
+
+    def prices(self, snapshot: Snapshot, timestamp: int) -> list[PriceReading]:
+        return prices.price_readings(snapshot.state, snapshot.readings, timestamp)
+
+    # Health.
+
+    def screen(self, snapshot: Snapshot, timestamp: int) -> Screen:
+        return screen.screen(snapshot, timestamp, self._contracts.unit)
+
+    def health(self, snapshot: Snapshot, row: int, timestamp: int) -> Health:
+        return health_of(self.standing(snapshot, row, timestamp))
+
+    def standing(self, snapshot: Snapshot, row: int, timestamp: int) -> Standing:
+        """The account in the contracts' integers. Raises Refused("unpriced")."""
+        view = view_at(snapshot.state, snapshot.readings, timestamp)
+        return Standing(view, holdings_of(snapshot.state, snapshot.columns, row), self._contracts.unit)
+
+    def audit(self, snapshot: Snapshot, row: int) -> list[Call]:
+        account = snapshot.columns.accounts.address(row)
+        return [Call(getattr(self._contracts, at), CORE[view].encode(account)) for view, at in _AUDITED]
+
+    def audit_matches(self, snapshot: Snapshot, row: int, results: Sequence[CallResult]) -> str:
+        failed = next((result for result in results if not result.ok), None)
+        try:
+            standing = self.standing(snapshot, row, snapshot.block.timestamp)
+            local = [
+                standing.account_value,
+                standing.requirement,
+                int(standing.seizable),
+                max(0, standing.free_collateral(standing.view.parameters.im_ratio)),
+            ]
+        except Refused as refusal:
+            return "" if failed else f"local health is refused ({refusal}), the contract's is not"
+        if failed:
+            return f"a view of the contract reverts: {self.explain(failed.data)}"
+        found = [int.from_bytes(result.data, "big", signed=True) for result in results]
+        names = [name for name, _ in _AUDITED]
+        return "" if found == local else f"local {dict(zip(names, local, strict=True))}, the contract's {found}"
+
+    # Liquidation.
+
+    def opportunities(
+        self, snapshot: Snapshot, row: int, timestamp: int, target_wad: int, limits: Mapping[str, int]
+    ) -> list[Opportunity]:
+        case = self.case(snapshot, row, timestamp, target_wad, limits)
+        if case.address in (self._contracts.insurance_fund, self._deployment.executor):
+            raise Refused("unsupported", "the insurance fund and the executor are not liquidated by this keeper")
+        found, refusals = [], []
+        for kind in (positions, collateral):
+            try:
+                found += kind.opportunities(case)
+            except Refused as refusal:
+                refusals.append(refusal)
+        if refusals and not found:
+            raise refusals[0]
+        return found
+
+    def case(self, snapshot: Snapshot, row: int, timestamp: int, target_wad: int, limits: Mapping[str, int]) -> Case:
+        """What liquidating an account starts from. Raises Refused("unpriced")."""
+        accounts, state = snapshot.columns.accounts, snapshot.state
+        standing = self.standing(snapshot, row, timestamp)
+        known = {
+            address: accounts.row(address) for address in (self._deployment.executor, self._contracts.insurance_fund)
+        }
+        own, fund = (
+            Holdings() if found is None else holdings_of(state, snapshot.columns, found) for found in known.values()
+        )
+        fund_standing = Standing(standing.view, fund, standing.unit)
+        return Case(self._contracts, accounts.address(row), standing, own, fund_standing, target_wad, limits)
+
+    def encode(self, snapshot: Snapshot, opportunity: Opportunity, floor_wad: int) -> Call:
+        executor = self._deployment.executor
+        return calldata.encode(self._contracts, snapshot.state, executor, opportunity, floor_wad)
+
+    def purse(self, state: CurieState) -> list[bytes]:  # noqa: ARG002
+        return [self._contracts.settlement] if self._deployment.executor else []
+
+    def achieved(
+        self,
+        state: CurieState,  # noqa: ARG002
+        opportunity_account: bytes,
+        keeper: bytes,  # noqa: ARG002
+        logs: Sequence[Log],
+    ) -> Achieved | None:
+        return calldata.achieved(self._contracts, self._deployment.executor, opportunity_account, logs)
+
+    def explain(self, data: bytes) -> Revert:
+        return calldata.explain(data)
+
+    # For people.
+
+    def token_symbols(self, state: CurieState) -> Mapping[bytes, tuple[str, int]]:
+        return {token.address: (token.symbol, token.decimals) for token in state.tokens}
+
+    def value_wad(self, snapshot: Snapshot, token: bytes, amount: int) -> int:
+        return prices.value_wad(snapshot, token, amount, self._contracts.unit)
+
+
+if TYPE_CHECKING:
+    _: type[Protocol] = CurieProtocol

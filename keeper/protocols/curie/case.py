@@ -1,0 +1,64 @@
+"""What the planner asks about: one account at one time, who liquidates, and with how much."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from keeper.model.plan import token_key
+from keeper.protocols.curie.contracts import Contracts
+from keeper.protocols.curie.health import health_of
+from keeper.protocols.curie.standing import Standing
+from keeper.protocols.curie.state import Holdings
+
+UNLIMITED = 1 << 128
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """`own`, `fund`: what the executor and the insurance fund hold in the protocol. `limits`: as the planner gives."""
+
+    contracts: Contracts
+    address: bytes
+    standing: Standing
+    own: Holdings
+    fund: Standing
+    target_wad: int
+    limits: Mapping[str, int]
+
+    @property
+    def purse(self) -> int:
+        """Settlement token units that may be spent."""
+        return self.limits.get(token_key(self.contracts.settlement), UNLIMITED)
+
+    def left_of(self, key: str, limit: int) -> int:
+        """What other plans leave of a shared limit."""
+        return min(self.limits.get(key, limit), limit)
+
+    def restored(self, after: Standing) -> bool:
+        """Whether an account is where the target wants it."""
+        return health_of(after).health_wad >= self.target_wad
+
+
+def smallest(holds: Callable[[int], bool], most: int) -> int:
+    """The smallest of 1..most from which on a condition holds, `most` when it never does."""
+    low, high = 0, most
+    while high - low > 1:
+        middle = (low + high) // 2
+        if holds(middle):
+            high = middle
+        else:
+            low = middle
+    return high
+
+
+def largest(holds: Callable[[int], bool], most: int) -> int:
+    """The largest of 0..most up to which a condition holds."""
+    if most <= 0 or holds(most):
+        return max(most, 0)
+    low, high = 0, most
+    while high - low > 1:
+        middle = (low + high) // 2
+        if holds(middle):
+            low = middle
+        else:
+            high = middle
+    return low

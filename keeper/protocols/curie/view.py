@@ -1,0 +1,151 @@
+"""The market at one time: mark prices, index prices and funding, as the contracts would compute them then.
+
+Everything is for a timestamp at or after the block's, as if nothing happened in between.
+"""
+
+from bisect import bisect_right
+from dataclasses import dataclass
+from functools import cached_property
+
+from keeper.defi.fixed_point import truncated_div
+from keeper.defi.tick_math import Q96, sqrt_price_at_tick
+from keeper.errors import Refused
+from keeper.protocols.curie.feeds import index_price
+from keeper.protocols.curie.reads import CLOSED, OPEN, MarketReading, Parameters, Readings
+from keeper.protocols.curie.rounding import mul_div, mul_ratio, price_of_sqrt, wad_of_x96, x96_of_wad
+from keeper.protocols.curie.state import CurieState, Market, Observations, Source
+
+_SPOT_S = 15  # AccountBalance._getMarkPrice
+_COLLATERAL_S = 900  # Vault._COLLATERAL_TWAP_INTERVAL
+_LEAST_TWAP_S = 10  # below it UniswapV3Broker takes the price of the moment
+
+
+@dataclass(frozen=True, slots=True)
+class Growth:
+    """Funding so far, X96 (`Funding.Growth`)."""
+
+    premium: int
+    divided: int
+
+
+class MarketView:
+    """One market at one time. Properties raise Refused("unpriced") where the contract would revert."""
+
+    def __init__(self, view: "View", market: Market, reading: MarketReading) -> None:
+        self.market, self.reading, self._view = market, reading, view
+
+    @cached_property
+    def reference_price(self) -> int:
+        """What positions are valued at (`AccountBalance._getReferencePrice`), 1e18."""
+        if self.reading.status == OPEN:
+            return self.mark_price
+        return self.reading.closed_price if self.reading.status == CLOSED else self.reading.paused_price
+
+    @cached_property
+    def mark_price(self) -> int:
+        """The median of two TWAPs of the pool and the index with its premium (`AccountBalance._getMarkPrice`)."""
+        parameters = self._view.parameters
+        first, second = self.market_price(_SPOT_S), self.market_price(parameters.mark_twap_interval)
+        premium = self.market_price(parameters.premium_interval) - self.index_price(parameters.premium_interval)
+        third = self.index_price(0) + premium
+        if third < 0:
+            raise Refused("unpriced", f"the premium of {self.market.symbol} is below its index price")
+        return max(min(first, second), min(max(first, second), third))
+
+    def market_price(self, interval: int) -> int:
+        """The pool's TWAP in 1e18."""
+        return wad_of_x96(price_of_sqrt(self.sqrt_twap(interval)))
+
+    def index_price(self, interval: int) -> int:
+        """`BaseToken.getIndexPrice`."""
+        if self.reading.status != OPEN:
+            return self.reading.paused_price
+        source = self.market.source
+        if source is None:
+            raise Refused("unpriced", f"{self.market.symbol} has no known price feed")
+        return self._view.price(source, interval)
+
+    def sqrt_twap(self, interval: int, until: int | None = None) -> int:
+        """`UniswapV3Broker.getSqrtMarketTwapX96From`, over the seconds before `until` (now)."""
+        if interval < _LEAST_TWAP_S:
+            return self.reading.sqrt_price
+        end = self._view.now if until is None else until
+        change = self._cumulative(end) - self._cumulative(end - interval)
+        return sqrt_price_at_tick(truncated_div(change, interval))
+
+    def _cumulative(self, at: int) -> int:
+        """`UniswapV3Pool.observe`: the sum of ticks, one a second. Between observations the tick stood still."""
+        times, sums = self.reading.times, self.reading.cumulatives
+        index = bisect_right(times, at) - 1
+        if index < 0:
+            raise Refused("unpriced", f"the pool of {self.market.symbol} is too young or keeps too few observations")
+        if index + 1 == len(times):
+            return sums[index] + self.reading.tick * (at - times[index])
+        gap = times[index + 1] - times[index]
+        return sums[index] + truncated_div(sums[index + 1] - sums[index], gap) * (at - times[index])
+
+    @cached_property
+    def growth(self) -> Growth:
+        """`Exchange._getFundingGrowthGlobalAndTwaps`."""
+        reading, now = self.reading, self._view.now
+        is_open = reading.status == OPEN
+        time = now if is_open else reading.paused_at
+        interval = 0
+        if reading.first_traded:
+            interval = min(self._view.parameters.twap_interval, time - reading.first_traded)
+        market = price_of_sqrt(self.sqrt_twap(interval, time))
+        index = x96_of_wad(self.index_price(interval))
+        last = Growth(reading.premium, reading.divided)
+        if not reading.last_settled or time == reading.last_settled:
+            return last
+        most = mul_ratio(index, self._view.parameters.max_funding_rate)
+        change = max(-most, min(most, market - index)) * (time - reading.last_settled)
+        divided = last.divided + mul_div(change, Q96, reading.sqrt_price)
+        return Growth(last.premium + change, divided)
+
+
+class View:
+    """All markets and collaterals at one time."""
+
+    def __init__(self, state: CurieState, readings: Readings, now: int) -> None:
+        if readings.parameters is None:
+            raise Refused("unpriced", "the protocol's parameters cannot be read")
+        self.state, self.readings, self.now = state, readings, now
+        self.parameters: Parameters = readings.parameters
+        self._markets: dict[int, MarketView] = {}
+        self._prices: dict[tuple[bytes, int], int] = {}
+
+    def market(self, id_: int) -> MarketView:
+        """Raises Refused("unpriced") when it could not be read."""
+        if id_ not in self._markets:
+            if id_ not in self.readings.markets:
+                raise Refused("unpriced", self.readings.problems.get(id_, "a market was not read"))
+            self._markets[id_] = MarketView(self, self.state.markets[id_], self.readings.markets[id_])
+        return self._markets[id_]
+
+    def price(self, source: Source, interval: int) -> int:
+        """An index price in `source.decimals`. Raises Refused("unpriced")."""
+        key = source.asked, interval
+        if key not in self._prices:
+            known = self.state.observations.get(source.feed, Observations())
+            reading = self.readings.feeds.get(source.asked)
+            self._prices[key] = index_price(source, reading, known, interval, self.now)
+        return self._prices[key]
+
+    def collateral_price(self, id_: int) -> tuple[int, int]:
+        """(price, decimals of the price) that the Vault counts a collateral at. Raises Refused("unpriced")."""
+        source = self.state.tokens[id_].source
+        if source is None:
+            raise Refused("unpriced", f"{self.state.tokens[id_].symbol} has no known price feed")
+        return self.price(source, _COLLATERAL_S), source.decimals
+
+
+def view_at(state: CurieState, readings: Readings, now: int) -> View:
+    """The view of one time, made once for all accounts."""
+    memo = readings.memo
+    if now not in memo:
+        if len(memo) > 4:
+            memo.clear()
+        memo[now] = View(state, readings, now)
+    found: View = memo[now]
+    return found
