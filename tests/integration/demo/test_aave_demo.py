@@ -1,0 +1,59 @@
+"""The demo of real Aave v3, whole: the daemon clears a crashing market, and earned what its executor has more."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from keeper.daemon import Daemon
+from keeper.demo import run
+from keeper.demo.aave_v3 import V3_0_2, VERSIONS
+from keeper.demo.aave_v3.stage import CAPITAL_DOLLARS, AaveStage, show
+from keeper.demo.files import JOURNAL
+from keeper.demo.node import Node
+from keeper.demo.run import DemoOptions, run_demo
+from keeper.execute.journal import open_history
+from keeper.observe.pnl import NATIVE, summarise
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+async def test_a_crashing_market_is_cleared_and_the_journal_is_the_balance(
+    version: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    played, stages = show(version), list[AaveStage]()
+
+    def deploy(node: Node, scale: float) -> AaveStage:
+        stages.append(played.deploy(node, scale))
+        return stages[0]
+
+    monkeypatch.setattr(run, "show_of", lambda protocol: replace(played, deploy=deploy))
+    gains: list[dict[bytes, int]] = []
+    options = DemoOptions(50, 30, 4, as_json=True, data_dir=tmp_path, pace_s=0.05, protocol="aave_v3")
+    result = await run_demo(options, Daemon, lambda _: gains.append(gained(stages[0])))
+    assert result.missed == 0
+    assert result.liquidatable > 10
+    assert result.profit_usd > 0
+    assert result.mined == result.partial + result.full
+    if version != V3_0_2:  # there, a debt that nobody pays stays with its account
+        assert result.rescued == result.liquidatable
+    assert gains == [journal_profit(tmp_path)]
+
+
+def gained(stage: AaveStage) -> dict[bytes, int]:
+    """What the executor has beyond what it was given."""
+    found = {}
+    for spec in stage.bed.listing.reserves:
+        token = stage.bed.reserves[spec.symbol].token
+        given = int(CAPITAL_DOLLARS / spec.dollars * 10**spec.decimals)
+        found[token] = stage.bed.balance(token, stage.executor) - given
+    return {token: units for token, units in found.items() if units}
+
+
+def journal_profit(directory: Path) -> dict[bytes, int]:
+    """What the books say of tokens."""
+    history = open_history(JOURNAL, directory)
+    try:
+        profit = summarise(history.intents()).profit
+    finally:
+        history.close()
+    return {token: units for token, units in profit.items() if units and token != NATIVE}
