@@ -39,9 +39,10 @@ _COLLATERAL_GONE = keccak(text="ReserveUsedAsCollateralDisabled(address,address)
 
 @dataclass(slots=True)
 class AaveStage:
-    """A deployed market, and the keeper's executor once it is equipped."""
+    """A deployed market, and the keeper's executor once it is equipped. `capital`: dollars of each token at scale 1."""
 
     bed: Bed
+    capital: int = CAPITAL_DOLLARS
     settings: Mapping[str, Any] = field(default_factory=lambda: SETTINGS)
     executor: bytes = b""
 
@@ -85,7 +86,7 @@ class AaveStage:
         batch = Batch(self.bed.node, self.bed.owner)
         self.executor = batch.create(forged("KeeperExecutor"), keeper, self.bed.exits.uniswap.factory)
         for spec in self.bed.listing.reserves:
-            units = int(CAPITAL_DOLLARS * scale / spec.dollars * 10**spec.decimals)
+            units = int(self.capital * scale / spec.dollars * 10**spec.decimals)
             batch.call(self.bed.reserves[spec.symbol].token, "mint(address,uint256)", self.executor, units)
         batch.send()
         self.bed.write_deployment(deployment, self.executor)
@@ -153,11 +154,12 @@ def scenario(seed: int, accounts: int, blocks: int, version: str = V3_6) -> Scen
     return Scenario(seed, build_openings(seed, accounts, version), steps, aftermath)
 
 
-def show(version: str) -> Show:
-    """The demo of a release."""
+def show(version: str, capital: int = CAPITAL_DOLLARS, flash_loans: bool = True) -> Show:
+    """The demo of a release, with so many dollars of each token for the keeper."""
 
     def stage(node: Node, scale: float) -> AaveStage:
-        return AaveStage(deploy(node, version, DEMO.scaled(scale)))
+        bed = deploy(node, version, DEMO.scaled(scale))
+        return AaveStage(bed, capital, {**SETTINGS, "flash_loans": flash_loans})
 
     def scripted(seed: int, accounts: int, blocks: int) -> Scenario:
         return scenario(seed, accounts, blocks, version)
