@@ -14,6 +14,7 @@ from keeper.errors import InvariantBroken
 from keeper.model.chain import hexed
 
 WHALE_SHARE, MAKER_SHARE, LONG_SHARE = 0.08, 0.08, 0.7
+PLAIN_SHARE = 0.5  # of accounts that hold nothing but dollars
 LEAST_DOLLARS, MOST_DOLLARS = 3_000, 1_000_000
 LEAST_ROOM, MOST_ROOM = 0.03, 0.5  # the move against an account that brings it to its maintenance margin
 IM, MM = 0.1, 0.0625  # what ClearingHouseConfig begins with, and cannot change
@@ -75,9 +76,10 @@ def _deposits(chance: Random, listing: Listing) -> tuple[tuple[tuple[str, int], 
     whale = chance.random() < WHALE_SHARE
     wealth = chance.lognormvariate(math.log(250_000), 0.5) if whale else chance.lognormvariate(math.log(9_000), 0.8)
     wealth = min(max(wealth, LEAST_DOLLARS), MOST_DOLLARS)
-    kinds = [(listing.settlement, listing.settlement_decimals, 1.0, 1.0)]
-    kinds += [(c.symbol, c.decimals, listing.feeds[c.feed][1], c.weight / MILLION) for c in listing.collaterals]
-    chosen = chance.sample(kinds, chance.choices((1, 2, 3), (0.55, 0.3, 0.15))[0])
+    dollars = [(listing.settlement, listing.settlement_decimals, 1.0, 1.0)]
+    kinds = [(c.symbol, c.decimals, listing.feeds[c.feed][1], c.weight / MILLION) for c in listing.collaterals]
+    few = chance.choices((1, 2, 3), (0.3, 0.5, 0.2))[0]
+    chosen = dollars if chance.random() < PLAIN_SHARE else chance.sample(dollars + kinds, min(few, 1 + len(kinds)))
     deposits, counted = [], {True: 0.0, False: 0.0}
     for (symbol, decimals, price, weight), share in zip(chosen, _shares(chance, len(chosen)), strict=True):
         deposits.append((symbol, int(wealth * share / price * 10**decimals)))

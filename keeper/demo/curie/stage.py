@@ -47,6 +47,7 @@ class CurieStage:
     bed: Bed
     settings: Mapping[str, Any] = field(default_factory=lambda: SETTINGS)
     executor: bytes = b""
+    _plain: set[bytes] = field(default_factory=set)  # who has no collateral that anyone could buy: nothing to ask
 
     @property
     def prices(self) -> Prices:
@@ -57,6 +58,8 @@ class CurieStage:
         return f"Perpetual Protocol v2 {checksum(self.bed.contracts['ClearingHouse'])}"
 
     def accounts(self, openings: Sequence[Opening]) -> list[bytes]:
+        usd = self.bed.listing.settlement
+        self._plain = {one.account for one in openings if all(symbol == usd for symbol, _ in one.deposits)}
         return [opening.account for opening in openings]
 
     def open(self, openings: Sequence[Opening]) -> None:
@@ -72,11 +75,13 @@ class CurieStage:
 
     def views(self, account: bytes) -> list[View]:
         at = self.bed.contracts
-        return [
+        views = [
             (at["ClearingHouse"], calldata("getAccountValue(address)", account)),
             (at["AccountBalance"], calldata("getMarginRequirementForLiquidation(address)", account)),
-            (at["Vault"], calldata("isLiquidatable(address)", account)),
         ]
+        return (
+            views if account in self._plain else [*views, (at["Vault"], calldata("isLiquidatable(address)", account))]
+        )
 
     def state(self, account: bytes, answers: Sequence[bytes | None]) -> State:
         """Liquidatable is who holds too little for his positions, or owes too much for his collateral."""
@@ -84,7 +89,7 @@ class CurieStage:
         if len(given) < len(answers):
             raise InvariantBroken(f"a margin view of {hexed(account)} reverts")
         value, requirement = (int.from_bytes(answer, "big", signed=True) for answer in given[:2])
-        seizable = any(given[2])
+        seizable = any(b"".join(given[2:]))
         return State(value, requirement, liquidatable=seizable or (requirement > 0 and value < requirement))
 
     def equip(self, keeper: bytes, scale: float, deployment: Path) -> None:

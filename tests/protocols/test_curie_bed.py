@@ -1,0 +1,180 @@
+"""The development market of Perpetual Protocol v2: the package's own bytecode, and people who do everything in it."""
+
+import json
+from collections.abc import Iterator
+
+import pytest
+from eth_utils.crypto import keccak
+
+from keeper.demo.anvil import Anvil
+from keeper.demo.artifacts import ask, log_of, package_file
+from keeper.demo.curie import DEMO, HOUSE, Bed, Listing, MarketSpec, Parameters, balance, deploy
+from keeper.demo.curie.people import build_openings
+from keeper.demo.curie.stage import SHOW
+from keeper.demo.node import Node, Tx
+from keeper.demo.player import GAS_LIMIT, Player
+from keeper.model.chain import hexed, unhexed
+
+ALICE, BOB, CAROL = (bytes([letter]) * 20 for letter in (0xA1, 0xB0, 0xCA))
+ETH = 10**18
+USDC = 10**6
+IMPLEMENTATION = hex(int.from_bytes(keccak(text="eip1967.proxy.implementation"), "big") - 1)
+
+
+@pytest.fixture
+def bed() -> Iterator[Bed]:
+    with Anvil(mining=False, gas_limit=GAS_LIMIT) as anvil:
+        bed = deploy(Node.at(anvil.url))
+        bed.admit(ALICE, BOB, CAROL)
+        bed.node.send(*bed.fund(CAROL, "USDC", 10**6 * USDC), bed.mint("USDC", CAROL, 10**6 * USDC))
+        bed.node.send(bed.approve(CAROL, "USDC"))
+        yield bed
+
+
+def reverts_with(bed: Bed, tx: Tx) -> str:
+    """The reason that a transaction would revert with now; empty when it would not."""
+    assert tx.to is not None
+    [receipt] = bed.node.try_send([tx])
+    if int(receipt["status"], 16) == 1:
+        return ""
+    call = {"from": hexed(tx.sender), "to": hexed(tx.to), "data": hexed(tx.data)}
+    try:
+        bed.node.rpc("eth_call", call, receipt["blockNumber"])
+    except Exception as error:  # noqa: BLE001 - the node's words
+        return str(error)
+    return "?"
+
+
+def falls(bed: Bed, label: str, market: str, dollars: float) -> None:
+    """Oracle and pool together, and the 15 seconds that mark prices take to follow."""
+    bed.node.send(bed.set_oracle(label, dollars), *bed.move_pool(market, dollars))
+    bed.warp(16)
+
+
+def value(bed: Bed, account: bytes) -> tuple[int, int]:
+    """(account value, margin requirement), 1e18 dollars."""
+    house, accounts = bed.contracts["ClearingHouse"], bed.contracts["AccountBalance"]
+    return (
+        ask(bed.node, house, "getAccountValue(address)", account, returns=["int256"]),
+        ask(bed.node, accounts, "getMarginRequirementForLiquidation(address)", account, returns=["int256"]),
+    )
+
+
+def size(bed: Bed, account: bytes, market: str) -> int:
+    """Of a position, 1e18."""
+    where = (bed.contracts["AccountBalance"], "getTotalPositionSize(address,address)", account)
+    found: int = ask(bed.node, *where, bed.places[market].base, returns=["int256"])
+    return found
+
+
+def test_what_runs_is_the_packages_own_bytecode(bed: Bed) -> None:
+    for name in ("ClearingHouse", "Vault", "AccountBalance", "Exchange", "OrderBook", "CollateralManager"):
+        path = package_file("@perp/curie-contract", "artifacts", "contracts", f"{name}.sol", f"{name}.json")
+        slot = bed.node.rpc("eth_getStorageAt", hexed(bed.contracts[name]), IMPLEMENTATION, "latest")
+        code = bed.node.rpc("eth_getCode", hexed(unhexed(slot)[12:]), "latest")
+        assert code == json.loads(path.read_text())["deployedBytecode"], name
+
+
+def test_the_markets_lie_in_the_same_factory_as_the_pools_for_collateral(bed: Bed) -> None:
+    registry, factory = bed.contracts["MarketRegistry"], bed.exits.uniswap.factory
+    assert ask(bed.node, registry, "getUniswapV3Factory()", returns=["address"]) == factory
+    for place in bed.places.values():
+        assert ask(bed.node, registry, "getPool(address)", place.base, returns=["address"]) == place.pool
+        assert place.base < bed.contracts["QuoteToken"]
+
+
+def test_a_long_that_fell_is_taken_over_and_closed(bed: Bed) -> None:
+    bed.node.send(*bed.fund(ALICE, "USDC", 3_000 * USDC))
+    bed.node.send(bed.trade(ALICE, "vETH", 9 * ETH))
+    assert "CH_EAV" in reverts_with(bed, bed.liquidate(CAROL, ALICE, "vETH"))
+    falls(bed, "ETH", "vETH", 2_830.0)
+    account_value, requirement = value(bed, ALICE)
+    assert 0 < account_value < requirement
+    bed.node.send(bed.liquidate(CAROL, ALICE, "vETH"))
+    assert size(bed, ALICE, "vETH") == size(bed, CAROL, "vETH") == 45 * ETH // 10
+    bed.node.send(bed.close(CAROL, "vETH"))
+    assert size(bed, CAROL, "vETH") == 0
+
+
+def test_a_short_can_be_closed_and_withdrawn(bed: Bed) -> None:
+    bed.node.send(*bed.fund(ALICE, "USDC", 3_000 * USDC))
+    bed.node.send(bed.trade(ALICE, "vBTC", -ETH // 10))
+    assert size(bed, ALICE, "vBTC") == -ETH // 10
+    bed.node.send(bed.close(ALICE, "vBTC"))
+    bed.node.send(bed.withdraw(ALICE, "USDC"))
+    assert 2_900 * USDC < balance(bed, "USDC", ALICE) < 3_000 * USDC
+
+
+def test_a_maker_without_margin_loses_his_orders_to_anyone(bed: Bed) -> None:
+    bed.node.send(*bed.fund(BOB, "USDC", 5_000 * USDC))
+    ticks = bed.ticks("vETH", 2_850.0, 3_150.0)
+    bed.node.send(bed.add_liquidity(BOB, "vETH", 6 * ETH, 18_000 * ETH, *ticks))
+    assert "CH_NEXO" in reverts_with(bed, bed.cancel_orders(CAROL, BOB, "vETH"))
+    for dollars in (2_900.0, 2_750.0, 2_600.0):
+        falls(bed, "ETH", "vETH", dollars)
+    assert "CH_CLWTISO" in reverts_with(bed, bed.liquidate(CAROL, BOB, "vETH"))
+    assert size(bed, BOB, "vETH") > 6 * ETH  # what he lent out is his debt, and he owns twice that now
+    assert reverts_with(bed, bed.cancel_orders(CAROL, BOB, "vETH")) == ""
+    assert reverts_with(bed, bed.liquidate(CAROL, BOB, "vETH")) == ""
+
+
+def test_collateral_of_eight_decimals_is_bought_below_its_price(bed: Bed) -> None:
+    bed.node.send(*bed.fund(ALICE, "WBTC", 10**8))
+    bed.node.send(bed.trade(ALICE, "vETH", 120 * ETH))
+    for dollars in (2_850.0, 2_700.0):
+        falls(bed, "ETH", "vETH", dollars)
+    assert ask(bed.node, bed.contracts["Vault"], "isLiquidatable(address)", ALICE, returns=["bool"])
+    bed.node.send(bed.liquidate_collateral(CAROL, ALICE, "WBTC", 5_000 * USDC))
+    discounted = 60_000 * 92 // 100
+    assert balance(bed, "WBTC", CAROL) == 5_000 * 10**8 // discounted
+
+
+def test_a_bankrupt_account_is_paid_for_by_the_insurance_fund(bed: Bed) -> None:
+    bed.node.send(*bed.fund(ALICE, "USDC", 1_000 * USDC))
+    bed.node.send(bed.trade(ALICE, "vETH", 3 * ETH))
+    for dollars in (2_750.0, 2_520.0):
+        falls(bed, "ETH", "vETH", dollars)
+    assert value(bed, ALICE)[0] < 0
+    [receipt] = bed.node.send(bed.liquidate(CAROL, ALICE, "vETH"))
+    settled = keccak(text="BadDebtSettled(address,uint256)")
+    assert [log_of(raw) for raw in receipt["logs"] if log_of(raw).topics[0] == settled]
+    assert value(bed, ALICE) == (0, 0)
+
+
+def test_parameters_are_what_the_listing_says() -> None:
+    listing = Listing(
+        feeds={"SOL": (18, 150)},
+        collaterals=(),
+        markets=(MarketSpec("vSOL", "SOL", pool_fee=10_000, fee=2_000, cardinality=400),),
+        exits=(),
+        parameters=Parameters(penalty=50_000, twap_s=600, mark_twap_s=1_200, debt_threshold=7),
+    )
+    with Anvil(mining=False, gas_limit=GAS_LIMIT) as anvil:
+        bed = deploy(Node.at(anvil.url), listing)
+        config, manager = bed.contracts["ClearingHouseConfig"], bed.contracts["CollateralManager"]
+        assert ask(bed.node, config, "getLiquidationPenaltyRatio()") == 50_000
+        assert ask(bed.node, config, "getMarkPriceConfig()", returns=["uint32", "uint32"]) == (1_200, 900)
+        assert ask(bed.node, manager, "getDebtThreshold()") == 7 * USDC
+        assert value(bed, HOUSE)[0] + 10**12 >= 10**30
+
+
+def test_the_same_seed_makes_the_same_people() -> None:
+    assert build_openings(7, 50) == build_openings(7, 50) != build_openings(8, 50)
+    people = build_openings(1, 300)
+    held = {symbol for one in people for symbol, _ in one.deposits}
+    assert held == {"USDC", *(spec.symbol for spec in DEMO.collaterals)}
+    assert sum(bool(one.making) for one in people) > 10
+    assert {size > 0 for one in people for _, size in one.trades} == {True, False}
+
+
+def test_a_seeded_market_opens_safe_and_crashes() -> None:
+    scenario = SHOW.scenario(3, 40, 40)
+    with Anvil(mining=False, gas_limit=GAS_LIMIT) as anvil:
+        node = Node.at(anvil.url)
+        player = Player(node, SHOW.deploy(node, 1.0), scenario, CAROL)
+        player.open(lambda _done, _of: None)
+        assert player.now().unsafe == 0
+        baseline = player.baseline(lambda _done, _of: None)
+        assert baseline.records[-1].unsafe > 5
+        assert baseline.bad_debt_usd > 0
+        assert player.now().unsafe == 0
