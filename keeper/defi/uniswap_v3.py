@@ -120,10 +120,9 @@ def _swap(state: PoolState, down: bool, amount: int, limit: int) -> Swapped:
 def _advance(state: PoolState, run: _Run, down: bool, bound: int, exact_in: bool) -> None:
     """One turn of the pool's loop: to the next tick that it looks at, or as far as the amount goes."""
     tick, initialised = _next_tick(state, run, down, bound)
-    edge = min(max(tick, state.known[0]), state.known[1])
-    ahead = sqrt_price_at_tick(edge)
-    if edge != tick and (run.sqrt_price <= ahead if down else run.sqrt_price >= ahead):
-        raise Refused("unsupported", f"the swap leaves the known ticks of pool 0x{state.pool.address.hex()}")
+    known = state.known[0] <= tick <= state.known[1]
+    # Else the nearest tick that could stop it: what does not come so far is the same wherever the next one is.
+    ahead = sqrt_price_at_tick(tick if known else state.known[0] - 1 if down else state.known[1] + 1)
     target = max(ahead, bound) if down else min(ahead, bound)
     step = swap_step(run.sqrt_price, target, run.liquidity, run.remaining, state.pool.fee)
     if exact_in:
@@ -135,7 +134,9 @@ def _advance(state: PoolState, run: _Run, down: bool, bound: int, exact_in: bool
     run.fees += step.fee
     run.outs.append(step.amount_out)
     moved, run.sqrt_price = step.sqrt_price != run.sqrt_price, step.sqrt_price
-    if edge == tick and step.sqrt_price == ahead:
+    if step.sqrt_price == ahead:
+        if not known:
+            raise Refused("unsupported", f"the swap leaves the known ticks of pool 0x{state.pool.address.hex()}")
         _cross(state, run, tick, initialised, down)
     elif moved:
         run.tick = tick_at_sqrt_price(step.sqrt_price)

@@ -1,0 +1,177 @@
+"""Where to sell what a liquidation gives: the best way through Uniswap v3 pools, what it costs, how much it can carry.
+
+A way is one pool, or two with a token in between. Everything is exact: what a quote says, the pools do at that block.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from math import isqrt
+
+from keeper.defi.swap_math import FEE_UNIT
+from keeper.defi.tick_math import MAX_SQRT_PRICE, MIN_SQRT_PRICE
+from keeper.defi.uniswap_v3 import PoolState, Swapped, swap_exact_in, swap_exact_out, swap_to_price
+from keeper.errors import Refused
+from keeper.model.health import WAD
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """Pools in the order of trade, and for each whether its token0 is sold."""
+
+    states: tuple[PoolState, ...]
+    downs: tuple[bool, ...]
+
+    @property
+    def pools(self) -> tuple[bytes, ...]:
+        """Addresses, as the executor's swap takes them."""
+        return tuple(state.pool.address for state in self.states)
+
+
+@dataclass(frozen=True, slots=True)
+class Exit:
+    """A sale of `amount_in` along a way. `way` is as it was before."""
+
+    way: Way
+    amount_in: int
+    amount_out: int
+    swaps: tuple[Swapped, ...] = ()
+
+    @property
+    def impact_wad(self) -> int:
+        """What is lost against the price before, fees included: 1e18 is everything."""
+        ideal = self.amount_in * spot_price(self.way)
+        return WAD - int(self.amount_out * WAD / ideal) if ideal else 0
+
+    @property
+    def marginal_price(self) -> Fraction:
+        """Units of the token bought for the next unit sold, after fees."""
+        return marginal_price(self.way, [swap.after for swap in self.swaps])
+
+
+def ways(states: Iterable[PoolState], sell: bytes, buy: bytes, middles: Iterable[bytes] = ()) -> list[Way]:
+    """All ways from `sell` to `buy`: one pool, or two by way of one of `middles`."""
+    known = list(states)
+    found = [Way((state,), (down,)) for state, down in _between(known, sell, buy)]
+    for middle in middles:
+        if middle in (sell, buy):
+            continue
+        for first, down in _between(known, sell, middle):
+            found += [Way((first, second), (down, after)) for second, after in _between(known, middle, buy)]
+    return found
+
+
+def sell_along(way: Way, amount: int) -> Exit:
+    """What exactly `amount` brings. Raises Refused when the pools cannot take all of it, or are not known that far."""
+    if not amount:
+        return Exit(way, 0, 0, tuple(Swapped(0, 0, 0, True, state) for state in way.states))
+    swaps, units = [], amount
+    for state, down in zip(way.states, way.downs, strict=True):
+        swaps.append(_whole(swap_exact_in(state, down, units)))
+        units = swaps[-1].amount_out
+    return Exit(way, amount, units, tuple(swaps))
+
+
+def buy_along(way: Way, amount: int) -> Exit:
+    """What has to be sold to get exactly `amount`. Raises Refused likewise."""
+    swaps, units = [], amount
+    for state, down in zip(reversed(way.states), reversed(way.downs), strict=True):
+        swaps.append(_whole(swap_exact_out(state, down, units)))
+        units = swaps[-1].amount_in
+    return Exit(way, units, amount, tuple(reversed(swaps)))
+
+
+def best_exit(found: Iterable[Way], amount: int) -> Exit | None:
+    """The way that brings most for `amount`; None when none can carry it."""
+    sales = [sale for way in found if (sale := _sold(way, amount))]
+    return max(sales, key=lambda sale: sale.amount_out, default=None)
+
+
+def spot_price(way: Way) -> Fraction:
+    """Units of the token bought for one of the token sold, before fees and impact."""
+    price = Fraction(1)
+    for state, down in zip(way.states, way.downs, strict=True):
+        own = Fraction(state.sqrt_price**2, 2**192)
+        price *= own if down else 1 / own
+    return price
+
+
+def marginal_price(way: Way, states: Sequence[PoolState] = ()) -> Fraction:
+    """The spot price less fees, of the way or of its pools in other states."""
+    price = spot_price(Way(tuple(states), way.downs)) if states else spot_price(way)
+    for state in way.states:
+        price *= Fraction(FEE_UNIT - state.pool.fee, FEE_UNIT)
+    return price
+
+
+def largest_exit(way: Way, least_price: Fraction, most: int) -> Exit:
+    """The largest sale of at most `most` that leaves the marginal price at `least_price` or above.
+
+    Nothing when the price is below already. Where the pools are not known far enough, the largest sale that is known.
+    """
+    if marginal_price(way) < least_price:
+        return sell_along(way, 0)
+    bound = _first_alone(way, least_price, most)
+    sale = _sold(way, bound)
+    if sale and sale.marginal_price >= least_price:
+        return sale
+    low, high = 0, bound  # what does, what does not
+    while high - low > 1:
+        middle = (low + high) // 2
+        sale = _sold(way, middle)
+        low, high = (middle, high) if sale and sale.marginal_price >= least_price else (low, middle)
+    return sell_along(way, low)
+
+
+def best_sale(found: Iterable[Way], unit_cost: Fraction, most: int) -> Exit | None:
+    """The way and size, at most `most`, that gain most when each unit sold costs `unit_cost` of the token bought.
+
+    None when nothing gains. The gain is concave in the size: it grows while the marginal price is above the cost.
+    """
+    sales = [largest_exit(way, unit_cost, most) for way in found]
+    gaining = [sale for sale in sales if sale.amount_out > sale.amount_in * unit_cost]
+    return max(gaining, key=lambda sale: sale.amount_out - sale.amount_in * unit_cost, default=None)
+
+
+def _between(states: Iterable[PoolState], a: bytes, b: bytes) -> list[tuple[PoolState, bool]]:
+    tokens = {a, b}
+    return [(state, state.pool.token0 == a) for state in states if {state.pool.token0, state.pool.token1} == tokens]
+
+
+def _whole(swapped: Swapped) -> Swapped:
+    if not swapped.complete:
+        raise Refused("unsupported", "the pools hold too little")
+    return swapped
+
+
+def _sold(way: Way, amount: int) -> Exit | None:
+    try:
+        return sell_along(way, amount)
+    except Refused:
+        return None
+
+
+def _first_alone(way: Way, least_price: Fraction, most: int) -> int:
+    """At most this much: what takes the first pool to the bound while the others stay where they are, or is known of
+    it. The exact answer for a way of one pool."""
+    state, down = way.states[0], way.downs[0]
+    rest = marginal_price(way) / marginal_price(Way(way.states[:1], way.downs[:1]))
+    own = least_price / rest * Fraction(FEE_UNIT, FEE_UNIT - state.pool.fee)
+    limit = _root_up(own) if down else _root_down(own)
+    limit = min(max(limit, MIN_SQRT_PRICE + 1), MAX_SQRT_PRICE - 1)
+    try:
+        reached = swap_to_price(state, limit).amount_in
+    except Refused:
+        return most
+    return min(reached, most)
+
+
+def _root_up(price: Fraction) -> int:
+    """The least sqrt price that is not below a price of token0."""
+    squared = -(-(price.numerator << 192) // price.denominator)
+    return isqrt(squared - 1) + 1 if squared else 0
+
+
+def _root_down(price: Fraction) -> int:
+    """The greatest sqrt price at which a token1 buys no less than `price`."""
+    return isqrt((price.denominator << 192) // price.numerator) if price else MAX_SQRT_PRICE
