@@ -106,11 +106,11 @@ def test_a_short_can_be_closed_and_withdrawn(bed: Bed) -> None:
 
 
 def test_a_maker_without_margin_loses_his_orders_to_anyone(bed: Bed) -> None:
-    bed.node.send(*bed.fund(BOB, "USDC", 5_000 * USDC))
+    bed.node.send(*bed.fund(BOB, "USDC", 3_700 * USDC))
     ticks = bed.ticks("vETH", 2_850.0, 3_150.0)
     bed.node.send(bed.add_liquidity(BOB, "vETH", 6 * ETH, 18_000 * ETH, *ticks))
     assert "CH_NEXO" in reverts_with(bed, bed.cancel_orders(CAROL, BOB, "vETH"))
-    for dollars in (2_900.0, 2_750.0, 2_600.0):
+    for dollars in (2_850.0, 2_650.0, 2_500.0, 2_350.0):
         falls(bed, "ETH", "vETH", dollars)
     assert "CH_CLWTISO" in reverts_with(bed, bed.liquidate(CAROL, BOB, "vETH"))
     assert size(bed, BOB, "vETH") > 6 * ETH  # what he lent out is his debt, and he owns twice that now
