@@ -60,6 +60,7 @@ class Follower:
         self._auditor = Auditor(audit_accounts)
         self._progress = progress
         self._beside = beside
+        self._synced = False  # there was a book once
         self._whole = True  # what no log announces was read at the book's head, too, and handled
         self.book = Book(protocol, undo_blocks)
 
@@ -94,16 +95,19 @@ class Follower:
         if path is None:
             return await self._replace_all(head)
         depth = self.book.depth_of(path[-1].parent)
+        watched = self._wanted()
         dropped = self.book.roll_back(depth or 0)
         if dropped:
             self._report_reorg(dropped, path)
-        watched = self._wanted()
+        if self._wanted() != watched:  # a listing was taken back: what older blocks say of it must go, too
+            await self._begin_anew(head)
+            return await self._read(0, 0, tuple(dropped))
         logs = 0
         for block in reversed(path):
             logs += await self._apply(block)
         await self._look_up_here()
         if self._wanted() != watched:  # what was just listed may have logs that nobody asked for
-            await self._resync(head)
+            await self._begin_anew(head)
         return await self._read(len(path), logs, tuple(dropped))
 
     def _wanted(self) -> LogFilter:
@@ -154,6 +158,11 @@ class Follower:
         self._emit(Event(HEAD_DEEP_REORG, message, head.number, fields))
         return await self._read(0, 0, tuple(old.recent(depth)))
 
+    async def _begin_anew(self, head: BlockRef) -> None:
+        """Read all again, as the book lacks logs or has too many: until that is done there is none."""
+        self.book = Book(self._protocol, self._undo_blocks)
+        await self._resync(head)
+
     async def _resync(self, head: BlockRef) -> None:
         """A new book from the first block on; the old one stays in place until the new one is whole.
 
@@ -167,12 +176,13 @@ class Follower:
                 logs = await self._load(book, self._start_block, head, wanted)
                 await self._look_up(book)
             except InvariantBroken as error:
-                if self.book.head is not None:
+                if self._synced:
                     raise
                 raise OperatorError(f"{self._mistaken()} ({error})") from None
             known, wanted = wanted, self._protocol.log_filter(book.state)
         await self._cross_check(book)
         self.book = book
+        self._synced = True
         fields = {
             "accounts": len(book.columns),
             "logs": logs,
@@ -211,7 +221,7 @@ class Follower:
             self.book = Book(self._protocol, self._undo_blocks)  # half folded: the next head begins anew
             raise
         if self._wanted() != watched:
-            await self._resync(head)
+            await self._begin_anew(head)
 
     async def _load(self, book: Book, first: int, head: BlockRef, wanted: LogFilter) -> int:
         """Fold canonical blocks first..head: by range up to the tail, then one by one by hash. Returns logs folded."""

@@ -8,14 +8,16 @@ import pytest
 from eth_abi.abi import encode
 
 from keeper.book.book import differences
-from keeper.book.follower import Follower, load_snapshot
+from keeper.book.follower import Advance, Follower, load_snapshot
 from keeper.chain.connect import connect
 from keeper.demo.anvil import Anvil
 from keeper.demo.deploy import artifact
-from keeper.errors import OperatorError
-from keeper.model.chain import Call, CallResult, Log, LogFilter
+from keeper.errors import OperatorError, Transient
+from keeper.model.chain import BlockRef, Call, CallResult, Log, LogFilter
+from keeper.model.events import HEAD_REORG, Event
 from keeper.protocols.base import Defaults
 from keeper.protocols.columns import TableSpec, Writer
+from tests.support.shaky import Shaky
 
 FEED, CODE = artifact("SettableFeed")
 ADDRESS = 2**100  # an answer above names a feed
@@ -88,32 +90,43 @@ def say(anvil: Anvil, feed: bytes, answer: int) -> None:
     anvil.receipt(anvil.send(feed, FEED.functions["set"].encode(answer), sender=sender))
 
 
-async def test_through_reorgs_the_book_knows_what_a_fresh_sync_finds_out(anvil: Anvil) -> None:
+@pytest.mark.parametrize("chance", [0, 0.02], ids=["a good node", "one that fails now and then"])
+async def test_through_reorgs_the_book_knows_what_a_fresh_sync_finds_out(anvil: Anvil, chance: float) -> None:
     first, *others = feeds(anvil, 5)
     anvil.mine(20)
     dice = random.Random(2)
-    dropped = most = 0
+    most = 0
+    events: list[Event] = []
     async with await connect([anvil.url], 31337, 5, lambda _: None) as chain:
         protocol = Catalogue(first)
-        follower = Follower(chain.reader, protocol, 0, lambda _: None, undo_blocks=8)  # type: ignore[arg-type]
-        for _ in range(20):
+        reader = Shaky(chain.reader, dice, chance)
+        follower = Follower(reader, protocol, 0, events.append, undo_blocks=8)  # type: ignore[arg-type]
+        for _ in range(30):
             for _ in range(dice.randrange(1, 3)):
                 say(anvil, dice.choice([first, *others]), dice.randrange(1, 100))
             if dice.random() < 0.6:
                 say(anvil, first, int.from_bytes(dice.choice(others), "big"))
             if depth := dice.choice([0, 0, 1, 2, 3, 12]):
                 anvil.reorg(depth)
-            follower.look_again()
-            advance = await follower.advance(await chain.reader.head())
-            assert advance is not None
-            dropped += len(advance.dropped)
+            if await attempt(follower, await chain.reader.head()) is None:
+                continue
             most = max(most, len(follower.book.state.decimals))
             fresh = await load_snapshot(chain.reader, protocol, 0)  # type: ignore[arg-type]
             assert follower.book.state == fresh.state
             assert differences(follower.book.columns, fresh.columns) == []
             assert protocol.lookups(follower.book.state) == []
-    assert dropped
+    assert any(event.kind is HEAD_REORG for event in events)
+    assert bool(reader.failed) == bool(chance)
     assert most > 1
+
+
+async def attempt(follower: Follower, head: BlockRef) -> Advance | None:
+    """What a daemon does; None when the node did not answer."""
+    follower.look_again()
+    try:
+        return await follower.advance(head)
+    except Transient:
+        return None
 
 
 async def test_lookups_that_never_end_are_told_at_the_start(anvil: Anvil) -> None:
