@@ -510,6 +510,9 @@ def test_every_account_and_every_liquidation_is_the_contracts_own_after_random_s
     )
     assert run.states >= STATES
     assert run.liquidatable
+    assert run.liquidations
+    if STATES < 5_000:
+        return  # too short for the rare things
     assert run.unpriced
     for kind in ("by others", "liquidate", "liquidate_flash", "no"):
         assert run.foreseen[kind], f"no {kind}: the run says little"
