@@ -1,20 +1,26 @@
 """Real Perpetual Protocol v2 on a node, and the adapter beside it, kept at the head by the daemon's own follower."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AsyncExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from keeper.book.audit import Mismatch, audit_calls, mismatches
 from keeper.book.discovery import discover
 from keeper.book.follower import Follower
+from keeper.chain import bulk
 from keeper.chain.connect import connect
 from keeper.demo.anvil import Anvil
 from keeper.demo.curie import DEMO, Bed, Listing, deploy
-from keeper.demo.node import Node
-from keeper.model.chain import Call, hexed, unhexed
+from keeper.demo.node import Node, Tx
+from keeper.model.chain import Call, CallResult, hexed, unhexed
 from keeper.protocols.base import Deployment, Snapshot
 from keeper.protocols.curie import CurieProtocol
+from tests.support.executors import OWNER, Hand
+
+__all__ = ["OWNER", "CurieBench", "account", "curie_bench"]
+_GAS = 3_000_000_000
 
 
 def account(index: int) -> bytes:
@@ -22,13 +28,14 @@ def account(index: int) -> bytes:
     return bytes.fromhex(f"c0{index:038x}")
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class CurieBench:
     """A deployed market and the adapter's view of it. Blocks are mined by hand; nothing else moves time."""
 
     anvil: Anvil
     node: Node
     bed: Bed
+    executor: bytes
     protocol: CurieProtocol
     follower: Follower
     chain: Any
@@ -51,24 +58,43 @@ class CurieBench:
         self.follower = Follower(self.chain.reader, self.protocol, self.bed.start_block, lambda _: None)
         return self.snapshot()
 
-    def view(self, call: Call, timestamp: int | None = None) -> bytes | None:
-        """What a view returns at the head, or in a block after it at `timestamp`; None when it reverts."""
-        request = {"to": hexed(call.to), "data": hexed(call.data)}
-        override = [] if timestamp is None else [{}, {"time": hex(timestamp)}]
-        try:
-            return unhexed(self.anvil.rpc("eth_call", request, "latest", *override))
-        except Exception as error:
-            if "revert" in str(error):
-                return None
-            raise
+    def went_back(self) -> None:
+        """The node was put back to an older block: so is the book."""
+        head = unhexed(self.anvil.block()["hash"])
+        depth = self.follower.book.depth_of(head)
+        if depth is None:
+            self.resync()
+        else:
+            self.follower.book.roll_back(depth)
+            self.follower.look_again()
+            self.snapshot()
+
+    def read(self, calls: Sequence[Call], timestamp: int) -> list[CallResult]:
+        """Many views at the head, in a block of that time."""
+        request = {"to": hexed(bulk.READER), "data": hexed(bulk.pack(calls)), "gas": hex(_GAS)}
+        answer = self.anvil.rpc("eth_call", request, "latest", bulk.overrides({}), {"time": hex(timestamp)})
+        return bulk.unpack(unhexed(answer), len(calls))
+
+    def differences(self, snapshot: Snapshot, timestamp: int) -> list[Mismatch]:
+        """Accounts whose local views differ from the contracts', were the next block at that time."""
+        later = replace(snapshot, block=replace(snapshot.block, timestamp=timestamp))
+        rows = range(len(snapshot.columns))
+        results = self.read(audit_calls(self.protocol, later, rows), timestamp)
+        return list(mismatches(self.protocol, later, rows, results))
+
+    def mine_at(self, timestamp: int, *txs: Tx) -> list[Any]:
+        """Mine transactions in one block of that time; receipts, reverted or not."""
+        self.anvil.set_next_timestamp(timestamp)
+        return list(self.node.try_send(txs))
 
 
 @contextmanager
-def curie_bench(listing: Listing = DEMO, executor: bytes = b"", **options: Any) -> Iterator[CurieBench]:
-    """A node with the protocol deployed and followed."""
+def curie_bench(listing: Listing = DEMO, **options: Any) -> Iterator[CurieBench]:
+    """A node with the protocol and an executor deployed, and followed."""
     loop = asyncio.new_event_loop()
     with Anvil(mining=False, **options) as anvil:
         bed = deploy(Node.at(anvil.url), listing)
+        executor = Hand.on(anvil, bed.node, bed.exits.uniswap.factory).executor
         stack = AsyncExitStack()
         try:
             bench = loop.run_until_complete(_bench(anvil, bed, executor, stack, loop))
@@ -81,11 +107,11 @@ def curie_bench(listing: Listing = DEMO, executor: bytes = b"", **options: Any) 
 async def _bench(
     anvil: Anvil, bed: Bed, executor: bytes, stack: AsyncExitStack, loop: asyncio.AbstractEventLoop
 ) -> CurieBench:
-    contracts = {"ClearingHouse": bed.contracts["ClearingHouse"]} | ({"Executor": executor} if executor else {})
+    contracts = {"ClearingHouse": bed.contracts["ClearingHouse"], "Executor": executor}
     chain = await stack.enter_async_context(await connect([anvil.url], bed.chain_id, 30, lambda _: None))
     protocol = await discover(
         chain.reader, CurieProtocol(Deployment("curie", bed.chain_id, bed.start_block, contracts))
     )
     assert isinstance(protocol, CurieProtocol)
     follower = Follower(chain.reader, protocol, bed.start_block, lambda _: None)
-    return CurieBench(anvil, bed.node, bed, protocol, follower, chain, loop)
+    return CurieBench(anvil, bed.node, bed, executor, protocol, follower, chain, loop)
