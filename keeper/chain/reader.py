@@ -85,6 +85,11 @@ class NodeReader:
 
         return await self._pool.run(simulate)
 
+    async def estimate(self, sender: bytes, to: bytes, data: bytes) -> int:
+        """Gas that a transaction takes now, `to` empty to create a contract. Raises RpcError when it reverts."""
+        request = {"from": hexed(sender), "data": hexed(data), **({"to": hexed(to)} if to else {})}
+        return await self._pool.fetch(quantity, str, "eth_estimateGas", request)
+
     async def balance(self, account: bytes, block: BlockRef | None = None) -> int:
         where = _pinned(block) if block else "latest"
         return await self._pool.fetch(quantity, str, "eth_getBalance", hexed(account), where)

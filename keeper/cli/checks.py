@@ -136,6 +136,8 @@ async def _depth(label: str, chain: Chain, head: BlockRef, deployment: Deploymen
 
 async def check_market(settings: Settings, address: bytes | None) -> list[Check]:
     """The deployment, its prices, every account's parity, and the signer's means, as the daemon would see them."""
+    from keeper.cli.executor_checks import check_executor
+
     try:
         wiring = await wire(settings, lambda _: None)
     except KeeperError as error:
@@ -145,6 +147,7 @@ async def check_market(settings: Settings, address: bytes | None) -> list[Check]
         snapshot = await load_snapshot(wiring.chain.reader, wiring.protocol, wiring.deployment.start_block)
         found += check_prices(wiring.protocol, snapshot)
         found.append(await check_parity(wiring.chain, wiring.protocol, snapshot))
+        found += await check_executor(settings, wiring, snapshot, address)
         if address is None:
             found.append(warn("signer", "none is set", "a dry run needs none; --live does: KEEPER_KEYSTORE_FILE"))
         else:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from keeper import __version__
-from keeper.cli import demo, doctor, kill, plan, pnl, resume, run, scan, status, txs
+from keeper.cli import demo, doctor, executor, kill, plan, pnl, resume, run, scan, status, txs
 from keeper.errors import InvariantBroken, KeeperError, OperatorError
 
 PREFLIGHT = 4
@@ -27,6 +27,7 @@ app = typer.Typer(
 )
 for module in (demo, doctor, scan, plan, run, status, kill, resume, txs, pnl):
     app.command(module.__name__.rpartition(".")[2], epilog=module.EXAMPLES)(module.command)
+app.add_typer(executor.app)
 
 
 def _version(wanted: bool) -> None:

@@ -23,7 +23,8 @@ _APPROVE = keccak(text="approve(address,uint256)")[:4]
 class SigningPolicy:
     """What may be signed: calls to `targets`, approvals of known pairs, and empty transfers to itself.
 
-    `allowances`: (token, spender) pairs. `max_fee`: wei per gas.
+    `allowances`: (token, spender) pairs. `max_fee`: wei per gas. `creation`: keccak256 of the one creation code that
+    may be signed, empty for none: a daemon creates no contracts.
     """
 
     chain_id: int
@@ -32,6 +33,7 @@ class SigningPolicy:
     max_fee: int
     max_gas: int = MAX_TX_GAS
     allowances: frozenset[tuple[bytes, bytes]] = field(default_factory=frozenset)
+    creation: bytes = b""
 
     def check(self, tx: Tx) -> None:
         """Raises InvariantBroken for anything that this keeper has no reason to sign."""
@@ -47,6 +49,8 @@ class SigningPolicy:
             return f"fees {tx.max_fee}/{tx.priority_fee} wei above the cap of {self.max_fee}"
         if not 0 < tx.gas <= min(self.max_gas, MAX_TX_GAS):
             return f"a gas limit of {tx.gas}"
+        if not tx.to:
+            return "" if self.creation and keccak(tx.data) == self.creation else "the creation of a contract"
         return "" if self._may_call(tx) else f"a call to 0x{tx.to.hex()}"
 
     def _may_call(self, tx: Tx) -> bool:

@@ -15,7 +15,7 @@ from keeper.errors import OperatorError
 
 @dataclass(frozen=True, slots=True)
 class Tx:
-    """The fields of an EIP-1559 transaction. Fees in wei; `to` is 20 raw bytes."""
+    """The fields of an EIP-1559 transaction. Fees in wei; `to` is 20 raw bytes, empty to create a contract."""
 
     chain_id: int
     nonce: int
@@ -73,7 +73,7 @@ class LocalSigner:
             "type": 2,
             "chainId": tx.chain_id,
             "nonce": tx.nonce,
-            "to": checksum(tx.to),
+            "to": checksum(tx.to) if tx.to else b"",
             "data": tx.data,
             "gas": tx.gas,
             "maxFeePerGas": tx.max_fee,

@@ -9,8 +9,8 @@ from typing import Any
 
 from eth_abi.exceptions import DecodingError
 
-from keeper.abi import load_abi
-from keeper.model.chain import Call, Log
+from keeper.abi import load_abi, load_creation
+from keeper.model.chain import Call, CallResult, Log
 from keeper.protocols.base import Revert, RevertAction
 
 # Gas used by whole transactions, measured on the published bytecode on anvil (tests/integration/executor): the largest
@@ -29,6 +29,7 @@ _LIQUIDATED = _EXECUTOR.events["Liquidated"]
 _STEP_FAILED = _EXECUTOR.events["StepFailed"]
 _PANIC = bytes.fromhex("4e487b71")
 _ERROR = bytes.fromhex("08c379a0")
+_WORD = 32
 _RETRY, _BUG = RevertAction.RETRY, RevertAction.BUG
 
 ACTIONS = {
@@ -135,6 +136,31 @@ class Batch:
         """Calldata for the executor."""
         calls, limits = [step[0] for step in self.steps], [step[1] for step in self.steps]
         return _EXECUTOR.functions["batch"].encode(calls, limits, self.token, self.min_profit)
+
+
+@dataclass(frozen=True, slots=True)
+class Ties:
+    """Whom an executor obeys, and whose Uniswap v3 pools it trades with."""
+
+    owner: bytes
+    factory: bytes
+
+
+def ties_calls(executor: bytes) -> list[Call]:
+    """What `ties` decodes."""
+    return [Call(executor, _EXECUTOR.functions[name].encode()) for name in ("owner", "factory")]
+
+
+def ties(results: Sequence[CallResult]) -> Ties | None:
+    """None when the answers are not an executor's."""
+    if any(not result.ok or len(result.data) != _WORD or any(result.data[:12]) for result in results):
+        return None
+    return Ties(*(result.data[12:] for result in results))
+
+
+def creation(owner: bytes, factory: bytes) -> bytes:
+    """Creation code of an executor, with its constructor's arguments."""
+    return load_creation("KeeperExecutor") + owner.rjust(_WORD, b"\0") + factory.rjust(_WORD, b"\0")
 
 
 def sweep(token: bytes, amount: int) -> bytes:

@@ -56,6 +56,19 @@ def load_deployment(path: Path, chain_id: int, protocol: str) -> Deployment:
     return Deployment(protocol, chain_id, _natural(path, document, "start_block"), contracts)
 
 
+def name_contract(path: Path, name: str, address: str) -> None:
+    """Add a contract to a deployment file, in one step. Raises OperatorError when that cannot be written."""
+    document = _read(path)
+    document["contracts"][name] = address
+    beside = path.with_name(f".{path.name}.new")
+    try:
+        beside.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+        beside.replace(path)
+    except OSError as error:
+        reason = (error.strerror or "unknown error").lower()
+        raise _wrong(path, f"cannot be written ({reason}): add `{name}`: {address} under `contracts`") from None
+
+
 def _wrong(path: Path, problem: str) -> OperatorError:
     return OperatorError(f"{_SETTING}: {path} {problem}")
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 from eth_account import Account
+from eth_utils.crypto import keccak
 from hypothesis import given, strategies as st
 
 from keeper.abi import load_abi
@@ -90,6 +91,7 @@ FORBIDDEN = {
     "a transfer of a token": replace(TX, to=TOKEN, data=TRANSFER.encode(STRANGER, 1)),
     "an approval of a stranger": replace(TX, to=TOKEN, data=APPROVE.encode(STRANGER, 1)),
     "an approval on another token": replace(TX, to=STRANGER, data=APPROVE.encode(ENGINE, 1)),
+    "the creation of a contract": replace(TX, to=b""),
     "an approval with a tail": replace(TX, to=TOKEN, data=APPROVE.encode(ENGINE, 1) + b"\0"),
 }
 
@@ -106,6 +108,15 @@ async def test_the_desk_refuses(name):
 )
 async def test_the_desk_signs_calls_cancellations_and_known_approvals(tx):
     assert (await SigningDesk(SIGNER, POLICY).sign(tx)).raw[0] == 2
+
+
+async def test_only_the_one_creation_that_the_policy_names_is_signed() -> None:
+    creating = replace(TX, to=b"", data=b"code")
+    allowed = replace(POLICY, creation=keccak(b"code"))
+    assert (await SigningDesk(SIGNER, allowed).sign(creating)).raw[0] == 2
+    for other in (replace(creating, data=b"codes"), replace(creating, data=b""), replace(creating, value=1)):
+        with pytest.raises(InvariantBroken, match="refused to sign"):
+            await SigningDesk(SIGNER, allowed).sign(other)
 
 
 @given(to=st.binary(min_size=20, max_size=20), data=st.binary(max_size=80))

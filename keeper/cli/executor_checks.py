@@ -1,0 +1,64 @@
+"""What `keeper doctor` checks of the executor: it is there, obeys the signer, trades with a factory, holds capital."""
+
+from keeper.abi import checksum
+from keeper.chain.connect import Chain
+from keeper.cli.checks import Check, fail, ok, warn
+from keeper.daemon import Wiring, token_balances
+from keeper.model.chain import BlockRef
+from keeper.protocols import executor
+from keeper.protocols.base import Snapshot
+from keeper.protocols.executor import Ties
+from keeper.settings import Settings
+
+_DEPLOY = "run `keeper executor deploy --factory ADDRESS --live`"
+
+
+async def check_executor(settings: Settings, wiring: Wiring, snapshot: Snapshot, signer: bytes | None) -> list[Check]:
+    """Nothing where the protocol needs none."""
+    if not wiring.protocol.needs_executor:
+        return []
+    address = wiring.deployment.executor
+    if not address:
+        verdict = fail if settings.live else warn
+        return [verdict("executor", f"{wiring.protocol.name} is liquidated through one, and none is named", _DEPLOY)]
+    ties = executor.ties(await wiring.chain.reader.read(snapshot.block, executor.ties_calls(address)))
+    if ties is None:
+        return [fail("executor", f"{checksum(address)} does not answer as an executor does", "check KEEPER_DEPLOYMENT")]
+    found = [_owner(ties, signer), await _factory(wiring.chain, ties)]
+    return found + await _capital(wiring, snapshot, address)
+
+
+def _owner(ties: Ties, signer: bytes | None) -> Check:
+    name = "executor: owner"
+    if signer is None:
+        return ok(name, f"{checksum(ties.owner)}; no signer is set to compare it with")
+    if ties.owner != signer:
+        message = f"it obeys {checksum(ties.owner)}, the signer is {checksum(signer)}"
+        return fail(name, message, f"set the signer that it obeys, or take it out of KEEPER_DEPLOYMENT and {_DEPLOY}")
+    return ok(name, f"it obeys the signer, {checksum(signer)}")
+
+
+async def _factory(chain: Chain, ties: Ties) -> Check:
+    name = "executor: factory"
+    if not await chain.reader.code(ties.factory):
+        message = f"{checksum(ties.factory)} has no code: nothing can be sold"
+        return fail(name, message, f"sweep it, take it out of KEEPER_DEPLOYMENT, and {_DEPLOY}")
+    return ok(name, f"it trades with pools of {checksum(ties.factory)}")
+
+
+async def _capital(wiring: Wiring, snapshot: Snapshot, address: bytes) -> list[Check]:
+    """What it holds of each token that liquidations spend; a flash loan needs none."""
+    block: BlockRef = snapshot.block
+    symbols = wiring.protocol.token_symbols(snapshot.state)
+    tokens = wiring.protocol.purse(snapshot.state)
+    balances = await token_balances(wiring.chain, block, address, tokens)
+    found = []
+    for token, amount in balances.items():
+        symbol, decimals = symbols.get(token, (checksum(token), 0))
+        held = f"{amount / 10**decimals:,.2f} {symbol}"
+        if amount:
+            found.append(ok(f"executor: {symbol}", held))
+        else:
+            action = f"send {symbol} to {checksum(address)}, not to the signer"
+            found.append(warn(f"executor: {symbol}", f"{held}, which some liquidations spend", action))
+    return found
