@@ -10,6 +10,7 @@ from keeper.errors import InvariantBroken, Refused
 from keeper.model.chain import Call, CallResult, Log, LogFilter
 from keeper.model.health import Health
 from keeper.model.plan import Opportunity
+from keeper.protocols import executor
 from keeper.protocols.aave_v3 import accounts, calldata, discovery, events, opportunities, prices, readings, screen
 from keeper.protocols.aave_v3.discovery import Found
 from keeper.protocols.aave_v3.health import Market, health_of
@@ -117,7 +118,9 @@ class AaveV3Protocol(Defaults):
 
     def encode(self, snapshot: Snapshot, opportunity: Opportunity, floor_wad: int) -> Call:
         market = self._market(snapshot, snapshot.block.timestamp)
-        return Call(self._deployment.executor, calldata.encode(market, self._found.pool, opportunity, floor_wad))
+        return executor.call(
+            self._deployment.executor, calldata.encode(market, self._found.pool, opportunity, floor_wad)
+        )
 
     def purse(self, state: AaveState) -> list[bytes]:
         return sorted(reserve.asset for reserve in state.listed())

@@ -1,6 +1,7 @@
 """Calls of the executor, and what answers mean: revert reasons and the logs of a mined liquidation."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from eth_abi.exceptions import DecodingError
 
@@ -10,17 +11,15 @@ from keeper.errors import InvariantBroken
 from keeper.model.chain import Log
 from keeper.model.health import WAD
 from keeper.model.plan import Opportunity
+from keeper.protocols import executor
 from keeper.protocols.aave_v3.health import Market
 from keeper.protocols.base import Achieved, Revert, RevertAction
 
 OWN, FLASH = "liquidate", "liquidate_flash"  # with the executor's tokens, or borrowed for the transaction
 
-_EXECUTOR = load_abi("KeeperExecutor")
 _POOL = load_abi("IAavePool")
-_LIQUIDATED = _EXECUTOR.events["Liquidated"]
 _CALL = _POOL.events["LiquidationCall"]
 _DEFICIT = _POOL.events["DeficitCreated"]
-_PANIC, _ERROR = bytes.fromhex("4e487b71"), bytes.fromhex("08c379a0")
 _RETRY, _SKIP, _HOLD, _BUG = RevertAction.RETRY, RevertAction.SKIP, RevertAction.HOLD, RevertAction.BUG
 
 ACTIONS = {
@@ -28,14 +27,12 @@ ACTIONS = {
     "HealthFactorNotBelowThreshold": _SKIP,
     "CollateralCannotBeLiquidated": _SKIP,
     "SpecifiedCurrencyNotBorrowedByUser": _SKIP,
-    # Prices, balances or the pools to sell in moved: size it again.
-    "Unprofitable": _RETRY,
-    "Shortfall": _RETRY,
+    # Prices or balances moved: size it again.
     "MustNotLeaveDust": _RETRY,
     "InvalidBurnAmount": _RETRY,
     "InvalidAmount": _RETRY,
     "FlashloanDisabled": _RETRY,
-    "SafeERC20FailedOperation": _RETRY,
+    "SelfLiquidation": _BUG,
     # Nothing can be liquidated now.
     "ReserveInactive": _HOLD,
     "ReservePaused": _HOLD,
@@ -53,71 +50,60 @@ NUMBERED = {
     "59": "PriceOracleSentinelCheckFailed",
     "91": "FlashloanDisabled",
 }
+NUMBERED_ACTIONS = {number: ACTIONS[name] for number, name in NUMBERED.items()}
 
 
-def encode(market: Market, pool: bytes, opportunity: Opportunity, floor_wad: int) -> bytes:
-    """The executor's call, which reverts when the profit would be worth less than `floor_wad` dollars (1e18)."""
+def encode(market: Market, pool: bytes, opportunity: Opportunity, floor_wad: int) -> executor.AaveLiquidation:
+    """What the executor is to do, which reverts when the profit would be worth less than `floor_wad` dollars (1e18)."""
     details = opportunity.details
     collateral, debt = (market.state.reserves[details[name]] for name in ("collateral", "debt"))
     price = market.readings.price(debt.asset, debt.symbol)
     unit = market.data(debt.index).configuration.unit
     least = mul_div_ceil(max(floor_wad, 0), unit * market.readings.unit, price * WAD)
-    pools = [details[name].to_bytes(20, "big") for name in ("pool0", "pool1") if name in details]
-    order = (
-        pool,
-        opportunity.account,
-        collateral.asset,
-        debt.asset,
-        details["offer"],
-        bool(details["flash"]),
-        (pools, 0),  # the profit is what has to be enough
-        least,
+    route = tuple(details[name].to_bytes(20, "big") for name in ("pool0", "pool1") if name in details)
+    return executor.AaveLiquidation(
+        pool=pool,
+        account=opportunity.account,
+        collateral=collateral.asset,
+        debt=debt.asset,
+        repay=details["offer"],
+        flash_loan=bool(details["flash"]),
+        swap=executor.Swap(route),  # whatever it brings: the profit is what has to be enough
+        min_profit=least,
     )
-    return _EXECUTOR.functions["liquidateAave"].encode(order)
 
 
 def explain(data: bytes) -> Revert:
-    """Decode revert data. A reason that is neither the pool's nor the executor's may pass: try again."""
-    selector = data[:4]
-    error = _POOL.errors.get(selector) or _EXECUTOR.errors.get(selector)
-    try:
-        if error is not None:
-            return Revert(error.name, error.decode(data), ACTIONS.get(error.name, _BUG))
-        if selector == _PANIC:
-            return Revert("Panic", (int.from_bytes(data[4:36], "big"),), _BUG)
-        if selector == _ERROR:
-            length = int.from_bytes(data[36:68], "big")
-            return _worded(data[68 : 68 + length].decode("utf-8", errors="replace"))
-    except DecodingError:
-        pass
-    return Revert(f"0x{selector.hex()}" if selector else "no reason", (), _RETRY)
+    """Decode revert data: the pool's reasons, then the executor's."""
+    error = _POOL.errors.get(data[:4])
+    if error is not None:
+        return Revert(error.name, (), ACTIONS[error.name])
+    found = executor.explain(data, NUMBERED_ACTIONS)
+    return replace(found, name=NUMBERED[found.name]) if found.name in NUMBERED else found
 
 
-def _worded(text: str) -> Revert:
-    name = NUMBERED.get(text)
-    return Revert(name, (), ACTIONS[name]) if name else Revert("Error", (text,), _RETRY)
-
-
-def achieved(pool: bytes, executor: bytes, account: bytes, logs: Sequence[Log]) -> Achieved | None:
+def achieved(pool: bytes, holder: bytes, account: bytes, logs: Sequence[Log]) -> Achieved | None:
     """What our transaction did to an account: the executor's profit, the pool's amounts. None when it did nothing.
 
-    Raises InvariantBroken when a log of ours cannot be decoded.
+    holder: the executor. Raises InvariantBroken when a log of ours cannot be decoded.
     """
+    try:
+        earned = [item for item in executor.liquidated(holder, logs) if item.account == account]
+        if not earned:
+            return None
+        mine = [log for log in logs if log.address == pool and log.topics]
+        calls = [
+            words
+            for log in mine
+            if log.topics[0] == _CALL.topic and log.topics[3][12:] == account
+            for words in [_CALL.decode(log)[1]]
+            if bytes.fromhex(words[2][2:]) == holder
+        ]
+    except (DecodingError, ValueError, IndexError) as error:
+        raise InvariantBroken("the logs of a liquidation of ours cannot be decoded") from error
     rewards: dict[bytes, int] = {}
-    size = seized = deficits = 0
-    for log in logs:
-        topic = log.topics[0] if log.topics else b""
-        try:
-            if log.address == executor and topic == _LIQUIDATED.topic and log.topics[1][12:] == account:
-                (profit,) = _LIQUIDATED.decode(log)[1]
-                token = log.topics[2][12:]
-                rewards[token] = rewards.get(token, 0) + profit
-            elif log.address == pool and topic == _CALL.topic and log.topics[3][12:] == account:
-                covered, amount, liquidator, _ = _CALL.decode(log)[1]
-                if bytes.fromhex(liquidator[2:]) == executor:
-                    size, seized = size + covered, seized + amount
-            elif log.address == pool and topic == _DEFICIT.topic and log.topics[1][12:] == account:
-                deficits += 1
-        except (DecodingError, ValueError, IndexError) as error:
-            raise InvariantBroken(f"log {log.index} of block {log.block_number} cannot be decoded") from error
-    return Achieved(rewards, size, 0, {"seized": seized, "deficits": deficits}) if rewards else None
+    for item in earned:
+        rewards[item.token] = rewards.get(item.token, 0) + item.profit
+    deficits = sum(1 for log in mine if log.topics[0] == _DEFICIT.topic and log.topics[1][12:] == account)
+    details = {"seized": sum(words[1] for words in calls), "deficits": deficits}
+    return Achieved(rewards, sum(words[0] for words in calls), 0, details)

@@ -17,6 +17,7 @@ from keeper.defi.proxies import bits, stored_address, words
 from keeper.defi.uniswap_v3 import Pool
 from keeper.errors import OperatorError
 from keeper.model.chain import Call, CallResult, storage_read
+from keeper.protocols import executor
 from keeper.protocols.aave_v3 import layout
 from keeper.protocols.aave_v3.layout import VERSIONS, Version
 from keeper.protocols.aave_v3.state import AaveState, Reserve
@@ -24,7 +25,6 @@ from keeper.protocols.aave_v3.state import AaveState, Reserve
 _PROVIDER = load_abi("IAaveAddressesProvider").functions
 _POOL = load_abi("IAavePool").functions
 _ORACLE = load_abi("IAaveOracle").functions
-_EXECUTOR = load_abi("KeeperExecutor").functions
 _NAMES = ("getPool", "getPoolConfigurator", "getPriceOracle", "getPriceOracleSentinel")
 
 
@@ -82,7 +82,7 @@ def _token_calls(found: Found) -> list[Call]:
         ]
     sources = [source for source in found.state.categories.values() if source]
     asked += [Call(found.state.oracle, _ORACLE["getSourceOfAsset"].encode(source)) for source in sources]
-    return asked + ([Call(found.executor, _EXECUTOR["factory"].encode())] if found.executor else [])
+    return asked + (executor.ties_calls(found.executor) if found.executor else [])
 
 
 def _pool_calls(found: Found) -> list[Call]:
@@ -164,11 +164,16 @@ def _tokens(found: Found, results: Sequence[CallResult]) -> Found:
     for source in found.state.categories.values():
         if source:
             sources[source] = chainlink.address_of(next(answers)) or b""
-    factory = chainlink.address_of(next(answers)) or b"" if found.executor else b""
-    if found.executor and not factory:
-        raise OperatorError(f"KEEPER_DEPLOYMENT: Executor at {checksum(found.executor)} names no Uniswap factory")
+    factory = _factory(found.executor, list(answers)) if found.executor else b""
     state = replace(found.state, reserves=tuple(reserves), sources=sources)
     return replace(found, state=state, factory=factory, described=True, complete=not factory)
+
+
+def _factory(address: bytes, answers: Sequence[CallResult]) -> bytes:
+    ties = executor.ties(answers)
+    if ties is None:
+        raise OperatorError(f"KEEPER_DEPLOYMENT: Executor at {checksum(address)} is not the keeper's executor contract")
+    return ties.factory
 
 
 def _exits(found: Found, results: Sequence[CallResult]) -> Found:

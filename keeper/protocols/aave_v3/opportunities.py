@@ -7,6 +7,7 @@ from keeper.defi.uniswap_v3 import Pool
 from keeper.errors import Refused
 from keeper.model.health import WAD
 from keeper.model.plan import Opportunity, token_key
+from keeper.protocols import executor
 from keeper.protocols.aave_v3 import exits
 from keeper.protocols.aave_v3.calldata import FLASH, OWN
 from keeper.protocols.aave_v3.exits import Quote, Route
@@ -16,7 +17,8 @@ from keeper.protocols.aave_v3.sizing import largest, legal, sizes
 from keeper.protocols.aave_v3.state import Holdings
 
 _UNLIMITED = 2**127
-_BASE_GAS, _FLASH_GAS, _HOP_GAS, _HOLDING_GAS, _CLEARING_GAS = 480_000, 170_000, 130_000, 25_000, 110_000
+_MODERN_LESS_GAS = 70_000  # 3.6 takes less
+_WRITE_OFF_GAS = 90_000  # each further debt that 3.6 writes off
 _LIMIT_PERCENT = 150  # of the expected use: pools cross ticks, and sources of prices differ in what they cost
 
 
@@ -220,7 +222,8 @@ def _dollars(pair: Pair, units: int) -> int:
 
 
 def _gas(pair: Pair, kind: str, outcome: Outcome, hops: int) -> int:
-    counted = len(pair.market.flagged(pair.holdings))
-    others = max(len(outcome.written_off) - 1, 0)
-    flash = _FLASH_GAS if kind == FLASH else 0
-    return _BASE_GAS + flash + _HOP_GAS * hops + _HOLDING_GAS * counted + _CLEARING_GAS * others
+    further = max(len(pair.market.flagged(pair.holdings)) - 2, 0)
+    gas = executor.AAVE_GAS + executor.AAVE_RESERVE_GAS * further + executor.HOP_GAS * hops
+    gas += executor.FLASH_LOAN_GAS if kind == FLASH else 0
+    gas -= _MODERN_LESS_GAS if pair.modern else 0
+    return gas + _WRITE_OFF_GAS * max(len(outcome.written_off) - 1, 0)
