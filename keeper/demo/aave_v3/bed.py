@@ -152,6 +152,17 @@ class Bed:
     def freeze(self, symbol: str, frozen: bool = True) -> Tx:
         return self.configure("setReserveFreeze(address,bool)", self.reserves[symbol].token, frozen)
 
+    def as_owner(self, to: bytes, signature: str, *args: Any) -> Tx:
+        """Any function of any contract, from the account that may do everything: the oracle's fallback, say."""
+        return Tx(self.owner, to, calldata(signature, *args))
+
+    def cover_deficit(self, symbol: str, units: int) -> list[Tx]:
+        """Burn the owner's aTokens against a reserve's deficit, in the role that Aave calls Umbrella (3.6 only)."""
+        return [
+            self.as_owner(self.provider, "setAddress(bytes32,address)", b"UMBRELLA".ljust(32, b"\0"), self.owner),
+            self._pool(self.owner, "eliminateReserveDeficit(address,uint256)", self.reserves[symbol].token, units),
+        ]
+
     def mint_to_treasury(self, *symbols: str) -> Tx:
         """Pay out what the reserve factors have earned, as aTokens."""
         return self._pool(self.owner, "mintToTreasury(address[])", [self.reserves[name].token for name in symbols])
@@ -185,10 +196,10 @@ class Bed:
 
     # Views.
 
-    def user_data(self, account: bytes) -> tuple[int, ...]:
-        """The six outputs of `getUserAccountData` at the newest block, in the order of `USER_DATA`."""
-        found = ask(self.node, self.pool, "getUserAccountData(address)", account, returns=["uint256"] * 6)
-        return tuple(found)
+    def user_data(self, account: bytes, block: int | None = None) -> tuple[int, ...]:
+        """The six outputs of `getUserAccountData` at a block, or at the newest, in the order of `USER_DATA`."""
+        signature, words = "getUserAccountData(address)", ["uint256"] * 6
+        return tuple(ask(self.node, self.pool, signature, account, returns=words, block=block))
 
     def balance(self, token: bytes, account: bytes) -> int:
         """Of any of the tokens here."""

@@ -1,0 +1,90 @@
+"""`keeper scan` on 300 accounts of real Aave v3 in the middle of a crash: every view is the pool's own, to the wei."""
+
+import json
+import os
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from keeper.cli.main import main
+from keeper.demo.aave_v3 import USER_DATA, VERSIONS
+from keeper.demo.aave_v3.stage import AaveStage, scenario, show
+from keeper.demo.anvil import Anvil
+from keeper.demo.node import Node
+from keeper.model.chain import hexed, unhexed
+
+ACCOUNTS, BLOCKS, DAY = 300, 40, 86_400
+LATER = 90 * DAY  # between the two scans
+
+
+@pytest.fixture(scope="module", params=VERSIONS)
+def market(request: pytest.FixtureRequest) -> Iterator[tuple[Anvil, AaveStage, Sequence[bytes]]]:
+    """A seeded market, half way down, with some who repaid, moved and gave away what they had."""
+    with Anvil(mining=False, gas_limit=60_000_000) as anvil:
+        stage = show(request.param).deploy(Node.at(anvil.url), 1.0)
+        assert isinstance(stage, AaveStage)
+        script = scenario(11, ACCOUNTS, BLOCKS, request.param)
+        for start in range(0, ACCOUNTS, 50):
+            stage.open(script.openings[start : start + 50])
+        for step in script.steps[: BLOCKS // 2 : 4]:
+            anvil.set_next_timestamp(anvil.timestamp() + DAY)
+            stage.bed.node.send(*stage.moves(step.prices))
+        bed, leavers = stage.bed, [opening for opening in script.openings if not opening.emode][:12]
+        for opening in leavers:
+            for symbol, units, mode in opening.borrows:
+                bed.node.send(*bed.fund(symbol, [opening.account], 2 * units))
+                bed.node.send(bed.repay(opening.account, symbol, mode=mode))
+            symbol, units = opening.supplies[0]
+            bed.node.send(bed.transfer(opening.account, symbol, script.openings[-1].account, units // 3))
+        yield anvil, stage, stage.accounts(script.openings)
+
+
+Scan = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture
+def scan(
+    market: tuple[Anvil, AaveStage, Sequence[bytes]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> Scan:
+    anvil, stage, _ = market
+    for key in [key for key in os.environ if key.startswith("KEEPER_")]:
+        monkeypatch.delenv(key)
+    monkeypatch.chdir(tmp_path)
+    stage.bed.write_deployment(tmp_path / "deployment.json")
+    values = {
+        "KEEPER_RPC_URLS": anvil.url,
+        "KEEPER_CHAIN_ID": 31337,
+        "KEEPER_PROTOCOL": "aave_v3",
+        "KEEPER_DEPLOYMENT": tmp_path / "deployment.json",
+        "KEEPER_NATIVE_SYMBOL": "WETH",
+    }
+    (tmp_path / ".env").write_text("".join(f"{key}={value}\n" for key, value in values.items()))
+
+    def call(*arguments: str) -> dict[str, Any]:
+        assert main(["scan", "--json", *arguments]) == 0
+        document: dict[str, Any] = json.loads(capsys.readouterr().out)
+        return document
+
+    return call
+
+
+def test_every_account_is_there_and_equals_the_pool_now_and_a_quarter_of_a_year_later(
+    market: tuple[Anvil, AaveStage, Sequence[bytes]], scan: Scan
+) -> None:
+    anvil, stage, accounts = market
+    earlier = anvil.block_number()
+    anvil.mine(interval_s=LATER)
+    for number in (earlier, anvil.block_number()):
+        document = scan("--block", str(number))
+        assert document["block"]["number"] == number
+        found = {unhexed(entry["account"]): entry for entry in document["accounts"]}
+        assert set(accounts) <= set(found)
+        assert sum(entry["liquidatable"] for entry in found.values()) > 20
+        for account, entry in found.items():
+            told = stage.bed.user_data(account, number)
+            assert entry["views"] == dict(zip(USER_DATA, map(str, told), strict=True)), hexed(account)
