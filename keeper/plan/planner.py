@@ -16,6 +16,8 @@ from keeper.plan.select import Option
 from keeper.plan.value import Appraiser, Offer, Refusal
 from keeper.protocols.base import Protocol, Snapshot
 
+_MOST_ASKED = 100  # accounts whose reason is asked for
+
 
 def choose(
     protocol: Protocol,
@@ -71,12 +73,23 @@ class _Round:
         return Schedule(tuple(plans), tuple(rejected))
 
     def _unpriced(self, assessment: Assessment) -> list[Rejected]:
-        """Whom the screen could not judge. Asking the adapter for each one's reason could take as long as a block."""
+        """Whom the screen could not judge, the first ones in the adapter's words: all could take a block's time."""
         screened = [account for account in assessment.unpriced if account not in assessment.refused]
         prices = self.protocol.prices(self.snapshot, self.timestamp) if screened else []
         problems = ", ".join(f"{price.label} {price.problem}" for price in prices if price.problem)
         why = f"depends on a price that cannot be used{f' ({problems})' if problems else ''}"
-        return [_rejected(account, 0, Refusal.of(Rejection.UNPRICED, why)) for account in screened]
+        generic = Refusal.of(Rejection.UNPRICED, why)
+        told = {account: self._why(account) for account in screened[:_MOST_ASKED]}
+        return [_rejected(account, 0, told.get(account) or generic) for account in screened]
+
+    def _why(self, account: bytes) -> Refusal | None:
+        row = self.snapshot.columns.accounts.row(account)
+        try:
+            if row is not None:
+                self.protocol.health(self.snapshot, row, self.timestamp)
+        except Refused as refused:
+            return _translated(refused)
+        return None
 
     # ---- one account
 

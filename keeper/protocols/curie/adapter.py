@@ -128,7 +128,8 @@ class CurieProtocol(Defaults):
                 max(0, standing.free_collateral(standing.view.parameters.im_ratio)),
             ]
         except Refused as refusal:
-            return "" if failed else f"local health is refused ({refusal}), the contract's is not"
+            known = failed or refusal.code == "unsupported"  # what is not supported is not compared
+            return "" if known else f"local health is refused ({refusal}), the contract's is not"
         if failed:
             return f"a view of the contract reverts: {self.explain(failed.data)}"
         found = [int.from_bytes(result.data, "big", signed=True) for result in results]

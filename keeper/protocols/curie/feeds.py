@@ -13,12 +13,14 @@ _MOST = 1_800  # CumulativeTwap.MAX_OBSERVATION
 def index_price(source: Source, reading: FeedReading | None, known: Observations, interval: int, now: int) -> int:
     """`IPriceFeed.getPrice(interval)` in `source.decimals`, at `now` in seconds.
 
-    Raises Refused("unpriced") where it would revert or its answer cannot be computed.
+    Raises Refused: "unpriced" where it would revert, "unsupported" where its answer cannot be computed.
     """
-    if source.problem or reading is None:
-        raise Refused("unpriced", source.problem or "a price feed cannot be read")
+    if source.problem:
+        raise Refused("unsupported", source.problem)
+    if reading is None:
+        raise Refused("unpriced", "a price feed cannot be read")
     if reading.through_uniswap:
-        raise Refused("unpriced", "a price feed that may turn to a Uniswap pool")
+        raise Refused("unsupported", "a price feed that may turn to a Uniswap pool")
     price, time = latest(source, reading, now)
     if interval:
         price = _twap(reading, known, interval, price, time, now)
@@ -45,7 +47,7 @@ def _twap(reading: FeedReading, known: Observations, interval: int, price: int, 
         return reading.cached
     if not known.times:
         if reading.newest or reading.last_time:
-            raise Refused("unpriced", "a price feed has observations older than the first block that is known")
+            raise Refused("unsupported", "a price feed has observations older than the first block that is known")
         return price
     return _average(reading, known, interval, price, time, now) or price
 
@@ -60,7 +62,7 @@ def _average(reading: FeedReading, known: Observations, interval: int, price: in
     if target < known.times[0]:
         # Only a contract whose oldest observation this is says that there is none.
         if known.count != reading.newest + 1 and len(known.times) < _MOST:
-            raise Refused("unpriced", "a price feed has observations older than the first block that is known")
+            raise Refused("unsupported", "a price feed has observations older than the first block that is known")
         return 0
     return (current - _cumulative_at(known, target)) // interval
 

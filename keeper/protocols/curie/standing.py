@@ -79,7 +79,7 @@ def _inside(at: MarketView, order: Order, total: int, which: int) -> tuple[int, 
     """
     lower, upper = (at.reading.outside.get(tick) for tick in (order.range.lower, order.range.upper))
     if lower is None or upper is None:
-        raise Refused("unpriced", f"an order in {at.market.symbol} stands between ticks that are not known")
+        raise Refused("unsupported", f"an order in {at.market.symbol} stands between ticks that are not known")
     below = lower[which] if at.reading.tick >= order.range.lower else total - lower[which]
     above = upper[which] if at.reading.tick < order.range.upper else total - upper[which]
     return total - below - above, below

@@ -62,7 +62,7 @@ class MarketView:
             return self.reading.paused_price
         source = self.market.source
         if source is None:
-            raise Refused("unpriced", f"{self.market.symbol} has no known price feed")
+            raise Refused("unsupported", f"{self.market.symbol} has no known price feed")
         return self._view.price(source, interval)
 
     def sqrt_twap(self, interval: int, until: int | None = None) -> int:
@@ -136,7 +136,7 @@ class View:
         """(price, decimals of the price) that the Vault counts a collateral at. Raises Refused("unpriced")."""
         source = self.state.tokens[id_].source
         if source is None:
-            raise Refused("unpriced", f"{self.state.tokens[id_].symbol} has no known price feed")
+            raise Refused("unsupported", f"{self.state.tokens[id_].symbol} has no known price feed")
         return self.price(source, _COLLATERAL_S), source.decimals
 
 

@@ -56,6 +56,9 @@ class Scripted:
         self.floors[opportunity.account] = floor_wad
         return Call(b"\xee" * 20, opportunity.account + opportunity.subject.encode())
 
+    def health(self, snapshot: Snapshot, row: int, timestamp: int) -> Health:
+        raise Refused("unsupported", "a feed of another kind")
+
     def prices(self, snapshot: Snapshot, timestamp: int) -> list[PriceReading]:
         return [PriceReading("ETH", USDC, WAD, 0), PriceReading("BTC", USDC, WAD, 0, "stale")]
 

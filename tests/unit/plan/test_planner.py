@@ -10,6 +10,7 @@ from keeper.model.health import WAD
 from keeper.model.plan import Funds, InFlight, Policy, Rejected, Rejection, Schedule, token_key
 from keeper.plan.gas import MAX_TX_GAS, fee_market, gas_cost_wad
 from keeper.plan.planner import choose
+from keeper.protocols.columns import Columns, Writer
 from tests.unit.plan.scripted import (
     GWEI,
     HEAD,
@@ -169,6 +170,19 @@ def test_unpriced_accounts_are_rejected_as_such() -> None:
     assert found.reason is Rejection.UNPRICED
     assert "BTC stale" in found.message
     assert "ETH" not in found.message
+
+
+def test_accounts_that_the_screen_could_not_judge_are_named_in_the_adapters_words() -> None:
+    writer = Writer(Columns(()))
+    for number in range(1, 151):
+        writer.touch(address(number))
+    market = replace(snapshot(), columns=writer.columns)
+    found = assessment(book(), tuple(address(number) for number in range(1, 151)))
+    schedule = choose(book(), market, found, 1_012, policy(), funds(), NOTHING_IN_FLIGHT)  # type: ignore[arg-type]
+    assert [rejected.account for rejected in schedule.rejected] == list(found.unpriced)
+    first, last = schedule.rejected[0], schedule.rejected[-1]
+    assert (first.reason, first.message) == (Rejection.UNSUPPORTED, "unsupported: a feed of another kind")
+    assert last.reason is Rejection.UNPRICED  # asking for all could take as long as a block
 
 
 def test_accounts_that_the_adapter_refuses_to_judge_are_rejected_once_each_with_its_words() -> None:
