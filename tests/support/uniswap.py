@@ -49,6 +49,7 @@ class Pools:
         for token in made:
             batch.call(token, "mint(address,uint256)", uniswap.trader, PLENTY)
         batch.send()
+        anvil.mine()  # until then the newest block has the room that the batch asked for
         return cls(anvil, node, uniswap, tuple(made))
 
     def create(self, fee: int, sqrt_price: int, a: int = 0, b: int = 1) -> Pool:
@@ -105,7 +106,7 @@ class Pools:
         for contract in {call.to for call in calls if call.storage} - self._codes.keys():
             self._codes[contract] = unhexed(self.anvil.rpc("eth_getCode", hexed(contract), "latest"))
         codes = {call.to: self._codes[call.to] for call in calls if call.storage}
-        request = {"to": hexed(bulk.READER), "data": hexed(bulk.pack(calls)), "gas": hex(GAS)}
+        request = {"to": hexed(bulk.READER), "data": hexed(bulk.pack(calls))}
         answer = self.anvil.rpc("eth_call", request, "latest", bulk.overrides(codes, calls))
         return bulk.unpack(unhexed(answer), len(calls))
 
