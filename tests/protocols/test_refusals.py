@@ -1,0 +1,100 @@
+"""What cannot be liquidated is left alone by name: `keeper plan` says each account's reason, and so does the event."""
+
+import json
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from keeper.cli.main import main
+from keeper.demo.anvil import Anvil, dev_key
+from keeper.demo.artifacts import calldata
+from keeper.demo.files import CHAIN_ID
+from keeper.demo.node import Node, Tx
+from keeper.demo.player import GAS_LIMIT
+from keeper.demo.stage import show_of
+from keeper.model.chain import hexed, unhexed
+
+ACCOUNTS = 24
+KEEPER = 7  # which development account
+BLOCKS = 24
+
+
+class Crash:
+    """A market of a real protocol whose prices fell, and the program with settings for it."""
+
+    def __init__(self, protocol: str, anvil: Anvil, home: Path) -> None:
+        self.node = Node.at(anvil.url)
+        show = show_of(protocol)
+        self.stage: Any = show.deploy(self.node, 1.0)
+        scenario = show.scenario(3, ACCOUNTS, BLOCKS)
+        self.stage.accounts(scenario.openings)
+        self.stage.open(scenario.openings)
+        self.stage.equip(unhexed(anvil.accounts()[KEEPER]), 1.0, home / "deployment.json")
+        for step in scenario.steps[: BLOCKS // 2 : 2]:
+            self.node.send(*self.stage.moves(step.prices))
+            anvil.mine(2, 60)
+        self.values = {
+            "KEEPER_RPC_URLS": anvil.url,
+            "KEEPER_CHAIN_ID": CHAIN_ID,
+            "KEEPER_PROTOCOL": protocol,
+            "KEEPER_DEPLOYMENT": home / "deployment.json",
+            "KEEPER_DATA_DIR": home / "data",
+            "KEEPER_PRIVATE_KEY": hexed(dev_key(KEEPER)),
+            "KEEPER_NATIVE_PRICE_USD": 1,
+            "KEEPER_LOG_JSON": home / "log.jsonl",
+        }
+
+
+@pytest.fixture(scope="module", params=["aave_v3", "curie"])
+def crash(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Crash]:
+    with Anvil(mining=False, gas_limit=GAS_LIMIT, chain_id=CHAIN_ID) as anvil:
+        yield Crash(request.param, anvil, tmp_path_factory.mktemp("home"))
+
+
+Run = Callable[..., str]
+
+
+@pytest.fixture
+def run(crash: Crash, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    for key in [key for key in os.environ if key.startswith("KEEPER_")]:
+        monkeypatch.delenv(key)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".env").write_text("".join(f"{key}={value}\n" for key, value in crash.values.items()))
+
+    def call(*arguments: str) -> str:
+        capsys.readouterr()
+        assert main(list(arguments)) == 0
+        return capsys.readouterr().out
+
+    return call
+
+
+def test_while_the_protocol_is_open_unsafe_accounts_are_planned_or_refused_each_with_its_reason(run: Run) -> None:
+    document = json.loads(run("plan", "--json"))
+    assert document["plans"]
+    assert document["unsafe"] == len(document["plans"]) + len(document["rejected"])
+    for item in document["rejected"]:
+        assert item["message"].startswith(f"{item['reason']}: ")
+
+
+def test_once_it_is_paused_everybody_is_on_hold_and_the_event_says_so(crash: Crash, run: Run) -> None:
+    bed = crash.stage.bed
+    if "aave" in str(crash.values["KEEPER_PROTOCOL"]):
+        crash.node.send(bed.pause_all())
+    else:
+        crash.node.send(
+            *(Tx(bed.owner, bed.contracts[name], calldata("pause()")) for name in ("ClearingHouse", "Vault"))
+        )
+    document = json.loads(run("plan", "--json"))
+    assert document["plans"] == []
+    reasons = Counter(item["reason"] for item in document["rejected"])
+    assert reasons.keys() == {"hold"}
+    assert all("paused" in item["message"] for item in document["rejected"])
+    run("run", "--once")
+    lines = [json.loads(line) for line in Path(str(crash.values["KEEPER_LOG_JSON"])).read_text().splitlines()]
+    told = {line["account"]: line["reason"] for line in lines if line["event"] == "plan.rejected"}
+    assert told == {item["account"]: "hold" for item in document["rejected"]}
