@@ -22,7 +22,7 @@ Accounts = Annotated[int, typer.Option("--accounts", help="Accounts of the marke
 Blocks = Annotated[int, typer.Option("--blocks", help="Blocks of the price path.")]
 Seed = Annotated[int, typer.Option("--seed", help="Same seed, same market and same prices.")]
 Market = Annotated[
-    str, typer.Option("--protocol", help="margin_engine, curie (Perpetual Protocol v2) or aave_v3, the real contracts.")
+    str, typer.Option("--protocol", help="margin_engine, curie (Perpetual Protocol v2) or aave_v3 (aave_v3@3.0.2).")
 ]
 Keep = Annotated[bool, typer.Option("--keep", help="Leave the node up until interrupted, with more to rescue.")]
 DataDir = Annotated[

@@ -92,8 +92,12 @@ class Show:
 
 
 def show_of(protocol: str) -> Show:
-    """Raises OperatorError when there is no demo of such a protocol."""
-    if protocol not in PLACES:
+    """The demo of a protocol, `name@version` for another release than the usual. Raises OperatorError without one."""
+    name, _, version = protocol.partition("@")
+    if name not in PLACES:
         raise OperatorError(f"--protocol {protocol}: give one of {', '.join(PROTOCOLS)}")
-    found: Show = import_module(f"keeper.demo.{PLACES[protocol]}").SHOW
+    module = import_module(f"keeper.demo.{PLACES[name]}")
+    if version and not hasattr(module, "show"):
+        raise OperatorError(f"--protocol {protocol}: there is only one release, give {name}")
+    found: Show = module.show(version) if version else module.SHOW
     return found

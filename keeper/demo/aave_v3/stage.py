@@ -10,7 +10,7 @@ from eth_utils.crypto import keccak
 
 from keeper.abi import checksum
 from keeper.demo.aave_v3.bed import Bed
-from keeper.demo.aave_v3.contracts import V3_6
+from keeper.demo.aave_v3.contracts import V3_6, VERSIONS
 from keeper.demo.aave_v3.deploy import deploy
 from keeper.demo.aave_v3.listing import DEMO
 from keeper.demo.aave_v3.people import Opening, build_openings, open_accounts
@@ -20,7 +20,7 @@ from keeper.demo.census import Act, State
 from keeper.demo.node import Node, Tx
 from keeper.demo.scenario import Scenario
 from keeper.demo.stage import Prices, Receipt, Show, View
-from keeper.errors import InvariantBroken
+from keeper.errors import InvariantBroken, OperatorError
 from keeper.model.chain import Log, hexed
 from keeper.model.health import WAD
 
@@ -155,7 +155,12 @@ def scenario(seed: int, accounts: int, blocks: int, version: str = V3_6) -> Scen
 
 
 def show(version: str, capital: int = CAPITAL_DOLLARS, flash_loans: bool = True) -> Show:
-    """The demo of a release, with so many dollars of each token for the keeper."""
+    """The demo of a release, with so many dollars of each token for the keeper.
+
+    Raises OperatorError when there is no such release.
+    """
+    if version not in VERSIONS:
+        raise OperatorError(f"--protocol aave_v3@{version}: there are {' and '.join(VERSIONS)}")
 
     def stage(node: Node, scale: float) -> AaveStage:
         bed = deploy(node, version, DEMO.scaled(scale))

@@ -7,6 +7,8 @@ import pytest
 from keeper.demo.aave_v3 import DEMO, ETH_MODE, STABLE, USD_MODE, V3_0_2, V3_6
 from keeper.demo.aave_v3.stage import scenario
 from keeper.demo.scenario import Scenario
+from keeper.demo.stage import show_of
+from keeper.errors import OperatorError
 
 
 @pytest.fixture(scope="module", params=[1, 2, 77])
@@ -62,3 +64,14 @@ def test_coins_fall_and_what_is_at_par_slips_and_comes_back(played: Scenario) ->
 def test_no_report_moves_a_price_by_more_than_a_tenth(played: Scenario) -> None:
     for before, after in pairwise(played.steps):
         assert all(abs(after.prices[label] / price - 1) < 0.1 for label, price in before.prices.items())
+
+
+@pytest.mark.parametrize("protocol", ["aave_v3", "aave_v3@3.0.2", "curie", "margin_engine"])
+def test_a_demo_is_found_by_protocol_and_release(protocol: str) -> None:
+    assert len(show_of(protocol).scenario(1, 12, 20).openings) == 12
+
+
+@pytest.mark.parametrize("protocol", ["compound", "aave_v3@2", "margin_engine@2"])
+def test_what_has_no_demo_is_refused_by_name(protocol: str) -> None:
+    with pytest.raises(OperatorError, match=f"--protocol {protocol}"):
+        show_of(protocol)
