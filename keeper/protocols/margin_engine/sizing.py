@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 
+from keeper.defi.sizing import smallest
 from keeper.model.health import WAD
 from keeper.protocols.margin_engine.health import rules_of
 from keeper.protocols.margin_engine.prices import Readings
@@ -123,35 +124,6 @@ def _clip(bounds: Bounds, needed: int | None, beyond: Callable[[int], bool]) -> 
         first = smallest(beyond, steps, steps)
         return (first or steps) - 1, "post_health"
     return steps, limit
-
-
-def smallest(holds: Callable[[int], bool], guess: int, last: int) -> int | None:
-    """The smallest of 1..last for which a condition holds that, once true, stays true; None when there is none.
-
-    A good guess costs two evaluations, a bad one twice the logarithm of its distance.
-    """
-    guess = max(1, min(guess, last))
-    low, high = 0, last + 1  # does not hold at low, taken to hold at high
-    stride = 1
-    if holds(guess):
-        high = guess
-        while high - stride > 0 and holds(high - stride):
-            high -= stride
-            stride *= 2
-        low = max(0, high - stride)
-    else:
-        low = guess
-        while low + stride <= last and not holds(low + stride):
-            low += stride
-            stride *= 2
-        high = min(last + 1, low + stride)
-    while high - low > 1:
-        middle = (low + high) // 2
-        if holds(middle):
-            high = middle
-        else:
-            low = middle
-    return high if high <= last else None
 
 
 def _closed_form(closing: Closing, bounds: Bounds, target: int) -> int:

@@ -5,11 +5,12 @@ from fractions import Fraction
 import pytest
 from hypothesis import given, settings, strategies as st
 
+from keeper.defi.sizing import smallest
 from keeper.model.health import WAD
 from keeper.protocols.margin_engine.health import equity_requirement
 from keeper.protocols.margin_engine.risk import shortfall
 from keeper.protocols.margin_engine.simulate import simulate_liquidation
-from keeper.protocols.margin_engine.sizing import Sized, choose, smallest
+from keeper.protocols.margin_engine.sizing import Sized, choose
 from keeper.protocols.margin_engine.state import EngineState, Holdings, Market, Position
 from tests.support.engine_state import NOW, market, readings, state
 
