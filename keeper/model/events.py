@@ -150,9 +150,10 @@ PLAN_MADE = _kind(
 PLAN_REJECTED = _kind(
     "plan.rejected",
     Level.INFO,
-    "An unsafe account is left alone, with an enumerated reason.",
+    "An account that is unsafe, or that cannot be judged, is left alone, with an enumerated reason.",
     "account reason health_wad",
-    "Look at repeated ones: `insufficient_funds` and `fee_cap` cost money.",
+    "Look at repeated ones: `insufficient_funds` and `fee_cap` cost money. `unsupported` is what the adapter does not "
+    "do exactly: the message names it (`docs/protocols.md`).",
 )
 TX_SENT = _kind("tx.sent", Level.INFO, "A transaction left.", "intent account nonce hash max_fee_wei priority_fee_wei")
 TX_REPLACED = _kind(
