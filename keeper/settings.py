@@ -43,8 +43,15 @@ class Settings(BaseSettings):
         3, "Chain", "Blocks that a node may be behind the newest head before others are asked instead", ge=0, le=1000
     )
 
-    protocol: str = _setting(..., "Protocol", "margin_engine, or the name of an installed plug-in", min_length=1)
-    deployment: Path = _setting(..., "Protocol", "Path of the deployment file")
+    protocol: str = _setting(
+        ...,
+        "Protocol",
+        "margin_engine, curie, aave_v3 (docs/protocols.md), or an installed plug-in's name",
+        min_length=1,
+    )
+    deployment: Path = _setting(
+        ..., "Protocol", "Path of the deployment file: which addresses it needs, docs/protocols.md says"
+    )
 
     live: bool = _setting(False, "Sending", "Send transactions. Without it nothing is signed and nothing leaves")
     keystore_file: Path | None = _setting(None, "Sending", "Encrypted keystore (V3) of the signer")
