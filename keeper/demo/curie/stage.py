@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -25,10 +26,16 @@ from keeper.model.health import WAD
 
 CAPITAL_DOLLARS = 5_000_000  # of the executor, for 300 accounts
 SETUP_S = 3_600  # 30 minutes of them are the pools' first half hour
-SETTINGS = {"protocol": "curie", "native_symbol": "WETH"}
+SETTINGS = {
+    "protocol": "curie",
+    "native_symbol": "WETH",
+    "min_profit_usd": Decimal(-10),
+    "bad_debt_weight": Decimal(1),
+}
 ABOUT = (
-    "This keeper earns for itself: it takes positions over and closes them in the pool, buys collateral and sells it, "
-    "each in one transaction that ends with more dollars than it began with or reverts."
+    "Each liquidation is one transaction: a position is taken over and closed in the pool, collateral bought and sold. "
+    "This keeper is the protocol's own: it ranks bad debt prevented like profit (KEEPER_BAD_DEBT_WEIGHT=1) and pays up "
+    "to $10 for a liquidation that earns nothing (KEEPER_MIN_PROFIT_USD=-10)."
 )
 # Mark prices follow the pools within 15 s: whoever is liquidated between two reports is closed at about his mark.
 WEATHER = Weather(slope=-0.007, jump=-0.016, every=3)
