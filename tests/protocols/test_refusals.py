@@ -48,6 +48,10 @@ class Crash:
             "KEEPER_LOG_JSON": home / "log.jsonl",
         }
 
+    def homes(self, home: Path) -> tuple[str, str]:
+        """Where the deployment file lies, and where another one does."""
+        return str(self.values["KEEPER_DEPLOYMENT"]).replace("deployment.json", "bare.json"), str(home / "bare.json")
+
 
 @pytest.fixture(scope="module", params=["aave_v3", "curie"])
 def crash(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Crash]:
@@ -79,6 +83,20 @@ def test_while_the_protocol_is_open_unsafe_accounts_are_planned_or_refused_each_
     assert document["unsafe"] == len(document["plans"]) + len(document["rejected"])
     for item in document["rejected"]:
         assert item["message"].startswith(f"{item['reason']}: ")
+
+
+def test_without_an_executor_a_look_is_possible_and_a_live_start_says_how_to_get_one(
+    crash: Crash, run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    crash.stage.bed.write_deployment(tmp_path / "bare.json")
+    settings = tmp_path / ".env"
+    settings.write_text(settings.read_text().replace("deployment.json", "bare.json").replace(*crash.homes(tmp_path)))
+    assert json.loads(run("scan", "--json"))["accounts"]
+    document = json.loads(run("plan", "--json"))
+    assert document["unsafe"] == len(document["plans"]) + len(document["rejected"])
+    run("run", "--once")
+    assert main(["run", "--live", "--once"]) == 2
+    assert "keeper executor deploy" in capsys.readouterr().err
 
 
 def test_once_it_is_paused_everybody_is_on_hold_and_the_event_says_so(crash: Crash, run: Run) -> None:

@@ -29,6 +29,7 @@ class AaveV3Protocol(Defaults):
 
     name: ClassVar[str] = "aave_v3"
     required_contracts: ClassVar[tuple[str, ...]] = (_PROVIDER,)
+    needs_executor: ClassVar[bool] = True
     tables: ClassVar[tuple[TableSpec, ...]] = TABLES
 
     def __init__(self, deployment: Deployment) -> None:
