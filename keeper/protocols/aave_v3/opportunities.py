@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from keeper.defi.sizing import peak
 from keeper.defi.uniswap_v3 import Pool
 from keeper.errors import Refused
 from keeper.model.health import WAD
@@ -118,8 +119,10 @@ def _deal(case: Case, pair: Pair, kind: str, offer: int) -> Deal | None:
     return max(deals, key=lambda deal: deal.profit, default=None)
 
 
-def _priced(case: Case, pair: Pair, kind: str, offer: int, route: Route | None) -> Deal | None:
-    outcome = pair.outcome(offer)
+def _priced(
+    case: Case, pair: Pair, kind: str, offer: int, route: Route | None, dust_allowed: bool = False
+) -> Deal | None:
+    outcome = pair.outcome(offer, dust_allowed)
     if outcome is None or outcome.covered > offer:
         return None
     version, readings = case.market.readings.version, case.market.readings
@@ -164,15 +167,18 @@ def _rooms(case: Case, pair: Pair, route: Route) -> dict[str, int]:
 
 
 def _smaller(case: Case, pair: Pair, kind: str, deal: Deal) -> Deal | None:
-    """A part of it, where the pools' prices fall so fast that less brings more."""
-    best = None
-    for percent in (75, 50, 25):
-        offer = legal(pair, deal.offer * percent // 100)
-        part = _deal(case, pair, kind, offer) if offer else None
-        if part is None or part.profit <= (best or deal).profit:
-            break
-        best = part
-    return best
+    """The part of it that brings most, where the pools' prices fall so fast that less brings more."""
+    if deal.quote is None:
+        return None
+    route = deal.quote.route
+
+    def profit(offer: int) -> int | None:
+        made = _priced(case, pair, kind, offer, route, dust_allowed=True)
+        return made.profit if made else None
+
+    offer = legal(pair, peak(profit, deal.offer))
+    part = _priced(case, pair, kind, offer, route) if offer else None
+    return part if part and part.profit > deal.profit else None
 
 
 def _opportunity(case: Case, pair: Pair, kind: str, deal: Deal) -> Opportunity:
