@@ -130,13 +130,17 @@ class Pair:
         fee = percent_mul(taken - percent_div(taken, self.bonus), fee_bps) if fee_bps else 0
         return covered, taken, fee
 
-    def leaves_dust(self, covered: int, taken: int) -> bool:
-        """Whether 3.6 refuses it: neither all debt nor all collateral, and too little of one left."""
+    def leaves_dust(self, covered: int, taken: int, fall_bps: int = 0) -> bool:
+        """Whether 3.6 refuses it: neither all debt nor all collateral, and too little of one left.
+
+        fall_bps: or would, if the collateral had lost so much of its value by then.
+        """
         if not self.modern or covered >= self.owed or taken >= self.balance:
             return False
         (collateral_price, debt_price), (collateral_unit, debt_unit) = self.prices, self.units
         debt = mul_div_ceil(self.owed - covered, debt_price, debt_unit)
-        collateral = (self.balance - taken) * collateral_price // collateral_unit
+        lost = self.balance * fall_bps // 10_000
+        collateral = (self.balance - taken - lost) * collateral_price // collateral_unit
         return min(debt, collateral) < LEAST_LEFT
 
     def outcome(self, offer: int, dust_allowed: bool = False) -> Outcome | None:

@@ -7,6 +7,7 @@ from keeper.protocols.aave_v3.liquidate import Pair
 
 # A whole debt grows until the block that executes: the offer for one is larger by a share, and takes no more.
 _GROWTH = 2_000  # one part in so many: more than an hour at 400 % a year
+_FALL_BPS = 500  # of a collateral's price, until then
 
 
 def largest(holds: Callable[[int], bool], last: int) -> int:
@@ -74,11 +75,18 @@ def boundary(short: Callable[[int], bool], guess: int, last: int) -> int:
 
 
 def legal(pair: Pair, offer: int) -> int:
-    """The largest offer up to this one that leaves no dust; 0 when there is none."""
+    """The largest offer up to this one that leaves no dust, even if prices fall by then; 0 when there is none."""
+    for fall_bps in (_FALL_BPS, 0):
+        if found := _leaving(pair, offer, fall_bps):
+            return found
+    return 0
+
+
+def _leaving(pair: Pair, offer: int, fall_bps: int) -> int:
     covered, taken, _ = pair.amounts(offer)
-    if not pair.leaves_dust(covered, taken):
+    if not pair.leaves_dust(covered, taken, fall_bps):
         return offer
-    return largest(lambda size: size == 0 or not pair.leaves_dust(*pair.amounts(size)[:2]), offer)
+    return largest(lambda size: size == 0 or not pair.leaves_dust(*pair.amounts(size)[:2], fall_bps), offer)
 
 
 def sizes(pair: Pair, target_wad: int, most: int) -> list[int]:
