@@ -11,7 +11,7 @@ from keeper.clock import SystemClock, iso
 from keeper.daemon import Wiring, policy_of, token_balances, wire
 from keeper.errors import KeeperError, OperatorError, Transient
 from keeper.execute.build import native_price_of
-from keeper.model.chain import BlockRef, Call
+from keeper.model.chain import BlockRef, Call, LogFilter
 from keeper.model.events import ALERT_TEST, Event
 from keeper.model.fees import fee_for_deadline, next_base_fee
 from keeper.model.health import WAD
@@ -61,9 +61,7 @@ def fail(name: str, message: str, action: str = "") -> Check:
 # ---- endpoints
 
 
-async def check_endpoint(
-    settings: Settings, url: str, label: str, deployment: Deployment, protocol: Protocol, now: float
-) -> list[Check]:
+async def check_endpoint(settings: Settings, url: str, label: str, deployment: Deployment, now: float) -> list[Check]:
     """What one endpoint can do: each is asked alone, so that a good one does not hide a bad one."""
     try:
         chain = await connect([url], settings.chain_id, settings.request_timeout_s, lambda _: None)
@@ -74,7 +72,7 @@ async def check_endpoint(
         found = [ok(f"{label}: answers", f"chain {settings.chain_id}, block {head.number}")]
         found.append(_head_age(label, head, now, settings.chain_id))
         found.append(await _pinned_reads(label, chain, head, deployment))
-        found.append(await _logs(label, chain, head, protocol))
+        found.append(await _logs(label, chain, head, deployment))
         found.append(await _depth(label, chain, head, deployment))
     except Transient as error:
         found = [fail(f"{label}: answers", str(error), "check the node, or take it out of KEEPER_RPC_URLS")]
@@ -106,10 +104,10 @@ async def _pinned_reads(label: str, chain: Chain, head: BlockRef, deployment: De
     return ok(name, "eth_call by block hash with a state override works")
 
 
-async def _logs(label: str, chain: Chain, head: BlockRef, protocol: Protocol) -> Check:
+async def _logs(label: str, chain: Chain, head: BlockRef, deployment: Deployment) -> Check:
     name = f"{label}: logs by block hash"
     try:
-        await chain.reader.logs_at(head, protocol.log_filter(protocol.initial_state()))
+        await chain.reader.logs_at(head, LogFilter(tuple(deployment.contracts.values())))
     except Transient as error:
         return fail(name, str(error), "the node must serve eth_getLogs with blockHash")
     return ok(name, "eth_getLogs by block hash works")

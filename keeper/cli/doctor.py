@@ -47,17 +47,16 @@ async def examine(settings: "Settings", send_test_alert: bool) -> list["Check"]:
     from keeper.cli import checks
     from keeper.cli.wiring import signer_address
     from keeper.clock import SystemClock
-    from keeper.protocols.registry import load_deployment, load_protocol
+    from keeper.protocols.registry import load_deployment
 
     deployment = load_deployment(settings.deployment, settings.chain_id, settings.protocol)
-    protocol = load_protocol(deployment)
     address = signer_address(settings)
     mode = "live" if settings.live else "dry run"
     found = [checks.ok("settings", f"{settings.protocol} on chain {settings.chain_id}, {mode}")]
     now = SystemClock().now()
     for index, url in enumerate(settings.rpc_urls, 1):
         label = f"node {index}"
-        found += await checks.check_endpoint(settings, url.get_secret_value(), label, deployment, protocol, now)
+        found += await checks.check_endpoint(settings, url.get_secret_value(), label, deployment, now)
     found += await checks.check_market(settings, address)
     if address is not None:
         found.append(await checks.check_signing(settings))
