@@ -64,7 +64,10 @@ def _average(reading: FeedReading, known: Observations, interval: int, price: in
         if known.count != reading.newest + 1 and len(known.times) < _MOST:
             raise Refused("unsupported", "a price feed has observations older than the first block that is known")
         return 0
-    return (current - _cumulative_at(known, target)) // interval
+    change = current - _cumulative_at(known, target)
+    if change < 0:  # a fall that nobody cached for longer than the interval: the contract reverts, too
+        raise Refused("unpriced", "a price feed has not been touched since the price fell")
+    return change // interval
 
 
 def _cumulative_at(known: Observations, target: int) -> int:

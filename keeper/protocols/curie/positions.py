@@ -37,7 +37,8 @@ def opportunities(case: Case) -> list[Opportunity]:
         return []
     if case.standing.view.parameters.house_paused or case.standing.view.parameters.vault_paused:
         raise Refused("hold", "the protocol is paused")
-    if case.own.positions or case.own.orders or case.own.has_collateral:
+    held = any(position.size or position.notional for position in case.own.positions.values())
+    if held or case.own.orders or case.own.has_collateral:
         raise Refused("hold", "the executor's own account holds a position or collateral: close it first")
     bare = cancelled(case.standing)
     found, refusals = [], []

@@ -178,8 +178,7 @@ def holdings_of(state: CurieState, columns: Columns, row: int) -> Holdings:
     owed, threshold, markets = columns[ACCOUNT].get(row, 0)
     positions = {}
     for market, (size, notional, high, low) in columns[POSITIONS].holdings(row):
-        if size or notional:
-            positions[market] = Position(size, notional, signed_whole(high, low))
+        positions[market] = Position(size, notional, signed_whole(high, low))  # makers' may hold a premium alone
     orders = []
     for id_, (liquidity, base_debt, quote_debt, *words) in columns[ORDERS].holdings(row):
         if liquidity:
