@@ -38,6 +38,10 @@ class Function:
         """Calldata. Addresses are 20 raw bytes or hex."""
         return self.selector + encode(self.inputs, args)
 
+    def arguments(self, data: bytes) -> tuple[Any, ...]:
+        """What calldata was made of, addresses in hex; raises eth_abi's DecodingError when it is short or malformed."""
+        return tuple(decode(self.inputs, data[4:]))
+
     def decode(self, data: bytes) -> tuple[Any, ...]:
         """Return values; raises eth_abi's DecodingError when data is short or malformed."""
         return tuple(decode(self.outputs, data))

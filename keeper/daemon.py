@@ -59,6 +59,7 @@ def policy_of(settings: Settings) -> Policy:
         priority_fee=int(settings.priority_fee_gwei * GWEI),
         deadline_blocks=settings.deadline_blocks,
         max_in_flight=settings.max_in_flight,
+        max_batch=settings.max_batch,
         gas_share=float(settings.gas_share),
         base_fee_denominator=settings.base_fee_denominator,
         base_fee_elasticity=settings.base_fee_elasticity,

@@ -116,6 +116,13 @@ class Settings(BaseSettings):
     flash_loans: bool = _setting(
         True, "Liquidation", "Borrow what a liquidation needs for its duration, where protocol and executor can"
     )
+    max_batch: int = _setting(
+        1,
+        "Liquidation",
+        "Most liquidations in one transaction, where an executor makes them",
+        ge=1,
+        le=50,
+    )
     max_in_flight: int = _setting(16, "Liquidation", "Most transactions on their way at once", ge=1, le=1000)
 
     max_fee_gwei: Decimal = _setting(Decimal(500), "Gas", "Hard cap on maxFeePerGas", gt=0, le=1_000_000)

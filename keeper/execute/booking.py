@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 from eth_utils.crypto import keccak
 
+from keeper.abi import checksum
+from keeper.execute.batch import BATCH, members
 from keeper.execute.draft import APPROVE
 from keeper.execute.simulate import Simulator
 from keeper.execute.wire import identity
@@ -13,10 +15,12 @@ from keeper.model.events import TX_CANCELLED, TX_MINED, TX_REVERTED, Event
 from keeper.model.health import WAD
 from keeper.model.intent import Attempt, Intent, IntentState, Outcome
 from keeper.protocols.base import Protocol, Snapshot
+from keeper.protocols.executor import steps_failed
 
 NATIVE = bytes(20)
 _TRANSFER = keccak(text="Transfer(address,address,uint256)")
 _TRANSFER_TOPICS = 3
+_LONGEST_REASON = 500  # characters
 
 NativePrice = Callable[[Snapshot], int]
 
@@ -48,6 +52,8 @@ class Bookkeeper:
             return Booked(IntentState.REVERTED, self._outcome(receipt, profit, reason, snapshot))
         if intent.kind == APPROVE:
             return Booked(IntentState.MINED, self._outcome(receipt, profit, "", snapshot))
+        if intent.kind == BATCH:
+            return self._book_batch(intent, receipt, profit, snapshot)
         achieved = self._protocol.achieved(snapshot.state, intent.account, self.keeper, receipt.logs)
         if achieved is None:
             return Booked(IntentState.REVERTED, self._outcome(receipt, profit, "no_effect", snapshot))
@@ -58,6 +64,23 @@ class Bookkeeper:
                 problem = f"the token moved {moved} units instead of {units}"
             profit[token] = profit.get(token, 0) + (units if moved is None else moved)
         return Booked(IntentState.MINED, self._outcome(receipt, profit, problem, snapshot, achieved.bad_debt_wad))
+
+    def _book_batch(self, intent: Intent, receipt: Receipt, profit: dict[bytes, int], snapshot: Snapshot) -> Booked:
+        """The sum of its steps, and the reasons of those that failed."""
+        accounts = members(intent)
+        each = [self._protocol.achieved(snapshot.state, account, self.keeper, receipt.logs) for account in accounts]
+        found = [achieved for achieved in each if achieved is not None]
+        for achieved in found:
+            for token, units in achieved.rewards.items():
+                profit[token] = profit.get(token, 0) + units
+        failed = [
+            f"{checksum(accounts[step.index])}: {self._protocol.explain(step.reason)}"
+            for step in steps_failed(intent.to, receipt.logs)
+        ]
+        reason = "; ".join(failed)[:_LONGEST_REASON] if found else "no_effect"
+        bad_debt_wad = sum(achieved.bad_debt_wad for achieved in found)
+        state = IntentState.MINED if found else IntentState.REVERTED
+        return Booked(state, self._outcome(receipt, profit, reason, snapshot, bad_debt_wad))
 
     def _moved(self, token: bytes, receipt: Receipt) -> int | None:
         """Units that the keeper gained by the token's own logs, where a fee shows; None when they are silent.
@@ -115,4 +138,6 @@ def booked_event(intent: Intent, why: str) -> Event:
         "bad_debt_usd": round(outcome.bad_debt_wad / WAD, 6),
     }
     message = f"{intent.kind} {intent.subject} mined in block {number}, {outcome.value_wad / WAD:+.2f} USD after gas"
+    if intent.kind == BATCH and outcome.reason:
+        message += f"; failed: {outcome.reason}"
     return Event(TX_MINED, message, number, fields)

@@ -8,6 +8,7 @@ from typing import TypeVar
 from keeper.chain.ports import ChainReader, ChainSender, PrivateSender
 from keeper.errors import InvariantBroken, OperatorError, Transient
 from keeper.execute import approvals, claims, nonces
+from keeper.execute.batch import BATCH, members, packed
 from keeper.execute.booking import Bookkeeper, NativePrice
 from keeper.execute.breaker import Name
 from keeper.execute.claims import Claims, Purse
@@ -210,6 +211,7 @@ class Executor:
             return [*refused, *(rejected(plan, Rejection.HOLD, why) for plan in sound)]
         for plan in sound:
             self._emit(plan_made(plan, live=True))
+        sound = await self._together(sound, head, timestamp)
         await self._launch(
             [from_plan(plan, ceiling(plan.bid, self._policy.max_fee), self._courier.route_of(plan)) for plan in sound],
             chain_nonce,
@@ -262,6 +264,13 @@ class Executor:
         self._quarantine.succeeded(key_of(plan.opportunity))
         return None
 
+    async def _together(self, plans: list[Plan], head: BlockRef, timestamp: int) -> list[Plan]:
+        """In batches where the policy wants them; one by one where the simulation refuses one of these."""
+        made = packed(plans, self._policy.max_batch, self._desk.max_gas)
+        batches = [plan for plan in made if plan.opportunity.kind == BATCH]
+        answers = await asyncio.gather(*(self._simulated(batch, head, timestamp) for batch in batches))
+        return plans if any(answers) else made
+
     def _failed(self, plan: Plan, revert: Revert, head: BlockRef) -> Rejected:
         if revert.action is not RevertAction.RETRY:
             self._ledger.cool(plan.account, head.number + self._policy.cooldown_blocks)
@@ -283,7 +292,7 @@ class Executor:
         given = nonces.allocate(len(drafts), chain_nonce, consumed, self._ledger.nonces())
         for intent in await self._wire.launch(drafts, given, block.number):
             if intent.state is IntentState.DROPPED:
-                self._ledger.cool(intent.account, block.number + self._policy.cooldown_blocks)
+                self._ledger.cool_all(members(intent), block.number + self._policy.cooldown_blocks)
         if self._wire.limited and not self._alone:
             self._go_alone("a node takes no more of this signer")
 
@@ -339,8 +348,9 @@ class Executor:
         self._switchboard.ended(ended, self._native_price(snapshot))
         self._switchboard.cancelling(len(waiting))
         for intent in ended:
-            if intent.state is IntentState.MINED and intent.outcome and intent.outcome.reason:
-                self._blame(key_of(intent), intent.account, intent.outcome.reason, snapshot.block.number, sure=True)
+            told = intent.outcome.reason if intent.outcome and intent.kind != BATCH else ""
+            if intent.state is IntentState.MINED and told:
+                self._blame(key_of(intent), intent.account, told, snapshot.block.number, sure=True)
         chance = self._chance or any(intent.kind not in (APPROVE, FILL) for intent in waiting)
         self._switchboard.chances(chance, any(intent.state is IntentState.MINED for intent in ended))
         self._chance = False

@@ -5,6 +5,7 @@ from enum import Enum
 
 from keeper.chain.ports import ChainSender
 from keeper.errors import Transient
+from keeper.execute.batch import members
 from keeper.execute.booking import Booked, Bookkeeper, booked_event
 from keeper.execute.courier import is_private
 from keeper.execute.draft import FILL
@@ -135,7 +136,7 @@ class Follower:
             why = "it only filled a gap" if intent.kind == FILL else self._why.pop(intent.id, "its deadline passed")
             self._emit(booked_event(intent, why))
             if intent.state is not IntentState.MINED:
-                self._ledger.cool(intent.account, snapshot.block.number + self._policy.cooldown_blocks)
+                self._ledger.cool_all(members(intent), snapshot.block.number + self._policy.cooldown_blocks)
         return [intent for intent, end in zip(intents, found, strict=True) if end is Look.WAITING]
 
     async def _settle(self, ends: list[tuple[int, IntentState, Outcome]]) -> list[Intent]:

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable
 
+from keeper.execute.batch import members
 from keeper.execute.replacement import Fees
 from keeper.model.intent import Attempt, Intent
 from keeper.model.plan import InFlight
@@ -36,12 +37,16 @@ class Ledger:
 
     def served(self, account: bytes) -> int:
         """The newest block in which something of ours was mined for an account: plans from before it are void."""
-        blocks = [i.outcome.block_number for i in self._intents.values() if i.account == account and i.outcome]
+        blocks = [i.outcome.block_number for i in self._intents.values() if i.outcome and account in members(i)]
         return max(blocks, default=-1)
 
     def cool(self, account: bytes, until: int) -> None:
         """Leave an account alone before block `until`."""
         self._cooling[account] = max(until, self._cooling.get(account, 0))
+
+    def cool_all(self, accounts: Iterable[bytes], until: int) -> None:
+        for account in accounts:
+            self.cool(account, until)
 
     def cools(self, account: bytes, block: int) -> bool:
         return self._cooling.get(account, 0) > block
@@ -64,7 +69,7 @@ class Ledger:
             spends.update(intent.spends)
             native += intent.gas_limit * max((attempt.max_fee for attempt in intent.attempts), default=intent.bid)
         return InFlight(
-            accounts=frozenset(intent.account for intent in intents),
+            accounts=frozenset(account for intent in intents for account in members(intent)),
             cooling=dict(self._cooling),
             uses=dict(uses),
             spends=dict(spends),

@@ -131,3 +131,4 @@ class Policy:
     base_fee_denominator: int = 8
     base_fee_elasticity: int = 2
     cooldown_blocks: int = 3
+    max_batch: int = 1  # liquidations in one transaction

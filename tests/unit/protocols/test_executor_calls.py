@@ -50,6 +50,24 @@ def test_a_batch_carries_each_call_with_its_gas() -> None:
     assert words == (hexed(POOL), hexed(ACCOUNT), hexed(TOKEN), 8, ((hexed(HOP),), 3), 1)
 
 
+ORDERS = [
+    executor.AaveLiquidation(POOL, ACCOUNT, TOKEN, DEBT, 123, True, executor.Swap((HOP, POOL), 99), -5),
+    executor.CurieLiquidation(POOL, ACCOUNT, TOKEN, -7, 10**9, True, 2**96, 55, -12),
+    executor.CurieCollateral(POOL, HOP, TOKEN, 8, executor.Swap(), 1),
+]
+
+
+def test_orders_are_read_back_from_their_calldata() -> None:
+    batch = executor.Batch(tuple((order.data(), 100_000) for order in ORDERS), DEBT, -1)
+    for order in (*ORDERS, batch):
+        assert executor.order_of(order.data()) == order
+        assert executor.order_of(order.data()[:-1]) is None
+    assert executor.accounts_of(batch.data()) == [ACCOUNT, ACCOUNT, HOP]
+    for other in (b"", b"\1\2\3\4", executor.sweep(TOKEN, 1)):
+        assert executor.order_of(other) is None
+        assert executor.accounts_of(other) == []
+
+
 def test_every_error_of_the_contract_has_an_action() -> None:
     assert {error.name for error in ABI.errors.values()} == set(executor.ACTIONS)
 
