@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from keeper.defi.sizing import peak
+from keeper.defi.sizing import largest, peak
 from keeper.defi.uniswap_v3 import Pool
 from keeper.errors import Refused
 from keeper.model.health import WAD
@@ -14,7 +14,7 @@ from keeper.protocols.aave_v3.calldata import FLASH, OWN
 from keeper.protocols.aave_v3.exits import Quote, Route
 from keeper.protocols.aave_v3.health import Market, health_of
 from keeper.protocols.aave_v3.liquidate import Outcome, Pair, pairs
-from keeper.protocols.aave_v3.sizing import largest, legal, sizes
+from keeper.protocols.aave_v3.sizing import legal, sizes
 from keeper.protocols.aave_v3.state import Holdings
 
 _UNLIMITED = 2**127

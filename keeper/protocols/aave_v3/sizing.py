@@ -1,27 +1,12 @@
 """How much debt to cover: enough for the target health, within the rules, the purse, and what the pools take."""
 
-from collections.abc import Callable
-
+from keeper.defi.sizing import largest, smallest
 from keeper.model.health import WAD
 from keeper.protocols.aave_v3.liquidate import Pair
 
 # A whole debt grows until the block that executes: the offer for one is larger by a share, and takes no more.
 _GROWTH = 2_000  # one part in so many: more than an hour at 400 % a year
 _FALL_BPS = 500  # of a collateral's price, until then
-
-
-def largest(holds: Callable[[int], bool], last: int) -> int:
-    """The largest of 0..last for which a condition holds that, once false, stays false. It is taken to hold at 0."""
-    if holds(last):
-        return last
-    low, high = 0, last
-    while high - low > 1:
-        middle = (low + high) // 2
-        if holds(middle):
-            low = middle
-        else:
-            high = middle
-    return low
 
 
 def whole_offer(pair: Pair) -> int:
@@ -38,7 +23,7 @@ def restoring(pair: Pair, target_wad: int) -> int:
 
     if short(pair.most):
         return pair.most + 1
-    return boundary(short, _guess(pair, target_wad), pair.most)
+    return smallest(lambda offer: not short(offer), _guess(pair, target_wad), pair.most) or pair.most
 
 
 def _guess(pair: Pair, target_wad: int) -> int:
@@ -52,26 +37,6 @@ def _guess(pair: Pair, target_wad: int) -> int:
     slope = target - pair.bonus * threshold / 10**8
     value = (target * debt - weighted) / slope if slope > 0 else 0.0
     return int(value * pair.units[1] / pair.prices[1])
-
-
-def boundary(short: Callable[[int], bool], guess: int, last: int) -> int:
-    """The smallest of 1..last that is not short, where `last` is not. A good guess costs a few evaluations."""
-    low, high, stride = 0, last, max(last >> 30, 1)
-    guess = max(1, min(guess, last))
-    if short(guess):
-        low = guess
-        while low + stride < last and short(low + stride):
-            low, stride = low + stride, stride * 4
-        high = min(low + stride, last)
-    else:
-        high = guess
-        while high - stride > 0 and not short(high - stride):
-            high, stride = high - stride, stride * 4
-        low = max(high - stride, 0)
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (middle, high) if short(middle) else (low, middle)
-    return high
 
 
 def legal(pair: Pair, offer: int) -> int:
