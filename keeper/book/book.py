@@ -96,9 +96,11 @@ class Book:
         self.state = state
 
     def take_in(self, answers: Mapping[bytes, Sequence[CallResult]]) -> None:
-        """Fold what was read of accounts at the head, as a part of its block. Accounts that are gone are left out."""
+        """Fold what was read of accounts at the head, as a part of its block. Accounts that are gone, or of which
+        nothing was asked, are left out."""
         writer = Writer(self.columns)
-        known = {account: found for account, found in answers.items() if self.columns.accounts.row(account) is not None}
+        row = self.columns.accounts.row
+        known = {account: found for account, found in answers.items() if found and row(account) is not None}
         try:
             for account, results in known.items():
                 self.protocol.fold_account(self.state, account, results, writer)
