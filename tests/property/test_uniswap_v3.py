@@ -6,6 +6,8 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings, strategies as st
 
+from keeper.defi.fixed_point import Rounding
+from keeper.defi.swap_math import amounts_for_liquidity, liquidity_for_amounts
 from keeper.defi.tick_math import (
     MAX_SQRT_PRICE,
     MAX_TICK,
@@ -21,10 +23,10 @@ from keeper.demo.artifacts import Batch, calldata, forged
 from keeper.demo.node import Tx
 from keeper.demo.uniswap import TICK_SPACINGS
 from keeper.errors import Refused
-from tests.support.uniswap import GAS, Pools, Traded
+from tests.support.uniswap import GAS, POOL, Pools, Traded, logs_of
 
-POOLS = int(os.environ.get("UNISWAP_POOLS", "60"))
-TICKS = int(os.environ.get("UNISWAP_TICKS", "20000"))
+POOLS = int(os.environ.get("UNISWAP_POOLS", "40"))
+TICKS = int(os.environ.get("UNISWAP_TICKS", "5000"))
 MOST_SWAPS = 12
 _AT_ONCE = 5_000
 RULES = settings(
@@ -66,7 +68,8 @@ def test_swaps_come_out_as_the_pool_makes_them(pools, fee, tick, near, ranges, s
     try:
         start = sqrt_price_at_tick(tick) + tick % 997
         pool = pools.create(fee, start)
-        pools.send([pools.uniswap.mint(pool.address, *place) for place in placed(ranges, tick, fee, near)])
+        positions = placed(ranges, tick, fee, near)
+        check_positions(pools, pool, positions, start, Rounding.UP)
         pools.send([grown(pools, pool.address, cardinality)])
         state, ring = pools.state(pool), pools.ring(pool)
         assert state.sqrt_price == start
@@ -82,6 +85,8 @@ def test_swaps_come_out_as_the_pool_makes_them(pools, fee, tick, near, ranges, s
             assert state == pools.state(pool)
             assert ring == pools.ring(pool)
             check_observations(pools, pool, ring, now)
+        taken_out = [(lower, upper, -liquidity) for lower, upper, liquidity in positions]
+        check_positions(pools, pool, taken_out, state.sqrt_price, Rounding.DOWN)
     finally:
         pools.anvil.revert(back)
 
@@ -104,6 +109,23 @@ def placed(ranges, tick: int, fee: int, near: bool) -> list[tuple[int, int, int]
 def grown(pools: Pools, pool: bytes, cardinality: int) -> Tx:
     data = calldata("increaseObservationCardinalityNext(uint16)", cardinality)
     return Tx(pools.uniswap.owner, pool, data)
+
+
+def check_positions(
+    pools: Pools, pool: Pool, positions: list[tuple[int, int, int]], price: int, rounding: Rounding
+) -> None:
+    """Minting (positive) and burning liquidity takes and gives the amounts that are computed here."""
+    event = POOL.events["Mint" if rounding is Rounding.UP else "Burn"]
+    receipts = pools.send([pools.uniswap.mint(pool.address, *position) for position in positions])
+    for receipt, (lower, upper, liquidity) in zip(receipts, positions, strict=True):
+        edges = sqrt_price_at_tick(lower), sqrt_price_at_tick(upper)
+        expected = amounts_for_liquidity(price, *edges, abs(liquidity), rounding)
+        [log] = [log for log in logs_of(receipt) if log.topics[0] == event.topic]
+        assert event.decode(log)[1][-2:] == expected
+        if rounding is Rounding.UP:  # what the amounts allow costs no more than them
+            allowed = liquidity_for_amounts(price, *edges, *expected)
+            again = amounts_for_liquidity(price, *edges, allowed, rounding)
+            assert all(costs <= had for costs, had in zip(again, expected, strict=True))
 
 
 def limit_of(state: PoolState, down: bool, distance: int | None) -> int:
