@@ -4,7 +4,6 @@ from keeper.abi import checksum
 from keeper.chain.connect import Chain
 from keeper.cli.checks import Check, fail, ok, warn
 from keeper.daemon import Wiring, token_balances
-from keeper.model.chain import BlockRef
 from keeper.protocols import executor
 from keeper.protocols.base import Snapshot
 from keeper.protocols.executor import Ties
@@ -47,18 +46,18 @@ async def _factory(chain: Chain, ties: Ties) -> Check:
 
 
 async def _capital(wiring: Wiring, snapshot: Snapshot, address: bytes) -> list[Check]:
-    """What it holds of each token that liquidations spend; a flash loan needs none."""
-    block: BlockRef = snapshot.block
+    """What it holds of the tokens that liquidations spend. Where flash loans are taken, nothing is enough."""
     symbols = wiring.protocol.token_symbols(snapshot.state)
     tokens = wiring.protocol.purse(snapshot.state)
-    balances = await token_balances(wiring.chain, block, address, tokens)
-    found = []
-    for token, amount in balances.items():
-        symbol, decimals = symbols.get(token, (checksum(token), 0))
-        held = f"{amount / 10**decimals:,.2f} {symbol}"
-        if amount:
-            found.append(ok(f"executor: {symbol}", held))
-        else:
-            action = f"send {symbol} to {checksum(address)}, not to the signer"
-            found.append(warn(f"executor: {symbol}", f"{held}, which some liquidations spend", action))
-    return found
+    balances = await token_balances(wiring.chain, snapshot.block, address, tokens)
+    named = {token: symbols.get(token, (checksum(token), 0)) for token in tokens}
+    held = [
+        ok(f"executor: {named[token][0]}", f"{amount / 10 ** named[token][1]:,.2f} {named[token][0]}")
+        for token, amount in balances.items()
+        if amount
+    ]
+    if held:
+        return held
+    wanted = ", ".join(sorted(symbol for symbol, _ in named.values()))
+    action = f"send some to {checksum(address)}, not to the signer; only flash loans do without"
+    return [warn("executor: capital", f"it holds nothing of {wanted}", action)]

@@ -197,7 +197,7 @@ def test_the_doctor_looks_at_the_executor(place: Place, run: Run) -> None:
     assert run("executor", "deploy", "--factory", place.factory, "--live").code == 0
     found = checks(run)
     assert found["executor: owner"][0] == found["executor: factory"][0] == "ok"
-    verdict, _, action = found["executor: USDC"]
+    verdict, _, action = found["executor: capital"]
     assert (verdict, checksum(place.executor()) in action) == ("warn", True)
     place.bed.node.send(place.bed.mint("USDC", place.executor(), 25 * USD))
     assert checks(run)["executor: USDC"][:2] == ("ok", "25.00 USDC")
