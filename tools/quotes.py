@@ -8,6 +8,7 @@ import ast
 import re
 import sys
 import textwrap
+from itertools import pairwise
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
@@ -50,8 +51,14 @@ def quoted(path: str, names: str) -> str:
     if not path.endswith(".py"):
         return paragraph(source, names) + "\n"
     parts = [definition(source, name) for name in names.split()]
-    blank = "\n\n" if all("\n" in part for part in parts) else "\n"
-    return blank.join(parts) + "\n"
+    text = parts[0]
+    for before, after in pairwise(parts):
+        text += ("\n\n\n" if _is_block(before) or _is_block(after) else "\n") + after
+    return text + "\n"
+
+
+def _is_block(part: str) -> bool:
+    return part.startswith(("def ", "class ", "@", "async def "))
 
 
 def render(page: str) -> str:
