@@ -14,7 +14,7 @@ from keeper.demo.node import Node, Tx, impersonate
 from keeper.model.chain import unhexed
 from keeper.protocols import executor
 
-ALICE, KEEPER = b"\xa1" * 20, b"\xee" * 20
+ALICE, BOB, KEEPER = b"\xa1" * 20, b"\xb0" * 20, b"\xee" * 20
 USD, ETHER = 10**6, 10**18
 
 
@@ -33,7 +33,7 @@ def stage(deployed: tuple[Anvil, AaveStage], tmp_path: Path) -> Iterator[AaveSta
     snapshot = anvil.snapshot()
     found.equip(KEEPER, 1.0, tmp_path / "deployment.json")
     impersonate(found.bed.node, [KEEPER])
-    found.open([Opening(ALICE, (("WETH", 2 * ETHER),), (("USDC", 4_700 * USD, 2),))])
+    found.open([Opening(who, (("WETH", 2 * ETHER),), (("USDC", 4_700 * USD, 2),)) for who in (ALICE, BOB)])
     yield found
     anvil.revert(snapshot)
 
@@ -45,18 +45,14 @@ def state(stage: AaveStage, account: bytes) -> State:
 
 
 def liquidation(stage: AaveStage, repay: int, flash_loan: bool) -> Tx:
-    reserves, pool = stage.bed.reserves, stage.bed.exits.pools[("WETH", "USDC", 500)]
-    order = executor.AaveLiquidation(
-        stage.bed.pool,
-        ALICE,
-        reserves["WETH"].token,
-        reserves["USDC"].token,
-        repay,
-        flash_loan,
-        executor.Swap((pool,)),
-        1,
-    )
-    return Tx(KEEPER, stage.executor, order.data())
+    return Tx(KEEPER, stage.executor, order(stage, ALICE, repay, flash_loan).data())
+
+
+def order(stage: AaveStage, account: bytes, repay: int, flash_loan: bool) -> executor.AaveLiquidation:
+    bed = stage.bed
+    swap = executor.Swap((bed.exits.pools[("WETH", "USDC", 500)],))
+    pair = (bed.reserves["WETH"].token, bed.reserves["USDC"].token)
+    return executor.AaveLiquidation(bed.pool, account, *pair, repay, flash_loan, swap, 1)
 
 
 @pytest.mark.parametrize("flash_loan", [False, True])
@@ -74,6 +70,19 @@ def test_an_act_earns_what_the_executor_has_more(stage: AaveStage, flash_loan: b
     assert act.reward_usd == earned / USD
     assert debts == []
     assert not state(stage, ALICE).unsafe
+
+
+def test_a_batch_is_as_many_acts_that_share_its_gas(stage: AaveStage) -> None:
+    bed, fallen = stage.bed, {**stage.prices, "ETH": 2_800.0}
+    bed.node.send(*stage.moves(fallen))
+    before = bed.balance(bed.reserves["USDC"].token, stage.executor)
+    steps = tuple((order(stage, who, 1_200 * USD, False).data(), 1_000_000) for who in (ALICE, BOB))
+    batch = executor.Batch(steps, bed.reserves["USDC"].token, 1)
+    [receipt] = bed.node.send(Tx(KEEPER, stage.executor, batch.data(), 3_000_000))
+    acts, _ = stage.acts(receipt, int(receipt["blockNumber"], 16), fallen, 1.0)
+    earned = bed.balance(bed.reserves["USDC"].token, stage.executor) - before
+    assert [(act.account, act.gas_usd) for act in acts] == [(ALICE, 0.5), (BOB, 0.5)]
+    assert sum(round(act.reward_usd * USD) for act in acts) == earned
 
 
 def test_debt_that_is_left_without_collateral_is_bad_and_not_missed(stage: AaveStage) -> None:

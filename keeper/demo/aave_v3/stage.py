@@ -94,7 +94,7 @@ class AaveStage:
     def acts(
         self, receipt: Receipt, block: int, prices: Prices, gas_usd: float
     ) -> tuple[list[Act], list[tuple[bytes, float]]]:
-        """The pool tells of the liquidation, and then the executor of what it earned."""
+        """The pool tells of a liquidation, and then the executor of what it earned; a batch does so several times."""
         acts: list[Act] = []
         debts: list[tuple[bytes, float]] = []
         gone: set[bytes] = set()
@@ -107,12 +107,10 @@ class AaveStage:
             elif log.address == self.bed.pool and log.topics[0] == _LIQUIDATION:
                 told = log
             elif log.address == self.executor and log.topics[0] == _LIQUIDATED and told is not None:
-                acts.append(self._act(told, log, receipt, block, prices, gas_usd, gone))
-        return acts, debts
+                acts.append(self._act(told, log, receipt, block, prices, gone))
+        return [replace(act, gas_usd=gas_usd / len(acts)) for act in acts], debts
 
-    def _act(
-        self, told: Log, earned: Log, receipt: Receipt, block: int, prices: Prices, gas_usd: float, gone: set[bytes]
-    ) -> Act:
+    def _act(self, told: Log, earned: Log, receipt: Receipt, block: int, prices: Prices, gone: set[bytes]) -> Act:
         collateral, debt, account = (topic[12:] for topic in told.topics[1:4])
         [profit] = decode(["int256"], earned.data)
         repaid = _number(told.data)
@@ -124,7 +122,7 @@ class AaveStage:
             subject=subject,
             notional_usd=self._dollars(debt, repaid, prices),
             reward_usd=self._dollars(debt, profit, prices),
-            gas_usd=gas_usd,
+            gas_usd=0.0,
             full=account in gone or self._repaid(debt, account, block),
             tx_hash=receipt["transactionHash"],
         )
