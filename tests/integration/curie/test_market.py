@@ -1,0 +1,93 @@
+"""Real Perpetual Protocol v2: a scan equals the contracts, and the daemon takes what pays of a crash.
+
+CURIE_ACCOUNTS says how many accounts the scanned market has.
+"""
+
+import asyncio
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from keeper.cli.main import main
+from keeper.demo.artifacts import ask
+from keeper.demo.curie.stage import CAPITAL_DOLLARS
+from keeper.model.events import BOOK_PARITY_FAILED
+from tests.support.arena import arena_node, running
+from tests.support.curie_arena import CurieArena
+
+ACCOUNTS = int(os.environ.get("CURIE_ACCOUNTS", "40"))
+
+
+def on_chain(arena: CurieArena, account: str, block: int) -> dict[str, Any]:
+    """What the contracts' own views say, as the scan shows it."""
+    at, node, who = arena.stage.bed.contracts, arena.anvil, bytes.fromhex(account[2:])
+    value, requirement, seizable = (
+        ask(arena.stage.bed.node, at[name], f"{view}(address)", who, returns=[kind], block=block)
+        for name, view, kind in (
+            ("ClearingHouse", "getAccountValue", "int256"),
+            ("AccountBalance", "getMarginRequirementForLiquidation", "int256"),
+            ("Vault", "isLiquidatable", "bool"),
+        )
+    )
+    assert node.block_number() >= block
+    return {
+        "getAccountValue": str(value),
+        "getMarginRequirementForLiquidation": str(requirement),
+        "isLiquidatable": seizable,
+        "liquidatable": value < requirement or seizable,
+    }
+
+
+def test_a_scan_of_the_seeded_market_equals_the_contracts_for_every_account(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for key in [key for key in os.environ if key.startswith("KEEPER_")]:
+        monkeypatch.delenv(key)
+    monkeypatch.chdir(tmp_path)
+    with arena_node() as anvil:
+        arena = CurieArena.on(anvil, tmp_path / "market", ACCOUNTS)
+        for share in (0.04, 0.08, 0.12, 0.16, 0.16, 0.16):
+            asyncio.run(arena.step(arena.fallen(share)))
+        values = {
+            "KEEPER_RPC_URLS": anvil.url,
+            "KEEPER_CHAIN_ID": 31337,
+            "KEEPER_PROTOCOL": "curie",
+            "KEEPER_DEPLOYMENT": arena.files.deployment,
+            "KEEPER_DATA_DIR": tmp_path / "data",
+        }
+        (tmp_path / ".env").write_text("".join(f"{key}={value}\n" for key, value in values.items()))
+        assert main(["scan", "--json"]) == 0
+        document = json.loads(capsys.readouterr().out)
+        found = {
+            entry["account"]: {**entry["views"], "liquidatable": entry["liquidatable"]}
+            for entry in document["accounts"]
+        }
+        opened = {opening.account for opening in arena.scenario.openings}
+        assert opened <= {bytes.fromhex(account[2:]) for account in found}
+        assert found == {account: on_chain(arena, account, document["block"]["number"]) for account in found}
+        assert any(entry["liquidatable"] for entry in document["accounts"])
+
+
+async def fall(arena: CurieArena, most: int) -> int:
+    """The market falls by a sixth under a keeper's eyes; blocks after that until it had taken all that pays."""
+    async with running(arena.settings()) as keeper:
+        await keeper.handled(arena.anvil.block_number())
+        for part in range(1, 9):
+            record = await arena.step(arena.fallen(part / 50))
+            await keeper.handled(record.number)
+        taken = await arena.settle(keeper, most)
+        assert not keeper.of(BOOK_PARITY_FAILED)
+    arena.check_books()
+    return taken
+
+
+@pytest.mark.parametrize("dollars", [CAPITAL_DOLLARS, 20_000], ids=["with plenty", "with little"])
+async def test_nothing_that_pays_is_left_and_the_journal_is_the_balance(dollars: int, tmp_path: Path) -> None:
+    with arena_node() as anvil:
+        arena = CurieArena.on(anvil, tmp_path, 30)
+        arena.equip(dollars)
+        await fall(arena, most=40)
+        assert {intent.kind for intent in arena.mined()} == {"liquidate", "liquidate_collateral"}
