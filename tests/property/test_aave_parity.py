@@ -43,7 +43,7 @@ KINDS = {
     "transfer": 1,
     "rate": 1,
     "price": 4,
-    "crash": 7,
+    "crash": 12,
     "pools": 1,
     "rules": 2,
     "guard": 2,
@@ -96,6 +96,10 @@ def furnish(bench: AaveBench) -> None:
             bed.supply(who[6], "WETH", 10**17),
             bed.borrow(who[6], "USDC", 1_500 * 10**6),
             bed.borrow(who[6], "WETH", 3 * 10**17),
+            bed.supply(who[7], "USDC", 100_000 * 10**6),
+            bed.supply(who[7], "WETH", 10 * 10**18),
+            bed.supply(who[7], "WBTC", 10**8),
+            bed.borrow(who[7], "USDC", 10_000 * 10**6, mode),
         ]
     )
 
@@ -125,7 +129,7 @@ class Run:
                 for kind, receipt in zip(kinds, receipts, strict=True):
                     (self.done if int(receipt["status"], 16) else self.refused)[kind] += 1
                 self.compare(self.bench.snapshot())
-                for _ in range(chance.randint(2, 4)):
+                for _ in range(chance.randint(2, 5)):
                     self.liquidate(*self.action(chance)[1:])
                 snapshot = self.bench.snapshot()
                 self.compare(snapshot)
@@ -217,7 +221,8 @@ class Run:
         except Refused as refusal:
             self.foreseen[refusal.code] += 1
             return []
-        return found[c % len(found) :] if found else []
+        wanted = [item for item in found if (item.kind == FLASH) == bool(c % 2)] or found
+        return wanted[c % len(wanted) :] if wanted else []
 
     def units(self, token: bytes) -> int:
         return self.bench.bed.balance(token, self.bench.executor)
@@ -381,21 +386,27 @@ class Run:
     def tx_rate(self, snapshot: Snapshot, a: int, b: int, c: int) -> Tx | None:
         if self.bench.bed.version == V3_6:
             return self.bench.bed.mint_to_treasury(self.symbol(b))
-        return self.bench.bed.swap_rate_mode(account(a % ACCOUNTS), "USDC", STABLE if c % 2 else VARIABLE)
+        who = account((4, 7, a % ACCOUNTS)[b % 3])
+        return self.bench.bed.swap_rate_mode(who, "USDC", STABLE if c % 2 else VARIABLE)
 
     def tx_price(self, snapshot: Snapshot, a: int, b: int, c: int) -> Tx:
         spec = self.bench.bed.listing.reserves[b % 7]
         return self.bench.bed.set_price(spec.symbol, spec.dollars * (0.93 + 0.14 * c / 2**40))
 
-    def tx_crash(self, snapshot: Snapshot, a: int, b: int, c: int) -> Tx:
+    def tx_crash(self, snapshot: Snapshot, a: int, b: int, c: int) -> Tx | list[Tx]:
+        """One price, or all coins together."""
         bed = self.bench.bed
+        if a % 2:
+            falling = [spec for spec in bed.listing.reserves if spec.dollars > 2]
+            return [bed.set_price(spec.symbol, spec.dollars * (0.97 - 0.25 * c / 2**40)) for spec in falling]
         if b % 9 == 8 and bed.emode_feeds:
             return bed.set_emode_price(2, (0.0, 0.5 + c / 2**40)[min(c % 6, 1)])
         # What somebody has falls, or what he owes rises.
         falls = c % 5 != 0
         spec = bed.listing.reserve(self.held(snapshot, account(a % ACCOUNTS), SUPPLIES if falls else DEBTS, b))
-        factor = 1.0 - 0.4 * c / 2**40 if falls else 1.0 + 0.5 * c / 2**40
-        return bed.set_price(spec.symbol, spec.dollars * factor if c % 23 else 0.0)
+        factor = 1.0 - 0.3 * c / 2**40 if falls else 1.0 + 0.3 * c / 2**40
+        now = snapshot.readings.prices.get(bed.reserves[spec.symbol].token, 0) / 1e8 or spec.dollars
+        return bed.set_price(spec.symbol, now * factor if c % 70 else 0.0)
 
     def tx_pools(self, snapshot: Snapshot, a: int, b: int, c: int) -> list[Tx]:
         """A few pools follow the oracle."""
