@@ -9,6 +9,7 @@ from eth_abi.exceptions import DecodingError
 from keeper.abi import load_abi
 from keeper.defi import chainlink, erc20, uniswap_reads
 from keeper.defi.proxies import bits, signed_bits, words
+from keeper.defi.uniswap_oracle import Ring, observation_of
 from keeper.defi.uniswap_v3 import PoolState
 from keeper.model.chain import Call, CallResult, storage_read
 from keeper.protocols.curie import contracts as places
@@ -91,8 +92,7 @@ class MarketReading:
     tick: int
     cardinality: int
     liquidity: int
-    times: tuple[int, ...]  # of the pool's observations, ascending
-    cumulatives: tuple[int, ...]  # of ticks
+    ring: Ring  # of the pool's observations
     last_tick: int
     first_traded: int
     last_settled: int
@@ -221,7 +221,7 @@ def _market(state: CurieState, market: Market, found: list[CallResult]) -> Marke
     ring = words(found[6])
     if cardinality > len(ring):
         raise ValueError(f"its pool keeps {cardinality} observations, {len(ring)} are known of")
-    times, cumulatives = _ring(ring[:cardinality], newest)
+    observations = {place: observation_of(word) for place, word in enumerate(ring[:cardinality])}
     ticks = ticks_of(state, market)
     growths = {
         at: (outside[3 * i], signed_bits(outside[3 * i + 1], 0, 256), signed_bits(outside[3 * i + 2], 0, 256))
@@ -236,8 +236,7 @@ def _market(state: CurieState, market: Market, found: list[CallResult]) -> Marke
         tick=tick,
         cardinality=cardinality,
         liquidity=words(found[5])[0],
-        times=times,
-        cumulatives=cumulatives,
+        ring=Ring(observations, newest, cardinality, tick),
         last_tick=signed_bits(last_tick, 0, 24),
         first_traded=first,
         last_settled=settled,
@@ -252,13 +251,6 @@ def _market(state: CurieState, market: Market, found: list[CallResult]) -> Marke
         fund_fee=fund_fee,
         max_spread=spread,
     )
-
-
-def _ring(ring: list[int], newest: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Times and tick cumulatives of a pool's initialised observations, oldest first."""
-    turned = [*ring[newest + 1 :], *ring[: newest + 1]]
-    made = [word for word in turned if bits(word, 248, 8)]
-    return tuple(bits(word, 0, 32) for word in made), tuple(signed_bits(word, 32, 56) for word in made)
 
 
 def _feed(source: Source, answers: Iterator[CallResult]) -> FeedReading | None:

@@ -3,12 +3,11 @@
 Everything is for a timestamp at or after the block's, as if nothing happened in between.
 """
 
-from bisect import bisect_right
 from dataclasses import dataclass
 from functools import cached_property
 
-from keeper.defi.fixed_point import truncated_div
 from keeper.defi.tick_math import Q96, sqrt_price_at_tick
+from keeper.defi.uniswap_oracle import mean_tick
 from keeper.errors import Refused
 from keeper.protocols.curie.feeds import index_price
 from keeper.protocols.curie.reads import CLOSED, OPEN, MarketReading, Parameters, Readings
@@ -70,19 +69,7 @@ class MarketView:
         if interval < _LEAST_TWAP_S:
             return self.reading.sqrt_price
         end = self._view.now if until is None else until
-        change = self._cumulative(end) - self._cumulative(end - interval)
-        return sqrt_price_at_tick(truncated_div(change, interval))
-
-    def _cumulative(self, at: int) -> int:
-        """`UniswapV3Pool.observe`: the sum of ticks, one a second. Between observations the tick stood still."""
-        times, sums = self.reading.times, self.reading.cumulatives
-        index = bisect_right(times, at) - 1
-        if index < 0:
-            raise Refused("unpriced", f"the pool of {self.market.symbol} is too young or keeps too few observations")
-        if index + 1 == len(times):
-            return sums[index] + self.reading.tick * (at - times[index])
-        gap = times[index + 1] - times[index]
-        return sums[index] + truncated_div(sums[index + 1] - sums[index], gap) * (at - times[index])
+        return sqrt_price_at_tick(mean_tick(self.reading.ring, end, interval, floored=False))
 
     @cached_property
     def growth(self) -> Growth:
