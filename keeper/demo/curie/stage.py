@@ -53,6 +53,7 @@ class CurieStage:
 
     bed: Bed
     settings: Mapping[str, Any] = field(default_factory=lambda: SETTINGS)
+    capital: int = CAPITAL_DOLLARS  # what the executor is given, times the scale
     executor: bytes = b""
     _plain: set[bytes] = field(default_factory=set)  # who has no collateral that anyone could buy: nothing to ask
 
@@ -103,7 +104,7 @@ class CurieStage:
         """The executor with dollars, and nothing else."""
         batch, listing = Batch(self.bed.node, self.bed.owner), self.bed.listing
         self.executor = batch.create(forged("KeeperExecutor"), keeper, self.bed.exits.uniswap.factory)
-        units = int(CAPITAL_DOLLARS * scale) * 10**listing.settlement_decimals
+        units = int(self.capital * scale) * 10**listing.settlement_decimals
         batch.call(self.bed.tokens[listing.settlement], "mint(address,uint256)", self.executor, units)
         batch.send()
         self.bed.write_deployment(deployment, self.executor)
@@ -161,8 +162,13 @@ def scenario(seed: int, accounts: int, blocks: int, listing: Listing = DEMO, wea
     return Scenario(seed, build_openings(seed, accounts, listing), steps, aftermath)
 
 
-def _staged(node: Node, scale: float) -> CurieStage:
-    return CurieStage(deploy(node, DEMO.scaled(scale)))
+def show(capital: int = CAPITAL_DOLLARS) -> Show:
+    """The demo of a keeper with so many dollars."""
+
+    def staged(node: Node, scale: float) -> CurieStage:
+        return CurieStage(deploy(node, DEMO.scaled(scale)), capital=capital)
+
+    return Show(scenario=scenario, deploy=staged, setup_s=SETUP_S, about=ABOUT)
 
 
-SHOW = Show(scenario=scenario, deploy=_staged, setup_s=SETUP_S, about=ABOUT)
+SHOW = show()

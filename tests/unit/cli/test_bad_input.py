@@ -139,6 +139,7 @@ def test_a_settings_file_that_is_no_text_is_refused(keeper: Keeper, place: Path)
         ["run", "--once", "--blocks", "3"],
         ["demo", "--accounts", "1"],
         ["demo", "--blocks", "0"],
+        ["demo", "--protocol", "no-such-protocol"],
         ["txs", "surplus"],
     ],
 )
