@@ -12,6 +12,7 @@ from keeper.cli.output import print_json, show as show_table, table, units
 from keeper.errors import OperatorError
 
 if TYPE_CHECKING:
+    from keeper.chain.connect import Chain
     from keeper.daemon import Wiring
     from keeper.defi.erc20 import Token
     from keeper.execute.errand import Errand
@@ -23,6 +24,8 @@ EXAMPLES = (
     "Examples: `keeper executor deploy --factory 0x1F98431c8aD98523631AE4a59f267346ea31F984 --live`, "
     "`keeper executor show`, `keeper executor sweep USDC 1500.25 --live`, `keeper executor sweep USDC all --live`"
 )
+_TLOAD = bytes.fromhex("5f5c5000")  # PUSH0 TLOAD POP STOP
+
 app = typer.Typer(
     name="executor",
     no_args_is_help=True,
@@ -98,6 +101,7 @@ async def _deploy(settings: "Settings", factory: bytes, wait_s: float) -> None:
                 f"KEEPER_DEPLOYMENT names the executor {checksum(named)} already: sweep it, and take it out of the file"
             )
         await _check_factory(wiring, factory)
+        await check_transient_storage(wiring.chain, owner)
         _, nonce = await _run(
             settings, wiring, Errand(b"", executor.creation(owner, factory), executor.explain), wait_s
         )
@@ -168,6 +172,19 @@ async def _check_factory(wiring: "Wiring", factory: bytes) -> None:
     [answer] = await reader.read(await reader.head(), [uniswap_reads.find(factory, b"\1" * 20, b"\2" * 20, 500)])
     if not answer.ok or len(answer.data) != 32:
         raise OperatorError(f"--factory: {checksum(factory)} is no Uniswap v3 factory on chain {wiring.chain.chain_id}")
+
+
+async def check_transient_storage(chain: "Chain", sender: bytes) -> None:
+    """The contract's locks need it (EIP-1153). Raises OperatorError where creation code that reads some fails."""
+    from keeper.chain.errors import RpcError
+
+    try:
+        await chain.reader.estimate(sender, b"", _TLOAD)
+    except RpcError as error:
+        message = (
+            f"chain {chain.chain_id} has no transient storage (EIP-1153), which the executor needs"
+        )
+        raise OperatorError(f"{message}: {error.message}", 4) from None
 
 
 async def _ties(wiring: "Wiring", address: bytes) -> "Ties | None":

@@ -10,11 +10,14 @@ from pathlib import Path
 import pytest
 
 from keeper.abi import checksum
+from keeper.chain.connect import connect
+from keeper.cli.executor import check_transient_storage
 from keeper.cli.main import main
 from keeper.demo.anvil import Anvil, dev_key
 from keeper.demo.artifacts import ask
 from keeper.demo.curie import Bed, deploy
 from keeper.demo.node import Node
+from keeper.errors import OperatorError
 from keeper.execute.approvals import approval
 from keeper.execute.journal import open_journal
 from keeper.execute.lock import lock_directory
@@ -171,6 +174,17 @@ def test_a_transaction_that_is_not_mined_in_time_is_named(place: Place, run: Run
     assert "Executor" not in place.deployment.read_text()
     place.anvil.set_automine(True)
     place.anvil.mine()
+
+
+@pytest.mark.parametrize(("hardfork", "works"), [("cancun", True), ("shanghai", False)])
+async def test_a_chain_without_transient_storage_is_told_before_anything_is_paid(hardfork: str, works: bool) -> None:
+    with Anvil(hardfork=hardfork) as anvil:
+        async with await connect([anvil.url], 31337, 5.0, lambda _: None) as chain:
+            if works:
+                await check_transient_storage(chain, SIGNER)
+            else:
+                with pytest.raises(OperatorError, match="no transient storage"):
+                    await check_transient_storage(chain, SIGNER)
 
 
 def test_only_the_owner_sweeps(place: Place, run: Run) -> None:
