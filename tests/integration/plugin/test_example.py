@@ -61,6 +61,7 @@ def environment(installed: Path, bench: Any, tmp_path_factory: pytest.TempPathFa
         "KEEPER_DATA_DIR": str(home / "data"),
         "KEEPER_NATIVE_PRICE_USD": "3000",
         "KEEPER_POLL_INTERVAL_S": "0.1",
+        "KEEPER_DEADLINE_BLOCKS": "100",  # on a busy machine a block of the test is shorter than a turn
         "PYTHONPATH": str(installed),
         "SOLC": SOLC,
     }
