@@ -1,0 +1,177 @@
+"""What the adapter cannot do exactly it refuses by name, and nothing is said of it that the contracts do not say."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from keeper.book.discovery import discover
+from keeper.demo.artifacts import Batch, calldata, forged
+from keeper.demo.node import Tx
+from keeper.errors import OperatorError, Refused
+from keeper.model.chain import Call
+from keeper.model.health import WAD
+from keeper.protocols.base import Deployment, Snapshot
+from keeper.protocols.curie import CurieProtocol
+from tests.support.curie import CurieBench, account, curie_bench
+
+TRADER, OTHER = account(1), account(2)
+
+
+@pytest.fixture(scope="module")
+def market() -> Iterator[CurieBench]:
+    with curie_bench() as bench:
+        bed = bench.bed
+        bed.admit(TRADER, OTHER)
+        bench.node.send(
+            bed.mint("USDC", bench.executor, 10**12),
+            *bed.fund(TRADER, "USDC", 330 * 10**6),
+            *bed.fund(OTHER, "USDC", 330 * 10**6),
+        )
+        bench.node.send(bed.trade(TRADER, "vETH", 10**18), bed.trade(OTHER, "vETH", 10**17))
+        yield bench
+
+
+@pytest.fixture
+def bench(market: CurieBench) -> Iterator[CurieBench]:
+    """The market as it was; what a test does to it is undone."""
+    market.snapshot()
+    copy = market.anvil.snapshot()
+    yield market
+    market.anvil.revert(copy)
+    market.resync()
+
+
+def fall(bench: CurieBench, dollars: float) -> None:
+    """Oracle and pool, and a mark price that followed."""
+    price = 3_000.0
+    while price > dollars:
+        price = max(price * 0.95, dollars)
+        bench.node.send(bench.bed.set_oracle("ETH", price), *bench.bed.move_pool("vETH", price))
+        bench.bed.warp(30)
+
+
+def row_of(snapshot: Snapshot, who: bytes) -> int:
+    row = snapshot.columns.accounts.row(who)
+    assert row is not None
+    return row
+
+
+def refusal(bench: CurieBench, who: bytes) -> Refused:
+    """What `opportunities` says of an account that is liquidatable."""
+    snapshot = bench.snapshot()
+    now = snapshot.block.timestamp + 12
+    assert bench.protocol.health(snapshot, row_of(snapshot, who), now).liquidatable
+    with pytest.raises(Refused) as caught:
+        bench.protocol.opportunities(snapshot, row_of(snapshot, who), now, WAD, {})
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("name", "problem"), [("QuoteToken", "getVault gives no address"), ("AccountBalance", "gives no address")]
+)
+def test_another_contract_is_refused_in_one_line(bench: CurieBench, name: str, problem: str) -> None:
+    deployment = Deployment("curie", 31337, 0, {"ClearingHouse": bench.bed.contracts[name]})
+    with pytest.raises(OperatorError, match=f"KEEPER_DEPLOYMENT: ClearingHouse 0x.* is not Perpetual.*{problem}"):
+        bench.loop.run_until_complete(discover(bench.chain.reader, CurieProtocol(deployment)))
+
+
+def test_an_executor_that_is_none_is_refused_in_one_line(bench: CurieBench) -> None:
+    contracts = {"ClearingHouse": bench.bed.contracts["ClearingHouse"], "Executor": bench.bed.tokens["USDC"]}
+    with pytest.raises(OperatorError, match=r"Executor 0x.* names no Uniswap factory"):
+        bench.loop.run_until_complete(
+            discover(bench.chain.reader, CurieProtocol(Deployment("curie", 31337, 0, contracts)))
+        )
+
+
+def test_a_collateral_with_a_feed_of_another_kind_refuses_its_holders_alone(bench: CurieBench) -> None:
+    bed, batch = bench.bed, Batch(bench.node, bench.bed.owner)
+    odd = batch.create(forged("SettableFeed"), 8, 10**8)
+    token = bed.tokens["WBTC"]
+    batch.call(bed.contracts["CollateralManager"], "setPriceFeed(address,address)", token, odd)
+    batch.send()
+    bench.node.send(*bed.fund(OTHER, "WBTC", 10**6))
+    snapshot = bench.snapshot()
+    with pytest.raises(Refused, match="neither a PriceFeedDispatcher nor a ChainlinkPriceFeedV3") as caught:
+        bench.protocol.health(snapshot, row_of(snapshot, OTHER), snapshot.block.timestamp)
+    assert caught.value.code == "unsupported"
+    assert bench.protocol.health(snapshot, row_of(snapshot, TRADER), snapshot.block.timestamp).requirement > 0
+    assert not bench.differences(snapshot, snapshot.block.timestamp)
+
+
+def test_a_market_that_is_paused_is_not_liquidated(bench: CurieBench) -> None:
+    fall(bench, 2_700)
+    bench.bed.warp(1_000)  # what it is valued at then is a mean of a quarter of an hour
+    bench.node.send(Tx(bench.bed.owner, bench.bed.places["vETH"].base, calldata("pause()")))
+    assert "CH_MNO" in str(refusal(bench, TRADER))
+
+
+def test_a_protocol_that_is_paused_puts_everything_on_hold(bench: CurieBench) -> None:
+    fall(bench, 2_700)
+    bench.node.send(Tx(bench.bed.owner, bench.bed.contracts["ClearingHouse"], calldata("pause()")))
+    assert refusal(bench, TRADER).code == "hold"
+
+
+def test_an_insurance_fund_that_is_too_small_is_named_as_the_contract_would(bench: CurieBench) -> None:
+    bed = bench.bed
+    fall(bench, 2_500)
+    fund = bed.contracts["InsuranceFund"]
+    bed.admit(fund)
+    for held in (bed.tokens["USDC"],):  # the fund pays it all away
+        units = bench.read([Call(held, calldata("balanceOf(address)", fund))], bench.anvil.timestamp())[0]
+        amount = int.from_bytes(units.data, "big")
+        if amount:
+            bench.node.send(Tx(fund, held, calldata("transfer(address,uint256)", OTHER, amount)))
+    bench.node.try_send([bed.withdraw(fund, "USDC")])
+    units = bench.read([Call(bed.tokens["USDC"], calldata("balanceOf(address)", fund))], bench.anvil.timestamp())[0]
+    bench.node.send(
+        Tx(fund, bed.tokens["USDC"], calldata("transfer(address,uint256)", OTHER, int.from_bytes(units.data, "big")))
+    )
+    assert "CH_IIC" in str(refusal(bench, TRADER))
+    snapshot = bench.snapshot()
+    liquidate = bed.liquidate(OTHER, TRADER, "vETH")
+    request = {
+        "from": "0x" + OTHER.hex(),
+        "to": "0x" + (liquidate.to or b"").hex(),
+        "data": "0x" + liquidate.data.hex(),
+    }
+    with pytest.raises(Exception, match="CH_IIC"):
+        bench.anvil.rpc("eth_call", request, hex(snapshot.block.number))
+
+
+def test_an_executor_that_holds_a_position_takes_no_other(bench: CurieBench) -> None:
+    fall(bench, 2_700)
+    bench.bed.admit(bench.executor)
+    bench.node.send(*bench.bed.fund(bench.executor, "USDC", 10**9), bench.bed.trade(bench.executor, "vBTC", 10**15))
+    found = refusal(bench, TRADER)
+    assert (found.code, "executor" in str(found)) == ("hold", True)
+
+
+def test_the_insurance_fund_and_the_executor_are_left_alone(bench: CurieBench) -> None:
+    snapshot = bench.snapshot()
+    with pytest.raises(Refused, match="insurance fund"):
+        bench.protocol.opportunities(
+            snapshot, row_of(snapshot, bench.bed.contracts["InsuranceFund"]), snapshot.block.timestamp, WAD, {}
+        )
+
+
+def test_a_feed_untouched_since_a_fall_leaves_no_price_where_the_contracts_revert(bench: CurieBench) -> None:
+    bench.node.send(bench.bed.set_oracle("ETH", 2_900.0))
+    bench.bed.warp(86_400)
+    snapshot = bench.snapshot()
+    assert not bench.differences(snapshot, snapshot.block.timestamp)
+    with pytest.raises(Refused) as caught:
+        bench.protocol.health(snapshot, row_of(snapshot, TRADER), snapshot.block.timestamp)
+    assert caught.value.code == "unpriced"
+
+
+def test_the_float_screen_is_within_its_bound(bench: CurieBench) -> None:
+    fall(bench, 2_750)
+    snapshot = bench.snapshot()
+    for later in (0, 12, 86_400):
+        now = snapshot.block.timestamp + later
+        screen = bench.protocol.screen(snapshot, now)
+        for row in range(len(snapshot.columns)):
+            if screen.slack[row] == screen.slack[row]:
+                standing = bench.protocol.standing(snapshot, row, now)
+                exact = (standing.account_value - standing.requirement) / WAD
+                assert abs(screen.slack[row] - exact) <= screen.bound[row]
