@@ -3,16 +3,19 @@
 A way is one pool, or two with a token in between. Everything is exact: what a quote says, the pools do at that block.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 from math import isqrt
 
 from keeper.defi.swap_math import FEE_UNIT
 from keeper.defi.tick_math import MAX_SQRT_PRICE, MIN_SQRT_PRICE
-from keeper.defi.uniswap_v3 import PoolState, Swapped, swap_exact_in, swap_exact_out, swap_to_price
+from keeper.defi.uniswap_v3 import Pool, PoolState, Swapped, swap_exact_in, swap_exact_out, swap_to_price
 from keeper.errors import Refused
 from keeper.model.health import WAD
+
+Route = tuple[Pool, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,16 +52,43 @@ class Exit:
         return marginal_price(self.way, [swap.after for swap in self.swaps])
 
 
-def ways(states: Iterable[PoolState], sell: bytes, buy: bytes, middles: Iterable[bytes] = ()) -> list[Way]:
+@lru_cache(maxsize=4_096)
+def routes(pools: tuple[Pool, ...], sell: bytes, buy: bytes) -> tuple[Route, ...]:
+    """Every way from one token to another through one pool or two, direct ones first."""
+    direct = [(pool,) for pool in pools if {pool.token0, pool.token1} == {sell, buy}]
+    around = [
+        (first, second)
+        for first in pools
+        if sell in (first.token0, first.token1) and buy not in (first.token0, first.token1)
+        for second in pools
+        if {second.token0, second.token1} == {other(first, sell), buy}
+    ]
+    return (*direct, *around)
+
+
+def other(pool: Pool, token: bytes) -> bytes:
+    """The token that a pool gives for another."""
+    return pool.token1 if token == pool.token0 else pool.token0
+
+
+def way_along(states: Mapping[bytes, PoolState], route: Route, sell: bytes) -> Way | None:
+    """A route with its pools as they are now, by address; None when one of them was not read."""
+    found, downs = [], []
+    for pool in route:
+        if (state := states.get(pool.address)) is None:
+            return None
+        found.append(state)
+        downs.append(pool.sells_token0(sell))
+        sell = other(pool, sell)
+    return Way(tuple(found), tuple(downs))
+
+
+def ways(states: Iterable[PoolState], sell: bytes, buy: bytes, middles: Collection[bytes] = ()) -> list[Way]:
     """All ways from `sell` to `buy`: one pool, or two by way of one of `middles`."""
-    known = list(states)
-    found = [Way((state,), (down,)) for state, down in _between(known, sell, buy)]
-    for middle in middles:
-        if middle in (sell, buy):
-            continue
-        for first, down in _between(known, sell, middle):
-            found += [Way((first, second), (down, after)) for second, after in _between(known, middle, buy)]
-    return found
+    known = {state.pool.address: state for state in states}
+    found = routes(tuple(state.pool for state in known.values()), sell, buy)
+    wanted = [route for route in found if len(route) == 1 or other(route[0], sell) in middles]
+    return [way for route in wanted if (way := way_along(known, route, sell))]
 
 
 def sell_along(way: Way, amount: int) -> Exit:
@@ -131,11 +161,6 @@ def best_sale(found: Iterable[Way], unit_cost: Fraction, most: int) -> Exit | No
     sales = [largest_exit(way, unit_cost, most) for way in found]
     gaining = [sale for sale in sales if sale.amount_out > sale.amount_in * unit_cost]
     return max(gaining, key=lambda sale: sale.amount_out - sale.amount_in * unit_cost, default=None)
-
-
-def _between(states: Iterable[PoolState], a: bytes, b: bytes) -> list[tuple[PoolState, bool]]:
-    tokens = {a, b}
-    return [(state, state.pool.token0 == a) for state in states if {state.pool.token0, state.pool.token1} == tokens]
 
 
 def _whole(swapped: Swapped) -> Swapped:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from keeper.defi.exits import Route, other, routes
 from keeper.defi.sizing import largest, peak
 from keeper.defi.uniswap_v3 import Pool
 from keeper.errors import Refused
@@ -11,7 +12,7 @@ from keeper.model.plan import Opportunity, token_key
 from keeper.protocols import executor
 from keeper.protocols.aave_v3 import exits
 from keeper.protocols.aave_v3.calldata import FLASH, OWN
-from keeper.protocols.aave_v3.exits import Quote, Route
+from keeper.protocols.aave_v3.exits import Quote
 from keeper.protocols.aave_v3.health import Market, health_of
 from keeper.protocols.aave_v3.liquidate import Outcome, Pair, pairs
 from keeper.protocols.aave_v3.sizing import legal, sizes
@@ -72,7 +73,7 @@ def find(case: Case) -> list[Opportunity]:
 
 
 def _routes(case: Case, pair: Pair) -> tuple[Route, ...]:
-    return exits.routes(case.pools, pair.collateral.asset, pair.debt.asset)
+    return routes(case.pools, pair.collateral.asset, pair.debt.asset)
 
 
 def _of_pair(case: Case, pair: Pair) -> Iterator[Opportunity]:
@@ -162,7 +163,7 @@ def _rooms(case: Case, pair: Pair, route: Route) -> dict[str, int]:
     for pool in route:
         key = exits.room_key(pool, token)
         found[key] = case.market.readings.room(pool, token, slip)
-        token = exits.other(pool, token)
+        token = other(pool, token)
     return found
 
 
@@ -221,9 +222,11 @@ def _details(pair: Pair, kind: str, deal: Deal, route: Route) -> dict[str, int]:
 
 
 def _dollars(pair: Pair, units: int) -> int:
-    """Dollars (1e18) of units of the debt token, at its own price."""
+    """Dollars (1e18) of units of the debt token, at its own price. Raises Refused("unpriced")."""
     readings = pair.market.readings
     price = readings.price(pair.debt.asset, pair.debt.symbol)
+    if not price:
+        raise Refused("unpriced", f"the oracle's price of {pair.debt.symbol} is zero")
     return units * price * WAD // (pair.units[1] * readings.unit)
 
 
