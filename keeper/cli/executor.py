@@ -181,9 +181,7 @@ async def check_transient_storage(chain: "Chain", sender: bytes) -> None:
     try:
         await chain.reader.estimate(sender, b"", _TLOAD)
     except RpcError as error:
-        message = (
-            f"chain {chain.chain_id} has no transient storage (EIP-1153), which the executor needs"
-        )
+        message = f"chain {chain.chain_id} has no transient storage (EIP-1153), which the executor needs"
         raise OperatorError(f"{message}: {error.message}", 4) from None
 
 
