@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from keeper.defi.fixed_point import mul_div, truncated_div
 from keeper.defi.proxies import bits, signed_bits
-from keeper.defi.tick_math import Q96, sqrt_price_at_tick
+from keeper.defi.tick_math import sqrt_price_at_tick
 from keeper.errors import Refused
 
 FIRST_SLOT = 8  # of the pool's storage: an observation a slot
@@ -90,11 +90,6 @@ def quote_at_tick(tick: int, base_amount: int, base_is_token0: bool) -> int:
     else:
         price, one = mul_div(root, root, 2**64), 2**128
     return mul_div(price, base_amount, one) if base_is_token0 else mul_div(one, base_amount, price)
-
-
-def price_x96(sqrt_price: int) -> int:
-    """Q96 price of a Q96 root, rounded down: units of token1 for a unit of token0."""
-    return mul_div(sqrt_price, sqrt_price, Q96)
 
 
 def written(ring: Ring, now: int, tick: int) -> Ring:

@@ -48,17 +48,3 @@ def smallest(holds: Callable[[int], bool], most: int) -> int:
         else:
             low = middle
     return high
-
-
-def largest(holds: Callable[[int], bool], most: int) -> int:
-    """The largest of 0..most up to which a condition holds."""
-    if most <= 0 or holds(most):
-        return max(most, 0)
-    low, high = 0, most
-    while high - low > 1:
-        middle = (low + high) // 2
-        if holds(middle):
-            low = middle
-        else:
-            high = middle
-    return low

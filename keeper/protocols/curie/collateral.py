@@ -4,11 +4,12 @@ from dataclasses import dataclass, replace
 from math import isqrt
 
 from keeper.defi.fixed_point import Rounding, mul_div
+from keeper.defi.sizing import largest
 from keeper.defi.tick_math import Q96, sqrt_price_at_tick
 from keeper.defi.uniswap_v3 import PoolState, Swapped, swap_exact_in, swap_to_price
 from keeper.errors import Refused
 from keeper.model.plan import Opportunity
-from keeper.protocols.curie.case import Case, largest, smallest
+from keeper.protocols.curie.case import Case, smallest
 from keeper.protocols.curie.health import health_of
 from keeper.protocols.curie.liquidation import settle_bad_debt
 from keeper.protocols.curie.rounding import RATIO, div_ratio, mul_ratio

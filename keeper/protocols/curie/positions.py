@@ -2,10 +2,11 @@
 
 from dataclasses import dataclass, replace
 
+from keeper.defi.sizing import largest
 from keeper.defi.uniswap_v3 import PoolState
 from keeper.errors import Refused
 from keeper.model.plan import Opportunity
-from keeper.protocols.curie.case import Case, largest, smallest
+from keeper.protocols.curie.case import Case, smallest
 from keeper.protocols.curie.health import health_of
 from keeper.protocols.curie.liquidation import Liquidation, cancelled, fund_capacity, liquidate, most_size
 from keeper.protocols.curie.reads import OPEN
