@@ -141,6 +141,17 @@ def test_a_bankrupt_account_is_paid_for_by_the_insurance_fund(bed: Bed) -> None:
     assert value(bed, ALICE) == (0, 0)
 
 
+def test_who_is_in_a_market_that_closes_is_paid_its_last_price(bed: Bed) -> None:
+    bed.node.send(*bed.fund(ALICE, "USDC", 3_000 * USDC))
+    bed.node.send(bed.trade(ALICE, "vETH", ETH))
+    bed.node.send(bed.pause_market("vETH"))
+    assert "CH_MNO" in reverts_with(bed, bed.trade(ALICE, "vETH", ETH))
+    bed.node.send(bed.close_market("vETH", 3_500.0))
+    bed.node.send(bed.quit_market(CAROL, ALICE, "vETH"))
+    assert size(bed, ALICE, "vETH") == 0
+    assert 3_490 * ETH < value(bed, ALICE)[0] < 3_500 * ETH
+
+
 def test_parameters_are_what_the_listing_says() -> None:
     listing = Listing(
         feeds={"SOL": (18, 150)},

@@ -136,6 +136,24 @@ class Bed:
         signature = "liquidateCollateral(address,address,uint256,bool)"
         return self._vault(sender, signature, account, self.tokens[symbol], amount, in_usd)
 
+    # The owner, and what becomes of closed markets.
+
+    def configure(self, contract: str, signature: str, *args: object) -> Tx:
+        """Any function of one of the contracts that its owner may call."""
+        return Tx(self.owner, self.contracts[contract], calldata(signature, *args), _GAS)
+
+    def pause_market(self, market: str) -> Tx:
+        """Nobody trades in it any more; its index price stays where it is."""
+        return Tx(self.owner, self.places[market].base, calldata("pause()"), _GAS)
+
+    def close_market(self, market: str, dollars: float) -> Tx:
+        """A paused market ends, and everyone in it at this price."""
+        return Tx(self.owner, self.places[market].base, calldata("close(uint256)", round(dollars * 10**18)), _GAS)
+
+    def quit_market(self, sender: bytes, account: bytes, market: str) -> Tx:
+        """Settle an account's position in a closed market."""
+        return self._house(sender, "quitMarket(address,address)", account, self.places[market].base)
+
     # Prices and time.
 
     def set_oracle(self, label: str, dollars: float) -> Tx:
