@@ -5,6 +5,7 @@ carried out; both are small by default.
 """
 
 import os
+from collections import Counter
 from collections.abc import Iterator
 from math import log
 from typing import Any
@@ -75,6 +76,7 @@ def bench() -> Iterator[CurieBench]:
         for i in MAKERS:
             low, high = bed.ticks("vETH", 2_400 + 150 * i % 400, 3_400 + 100 * (i % 4))
             made.node.send(bed.add_liquidity(account(i), "vETH", 10**18, 3_000 * 10**18, low, high))
+            made.node.try_send([bed.withdraw(account(i), "USDC")])  # all that is not needed
         yield made
 
 
@@ -203,7 +205,7 @@ crashes = st.fixed_dictionaries(
     {
         "market": st.just("vETH"),
         "step": st.integers(-45, 45).filter(lambda step: abs(step) > 8),
-        "steps": st.integers(2, 10),
+        "steps": st.integers(2, 14),
         "target": st.sampled_from([WAD, 11 * WAD // 10, 15 * WAD // 10, 100 * WAD]),
         "purse": st.sampled_from([0, 3 * 10**6, 40 * 10**6, 10**9]),
         "seconds": st.integers(1, 60),
@@ -214,20 +216,22 @@ crashes = st.fixed_dictionaries(
 
 def test_each_liquidation_comes_to_what_was_predicted(bench: CurieBench) -> None:
     done = {positions.LIQUIDATE: 0, collateral.SEIZE: 0}
+    kinds = Counter[str]()  # beside them: whose orders were cancelled first, shorts, and who was bankrupt
 
     @given(crashes)
     @settings(max_examples=2_000 if LIQUIDATIONS > 50 else 12, **SETTINGS)
     def crash(weather: dict[str, Any]) -> None:
         if min(done.values()) < LIQUIDATIONS:
-            on_a_copy(bench, lambda: _crash(bench, weather, done))
+            on_a_copy(bench, lambda: _crash(bench, weather, done, kinds))
 
     crash()
-    print(f"\nliquidations predicted: {done}")
+    print(f"\nliquidations predicted: {done}, among them {dict(kinds)}")
     if LIQUIDATIONS > 50:
         assert min(done.values()) >= LIQUIDATIONS, done
+        assert min(kinds[kind] for kind in ("makers", "shorts", "bankrupt", "written off")) > 0, kinds
 
 
-def _crash(bench: CurieBench, weather: dict[str, Any], done: dict[str, int]) -> None:
+def _crash(bench: CurieBench, weather: dict[str, Any], done: dict[str, int], kinds: Counter[str]) -> None:
     play, bed, node = Play(bench), bench.bed, bench.node
     for i in TRADERS:  # as much as their margin carries
         bench.node.try_send([bed.trade(account(i), "vETH", (-1) ** i * (7 - i % 3) * 10**17)])
@@ -243,9 +247,18 @@ def _crash(bench: CurieBench, weather: dict[str, Any], done: dict[str, int]) -> 
             found = _options(bench, snapshot, now, weather)
             if not found:
                 break
+            of_makers = [option for option in found if option[1].details.get("cancel")]
+            found = of_makers or found if weather["choice"] % 2 else found
             row, opportunity = found[(weather["choice"] + turn) % len(found)]
-            _carry_out(bench, snapshot, row, opportunity, now, weather["target"])
+            if opportunity.reward_wad < 0:
+                continue  # the executor refuses a loss: it is never sent
+            _carry_out(bench, snapshot, row, opportunity, now)
             done[opportunity.kind] += 1
+            details = opportunity.details
+            kinds["makers"] += details.get("cancel", 0)
+            kinds["shorts"] += details.get("size", 0) < 0
+            kinds["bankrupt"] += opportunity.before.equity < 0
+            kinds["written off"] += details.get("bad_debt", 0) > 0
 
 
 def _options(bench: CurieBench, snapshot: Snapshot, now: int, weather: dict[str, Any]) -> list[tuple[int, Opportunity]]:
@@ -261,15 +274,11 @@ def _options(bench: CurieBench, snapshot: Snapshot, now: int, weather: dict[str,
     return found
 
 
-def _carry_out(
-    bench: CurieBench, snapshot: Snapshot, row: int, opportunity: Opportunity, now: int, target: int
-) -> None:
+def _carry_out(bench: CurieBench, snapshot: Snapshot, row: int, opportunity: Opportunity, now: int) -> None:
     """Mine it at the time that it was planned for, and compare what it came to."""
     usdc = bench.bed.tokens["USDC"]
     expected = _holdings_after(bench, snapshot, row, opportunity, now)
     call = bench.protocol.encode(snapshot, opportunity, -(2**200))
-    if opportunity.reward_wad < 0:
-        return  # the executor refuses a loss, which is never sent
     before = balance(bench.bed, "USDC", bench.executor)
     [receipt] = bench.mine_at(now, Tx(OWNER, call.to, call.data, 12_000_000))
     profit = balance(bench.bed, "USDC", bench.executor) - before
