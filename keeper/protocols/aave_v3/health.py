@@ -10,7 +10,7 @@ from keeper.defi.fixed_point import PERCENT, mul_div_ceil, percent_mul, percent_
 from keeper.errors import Refused
 from keeper.model.health import INFINITE_HEALTH, WAD, Health
 from keeper.protocols.aave_v3.rates import compounded
-from keeper.protocols.aave_v3.readings import Category, Readings, ReserveData
+from keeper.protocols.aave_v3.readings import Category, Readings, ReserveData, Terms
 from keeper.protocols.aave_v3.state import AaveState, Debt, Holdings, Reserve
 
 _NO_CATEGORY = Category(0, 0, 0)
@@ -24,16 +24,6 @@ class Totals:
     weighted: int
     lent: int
     debt: int
-
-
-@dataclass(frozen=True, slots=True)
-class Terms:
-    """What one reserve counts for an account in a given eMode. Ratios in bps, `price` in the base currency."""
-
-    price: int
-    ltv: int
-    threshold: int
-    bonus: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +76,12 @@ class Market:
 
     def terms(self, reserve: Reserve, category_id: int) -> Terms:
         """Raises Refused("unpriced")."""
+        key = reserve.index, category_id
+        if key not in self.readings.terms:
+            self.readings.terms[key] = self._terms(reserve, category_id)
+        return self.readings.terms[key]
+
+    def _terms(self, reserve: Reserve, category_id: int) -> Terms:
         own = self.data(reserve.index).configuration
         category = self._category(category_id)
         if self.readings.version.modern:

@@ -15,7 +15,7 @@ from keeper.protocols.aave_v3.calldata import FLASH, OWN
 from keeper.protocols.aave_v3.exits import Quote
 from keeper.protocols.aave_v3.health import Market, health_of
 from keeper.protocols.aave_v3.liquidate import Outcome, Pair, pairs
-from keeper.protocols.aave_v3.sizing import legal, sizes
+from keeper.protocols.aave_v3.sizing import legal, restoring, sizes
 from keeper.protocols.aave_v3.state import Holdings
 
 _UNLIMITED = 2**127
@@ -77,9 +77,10 @@ def _routes(case: Case, pair: Pair) -> tuple[Route, ...]:
 
 
 def _of_pair(case: Case, pair: Pair) -> Iterator[Opportunity]:
+    needed = restoring(pair, case.target_wad)
     for kind in (OWN, FLASH):
         most = _most(case, pair, kind)
-        for offer in sizes(pair, case.target_wad, most) if most > 0 else []:
+        for offer in sizes(pair, needed, most) if most > 0 else []:
             deal = _deal(case, pair, kind, offer)
             if deal is None:
                 continue
@@ -130,10 +131,19 @@ def _priced(
     premium = version.flash_premium(offer, readings.premium) if kind == FLASH else 0
     if route is None:
         return Deal(offer, outcome, None, premium, outcome.seized - outcome.covered - premium)
-    sold = exits.quote(readings.pools, route, pair.collateral.asset, outcome.seized)
+    sold = _sold(case, pair, route, outcome.seized)
     if sold is None:
         return None
     return Deal(offer, outcome, sold, premium, sold.amount_out - outcome.covered - premium)
+
+
+def _sold(case: Case, pair: Pair, route: Route, amount: int) -> Quote | None:
+    """What selling brings; asked more than once for the same amount."""
+    readings = case.market.readings
+    key: tuple[bytes | int, ...] = (*(pool.address for pool in route), pair.collateral.asset, amount)
+    if key not in readings.quotes:
+        readings.quotes[key] = exits.quote(readings.pools, route, pair.collateral.asset, amount)
+    return readings.quotes[key]
 
 
 def _fitting(case: Case, pair: Pair, route: Route, offer: int) -> int:
@@ -141,7 +151,7 @@ def _fitting(case: Case, pair: Pair, route: Route, offer: int) -> int:
 
     def fits(size: int) -> bool:
         _, taken, fee = pair.amounts(size)
-        sold = exits.quote(case.market.readings.pools, route, pair.collateral.asset, taken - fee)
+        sold = _sold(case, pair, route, taken - fee)
         if sold is None:
             return False
         rooms = _rooms(case, pair, route)

@@ -64,6 +64,16 @@ class Category:
 
 
 @dataclass(frozen=True, slots=True)
+class Terms:
+    """What one reserve counts for an account in a given eMode. Ratios in bps, `price` in the base currency."""
+
+    price: int
+    ltv: int
+    threshold: int
+    bonus: int
+
+
+@dataclass(frozen=True, slots=True)
 class Readings:
     """One block's answers. `reserves`: by index, those that the pool lists. `prices`: asset -> in the base currency."""
 
@@ -77,6 +87,8 @@ class Readings:
     allowed: bool  # by the sentinel, where there is one; once it allows liquidations, time does not change its mind
     pools: Mapping[bytes, PoolState] = field(default_factory=dict)  # Uniswap's, to sell in
     scratch: dict[tuple[int, int, int], int] = field(default_factory=dict, compare=False)  # indices by time
+    quotes: dict[tuple[bytes | int, ...], exits.Quote | None] = field(default_factory=dict, compare=False)
+    terms: dict[tuple[int, int], Terms] = field(default_factory=dict, compare=False)  # by reserve and eMode
     rooms: dict[tuple[bytes, bytes, int], int] = field(default_factory=dict, compare=False)
 
     def price(self, asset: bytes, label: str) -> int:

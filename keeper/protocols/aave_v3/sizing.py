@@ -6,6 +6,7 @@ from keeper.protocols.aave_v3.liquidate import Pair
 
 # A whole debt grows until the block that executes: the offer for one is larger by a share, and takes no more.
 _GROWTH = 2_000  # one part in so many: more than an hour at 400 % a year
+_STEP_BITS = 24
 _FALL_BPS = 500  # of a collateral's price, until then
 
 
@@ -15,15 +16,18 @@ def whole_offer(pair: Pair) -> int:
 
 
 def restoring(pair: Pair, target_wad: int) -> int:
-    """The least debt to cover after which the target health is reached; more than is allowed when none is."""
+    """The least debt to cover after which the target health is reached, in steps of a 2**24th of what may be covered;
+    more than that when none is."""
+    step = (pair.most >> _STEP_BITS) + 1
 
-    def short(offer: int) -> bool:
-        made = pair.outcome(offer, dust_allowed=True)
-        return made is None or pair.health_after(made).health_wad < target_wad
+    def reached(steps: int) -> bool:
+        made = pair.outcome(min(steps * step, pair.most), dust_allowed=True)
+        return made is not None and pair.health_after(made).health_wad >= target_wad
 
-    if short(pair.most):
+    last = -(-pair.most // step)
+    if not reached(last):
         return pair.most + 1
-    return smallest(lambda offer: not short(offer), _guess(pair, target_wad), pair.most) or pair.most
+    return min((smallest(reached, _guess(pair, target_wad) // step + 1, last) or last) * step, pair.most)
 
 
 def _guess(pair: Pair, target_wad: int) -> int:
@@ -54,13 +58,12 @@ def _leaving(pair: Pair, offer: int, fall_bps: int) -> int:
     return largest(lambda size: size == 0 or not pair.leaves_dust(*pair.amounts(size)[:2], fall_bps), offer)
 
 
-def sizes(pair: Pair, target_wad: int, most: int) -> list[int]:
-    """Offers to consider, none above `most`: the one that restores the target, else the largest legal one.
+def sizes(pair: Pair, needed: int, most: int) -> list[int]:
+    """Offers to consider, none above `most`: `needed`, which restores the target, else the largest legal one.
 
     Where the rest would be dust the next larger step, everything, stands beside the largest that leaves enough.
     """
     whole = whole_offer(pair)
-    needed = restoring(pair, target_wad)
     wanted = whole if needed >= pair.most else needed
     found = []
     if wanted <= most:
