@@ -117,8 +117,8 @@ def _plots(records: Sequence[Record], baseline: Sequence[Record]) -> list[tuple[
         (
             "Each liquidation, before and after",
             "Health in the block before and in the block that mined it. A partial liquidation is sized to end on the "
-            f"target, {charts.TARGET:.2f}; it lands off it where prices moved in between, or the protocol sets the size. At {charts.CLOSED}: closed, "
-            "or higher. At -1: that or less.",
+            f"target, {charts.TARGET:.2f}; it lands off it where prices moved, or where the protocol sets the size. "
+            f"At {charts.CLOSED}: closed, or higher. At -1: that or less.",
             charts.rescues(records),
         ),
         (

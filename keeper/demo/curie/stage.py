@@ -162,7 +162,7 @@ def scenario(seed: int, accounts: int, blocks: int, listing: Listing = DEMO, wea
     return Scenario(seed, build_openings(seed, accounts, listing), steps, aftermath)
 
 
-def show(capital: int = CAPITAL_DOLLARS) -> Show:
+def show_with(capital: int = CAPITAL_DOLLARS) -> Show:
     """The demo of a keeper with so many dollars."""
 
     def staged(node: Node, scale: float) -> CurieStage:
@@ -171,4 +171,4 @@ def show(capital: int = CAPITAL_DOLLARS) -> Show:
     return Show(scenario=scenario, deploy=staged, setup_s=SETUP_S, about=ABOUT)
 
 
-SHOW = show()
+SHOW = show_with()

@@ -8,7 +8,7 @@ import pytest
 from keeper.daemon import Daemon
 from keeper.demo import run
 from keeper.demo.curie import balance
-from keeper.demo.curie.stage import CAPITAL_DOLLARS, CurieStage, show
+from keeper.demo.curie.stage import CAPITAL_DOLLARS, CurieStage, show_with
 from keeper.demo.files import JOURNAL
 from keeper.demo.node import Node
 from keeper.demo.run import DemoOptions, run_demo
@@ -22,7 +22,7 @@ LITTLE = 10_000  # dollars; the largest position alone takes several times that 
 async def test_a_crashing_market_is_cleared_and_the_journal_is_the_balance(
     capital: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    played, stages = show(capital), list[CurieStage]()
+    played, stages = show_with(capital), list[CurieStage]()
 
     def deploy(node: Node, scale: float) -> CurieStage:
         stages.append(played.deploy(node, scale))

@@ -140,6 +140,7 @@ def test_a_settings_file_that_is_no_text_is_refused(keeper: Keeper, place: Path)
         ["demo", "--accounts", "1"],
         ["demo", "--blocks", "0"],
         ["demo", "--protocol", "no-such-protocol"],
+        ["demo", "--protocol", "curie@1.0"],
         ["txs", "surplus"],
     ],
 )
