@@ -9,6 +9,7 @@ from fractions import Fraction
 from functools import lru_cache
 from math import isqrt
 
+from keeper.defi.sizing import largest, smallest
 from keeper.defi.swap_math import FEE_UNIT
 from keeper.defi.tick_math import MAX_SQRT_PRICE, MIN_SQRT_PRICE
 from keeper.defi.uniswap_v3 import Pool, PoolState, Swapped, swap_exact_in, swap_exact_out, swap_to_price
@@ -141,16 +142,16 @@ def largest_exit(way: Way, least_price: Fraction, most: int) -> Exit:
     """
     if marginal_price(way) < least_price:
         return sell_along(way, 0)
+
+    def fails(amount: int) -> bool:
+        sale = _sold(way, amount)
+        return sale is None or sale.marginal_price < least_price
+
     bound = _first_alone(way, least_price, most)
-    sale = _sold(way, bound)
-    if sale and sale.marginal_price >= least_price:
-        return sale
-    low, high = 0, bound  # what does, what does not
-    while high - low > 1:
-        middle = (low + high) // 2
-        sale = _sold(way, middle)
-        low, high = (middle, high) if sale and sale.marginal_price >= least_price else (low, middle)
-    return sell_along(way, low)
+    if len(way.states) > 1:
+        return sell_along(way, largest(lambda amount: not fails(amount), bound))
+    first = smallest(fails, bound, most)  # rounding alone parts it from the bound
+    return sell_along(way, most if first is None else first - 1)
 
 
 def best_sale(found: Iterable[Way], unit_cost: Fraction, most: int) -> Exit | None:

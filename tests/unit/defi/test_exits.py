@@ -94,10 +94,9 @@ def test_the_largest_sale_keeps_to_its_price_and_no_larger_one_does(way: exits.W
         assert sale.amount_in == 0
         return
     assert sale.marginal_price >= least
-    if sale.amount_in < most:
-        for more in (sale.amount_in + 1 + sale.amount_in // 1_000, most):
-            larger = sold(way, max(more, sale.amount_in + 1))
-            assert larger is None or larger.marginal_price <= least
+    for more in (sale.amount_in + 1, sale.amount_in + sale.amount_in // 1_000 + 1, most):
+        larger = sold(way, more) if sale.amount_in < more <= most else None
+        assert larger is None or larger.marginal_price < least
 
 
 @settings(max_examples=60)
