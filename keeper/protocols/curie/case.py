@@ -38,9 +38,26 @@ class Case:
         return health_of(after).health_wad >= self.target_wad
 
 
-def smallest(holds: Callable[[int], bool], most: int) -> int:
-    """The smallest of 1..most from which on a condition holds, `most` when it never does."""
+def smallest(holds: Callable[[int], bool], most: int, guess: int = 0) -> int:
+    """The smallest of 1..most from which on a condition holds, `most` when it never does.
+
+    A good guess costs a few evaluations, none twice the logarithm of the range.
+    """
+    if not holds(most):
+        return most
     low, high = 0, most
+    middle = min(max(guess, 1), most - 1) or 1
+    stride = 1
+    while guess and 0 < middle < most:  # away from the guess until the answer is between
+        if holds(middle):
+            high, middle = middle, middle - stride
+            if middle <= low:
+                break
+        else:
+            low, middle = middle, middle + stride
+            if middle >= high:
+                break
+        stride *= 4
     while high - low > 1:
         middle = (low + high) // 2
         if holds(middle):

@@ -17,7 +17,7 @@ from keeper.protocols.curie.standing import Standing
 from keeper.protocols.curie.state import SETTLEMENT, Holdings, Token
 
 SEIZE = "liquidate_collateral"
-GAS, GAS_LIMIT = 1_000_000, 3_000_000  # measured: 0.57 to 1.33 million
+GAS, GAS_LIMIT = 1_200_000, 2_400_000  # measured: 0.57 to 1.33 million
 _KEPT = 4  # of the discount, at most 1 - 1/4 is given to the pool by the last unit that is sold
 
 

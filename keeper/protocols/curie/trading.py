@@ -23,6 +23,7 @@ class Closed:
     quote: int
     fee: int
     after: PoolState
+    turns: int  # of the pool's loop, which cost gas
 
 
 def pool_state(view: View, market: int, without: Iterable[Order] = ()) -> PoolState:
@@ -87,7 +88,7 @@ def close(view: View, market: int, size: int, pool: PoolState) -> Closed:
     before, after = (_spread(at, state) for state in (pool, swapped.after))
     if not min(before, -reading.max_spread) <= after <= max(before, reading.max_spread):
         raise Refused("unsupported", f"closing that much takes {symbol} too far from its index price (EX_OPB)")
-    return Closed(quote, fee, swapped.after)
+    return Closed(quote, fee, swapped.after, len(swapped.outs))
 
 
 def _spread(at: MarketView, pool: PoolState) -> int:
