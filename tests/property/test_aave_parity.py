@@ -43,7 +43,8 @@ KINDS = {
     "transfer": 1,
     "rate": 1,
     "price": 4,
-    "crash": 12,
+    "crash": 10,
+    "depeg": 4,
     "pools": 1,
     "rules": 2,
     "guard": 2,
@@ -81,7 +82,8 @@ def furnish(bench: AaveBench) -> None:
             bed.borrow(who[1], "WETH", 11 * 10**18),
             bed.supply(who[2], "USDC", 50_000 * 10**6),
             bed.set_emode(who[2], 2),
-            bed.borrow(who[2], "DAI", 46_000 * 10**18),
+            bed.supply(who[2], "WETH", 5 * 10**18),
+            bed.borrow(who[2], "DAI", 57_500 * 10**18),
             bed.supply(who[3], "LINK", 1_000 * 10**18),
             bed.use_as_collateral(who[3], "LINK"),
             bed.borrow(who[3], "USDC", 9_800 * 10**6),
@@ -336,6 +338,11 @@ class Run:
         found = [index for index, _ in snapshot.columns[table].holdings(row)] if row is not None else []
         return self.pick(snapshot.state.reserves, found, b).symbol
 
+    @staticmethod
+    def saver(a: int) -> bytes:
+        """Often the one who can afford it."""
+        return account(7 if a % 3 else a % ACCOUNTS)
+
     def worth(self, snapshot: Snapshot, symbol: str, dollars: float) -> int:
         """Units of an asset for dollars."""
         spec = self.bench.bed.listing.reserve(symbol)
@@ -347,9 +354,9 @@ class Run:
         return self.bench.bed.supply(account(a % ACCOUNTS), symbol, self.worth(snapshot, symbol, 20_000 * c / 2**40))
 
     def tx_withdraw(self, snapshot: Snapshot, a: int, b: int, c: int) -> Tx:
-        symbol = self.held(snapshot, account(a % ACCOUNTS), SUPPLIES, b)
+        symbol = self.held(snapshot, self.saver(a), SUPPLIES, b)
         units = {"units": self.worth(snapshot, symbol, 20_000 * c / 2**40)} if c % 3 else {}
-        return self.bench.bed.withdraw(account(a % ACCOUNTS), symbol, **units)
+        return self.bench.bed.withdraw(self.saver(a), symbol, **units)
 
     def tx_borrow(self, snapshot: Snapshot, a: int, b: int, c: int) -> Tx:
         """Often as much as there is room for."""
@@ -375,13 +382,13 @@ class Run:
 
     def tx_flag(self, snapshot: Snapshot, a: int, b: int, c: int) -> Tx:
         return self.bench.bed.use_as_collateral(
-            account(a % ACCOUNTS), self.held(snapshot, account(a % ACCOUNTS), SUPPLIES, b), bool(c % 2)
+            self.saver(a), self.held(snapshot, self.saver(a), SUPPLIES, b), bool(c % 2)
         )
 
     def tx_transfer(self, snapshot: Snapshot, a: int, b: int, c: int) -> Tx:
-        symbol = self.held(snapshot, account(a % ACCOUNTS), SUPPLIES, b)
+        symbol = self.held(snapshot, self.saver(a), SUPPLIES, b)
         units = self.worth(snapshot, symbol, 5_000 * c / 2**40)
-        return self.bench.bed.transfer(account(a % ACCOUNTS), symbol, account((a // 8) % ACCOUNTS), units)
+        return self.bench.bed.transfer(self.saver(a), symbol, account((a // 8) % ACCOUNTS), units)
 
     def tx_rate(self, snapshot: Snapshot, a: int, b: int, c: int) -> Tx | None:
         if self.bench.bed.version == V3_6:
@@ -406,7 +413,16 @@ class Run:
         spec = bed.listing.reserve(self.held(snapshot, account(a % ACCOUNTS), SUPPLIES if falls else DEBTS, b))
         factor = 1.0 - 0.3 * c / 2**40 if falls else 1.0 + 0.3 * c / 2**40
         now = snapshot.readings.prices.get(bed.reserves[spec.symbol].token, 0) / 1e8 or spec.dollars
-        return bed.set_price(spec.symbol, now * factor if c % 70 else 0.0)
+        return bed.set_price(spec.symbol, now * factor if c % 30 else 0.0)
+
+    def tx_depeg(self, snapshot: Snapshot, a: int, b: int, c: int) -> Tx:
+        """What should stand at par does not: trouble for accounts in eModes."""
+        bed, share = self.bench.bed, c / 2**40
+        if b % 3 == 0:
+            return bed.set_price("wstETH", bed.listing.reserve("wstETH").dollars * (1 - 0.1 * share))
+        if b % 3 == 1 and bed.emode_feeds:
+            return bed.set_emode_price(2, 1 + 0.15 * share)
+        return bed.set_price("DAI", 1 + 0.1 * share)
 
     def tx_pools(self, snapshot: Snapshot, a: int, b: int, c: int) -> list[Tx]:
         """A few pools follow the oracle."""
