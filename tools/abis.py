@@ -25,7 +25,6 @@ KEPT = {
     "IAaveConfigurator": set(),
     "IAaveOracle": {"BASE_CURRENCY", "BASE_CURRENCY_UNIT", "getAssetPrice", "getSourceOfAsset"},
     "IAaveSentinel": {"isLiquidationAllowed"},
-    "IAaveToken": {"RESERVE_TREASURY_ADDRESS", "scaledBalanceOf"},
     "IUniswapV3Pool": {"token0", "token1", "fee", "tickSpacing", "slot0", "liquidity", "observe"},
     "PoolLens": {"read"},
     "IFeed": {"decimals", "latestRoundData"},

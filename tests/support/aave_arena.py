@@ -103,7 +103,7 @@ class AaveArena:
         """Mine blocks until nothing is on the keeper's way and nothing is left that pays; how many it took."""
         for count in range(most):
             await keeper.handled(self.anvil.block_number())
-            await asyncio.sleep(0.2)  # what was planned is on its way
+            await asyncio.sleep(0.1)  # what was planned is on its way
             if not self.player.waiting() and not (await plans_left(keeper.daemon.settings, self.keeper)):
                 return count
             await self.step()

@@ -37,12 +37,12 @@ async def test_nothing_that_pays_is_left_and_the_journal_is_the_balance(version:
 
 async def test_a_twentieth_of_the_capital_does_it_over_several_blocks_and_flash_loans_at_once(tmp_path: Path) -> None:
     with arena_node() as anvil:
-        arena = AaveArena.on(anvil, tmp_path / "flash", V3_6, 24, seed=2)
+        arena = AaveArena.on(anvil, tmp_path / "flash", V3_6, 16, seed=2)
         arena.equip(0)
         at_once = await clear(arena, (1.0,), most=6)
         needed, count = arena.covered_dollars(), len(arena.mined())
     with arena_node() as anvil:
-        arena = AaveArena.on(anvil, tmp_path / "own", V3_6, 24, seed=2)
+        arena = AaveArena.on(anvil, tmp_path / "own", V3_6, 16, seed=2)
         borrowed = {symbol for opening in arena.scenario.openings for symbol, _, _ in opening.borrows}
         arena.equip(needed / 20 / len(borrowed))
         recycled = await clear(arena, (1.0,), most=60, flash_loans=False)
