@@ -52,6 +52,7 @@ actions = st.one_of(
     st.tuples(st.just("liquidate"), who, markets, st.integers(0, 4)),
     st.tuples(st.just("seize"), who, st.sampled_from(["WETH", "WBTC"]), st.integers(1, 2_000)),
     st.tuples(st.just("cancel"), who, markets),
+    st.tuples(st.just("settle"), who),
     st.tuples(st.just("govern"), st.integers(0, 5), st.integers(0, 1_000)),
 )
 
@@ -148,6 +149,10 @@ class Play:
 
     def cancel(self, who_: bytes, market: str) -> list[Tx]:
         return [self.bed.cancel_orders(OTHER, who_, market)]
+
+    def settle(self, who_: bytes) -> list[Tx]:
+        """Its own funding, which leaves no log where it comes to nothing."""
+        return [Tx(who_, self.bed.contracts["ClearingHouse"], calldata("settleAllFunding(address)", who_))]
 
     def govern(self, what: int, much: int) -> list[Tx]:
         config, manager = self.bed.contracts["ClearingHouseConfig"], self.bed.contracts["CollateralManager"]
