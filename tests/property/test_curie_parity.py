@@ -69,6 +69,8 @@ def bench() -> Iterator[CurieBench]:
             txs += bed.fund(who_, "USDC", (300 + 400 * (index % 3)) * 10**6)
             if index % 3 == 0:
                 txs += bed.fund(who_, "WETH", 3 * 10**17)
+            if index % 3 == 1:
+                txs += bed.fund(who_, "WBTC", 6 * 10**5)
         made.node.send(*txs)
         made.node.send(
             *(bed.trade(account(i), "vETH", (-1) ** i * (10**18 + i * 10**17)) for i in TRADERS),

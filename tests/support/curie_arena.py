@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +11,10 @@ from eth_abi.abi import decode
 from keeper.abi import load_abi
 from keeper.demo.anvil import Anvil
 from keeper.demo.census import Record
-from keeper.demo.curie import balance
+from keeper.demo.curie import MOVER, balance
 from keeper.demo.curie.stage import SETTINGS, SHOW, CurieStage
 from keeper.demo.files import DemoFiles, demo_settings, make_signer, prepare
-from keeper.demo.node import Node
+from keeper.demo.node import Node, impersonate
 from keeper.demo.player import Player
 from keeper.demo.scenario import Scenario, Step
 from keeper.execute.journal import open_history
@@ -63,6 +63,16 @@ class CurieArena:
         self.stage.equip(self.keeper, 1.0, self.files.deployment)
         self.player.time = self.player.timestamp()
         self.given = self.held()
+
+    def forked(self, anvil: Anvil) -> "CurieArena":
+        """The same market on a fork of the node."""
+        node = Node.at(anvil.url)
+        stage = replace(self.stage, bed=replace(self.stage.bed, node=node))
+        impersonate(node, [stage.bed.owner, MOVER, stage.bed.exits.uniswap.owner])
+        anvil.set_balance(self.keeper, 1_000 * WAD)
+        player = Player(node, stage, self.scenario, self.keeper)
+        player.time = player.timestamp()
+        return replace(self, anvil=anvil, stage=stage, player=player)
 
     def held(self) -> int:
         """Units of the settlement token that the executor has."""

@@ -18,7 +18,7 @@ def index_price(source: Source, reading: FeedReading | None, known: Observations
     if source.problem:
         raise Refused("unsupported", source.problem)
     if reading is None:
-        raise Refused("unpriced", "a price feed cannot be read")
+        raise Refused("unsupported", "a price feed cannot be read")
     if reading.through_uniswap:
         raise Refused("unsupported", "a price feed that may turn to a Uniswap pool")
     price, time = latest(source, reading, now)

@@ -140,7 +140,7 @@ class Standing:
 
     def _weighted(self, token: int, amount: int) -> int:
         if token not in self.view.readings.collaterals:
-            raise Refused("unpriced", f"{self.view.state.tokens[token].symbol} was not read")
+            raise Refused("unsupported", f"{self.view.state.tokens[token].symbol} was not read")
         return mul_ratio(self.collateral_value(token, amount), self.view.readings.collaterals[token].ratio)
 
     def collateral_value(self, token: int, amount: int) -> int:

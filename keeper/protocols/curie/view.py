@@ -96,17 +96,17 @@ class View:
 
     def __init__(self, state: CurieState, readings: Readings, now: int) -> None:
         if readings.parameters is None:
-            raise Refused("unpriced", "the protocol's parameters cannot be read")
+            raise Refused("unsupported", "the protocol's parameters cannot be read")
         self.state, self.readings, self.now = state, readings, now
         self.parameters: Parameters = readings.parameters
         self._markets: dict[int, MarketView] = {}
         self._prices: dict[tuple[bytes, int], int] = {}
 
     def market(self, id_: int) -> MarketView:
-        """Raises Refused("unpriced") when it could not be read."""
+        """Raises Refused("unsupported") when it could not be read: the contract might have been able to."""
         if id_ not in self._markets:
             if id_ not in self.readings.markets:
-                raise Refused("unpriced", self.readings.problems.get(id_, "a market was not read"))
+                raise Refused("unsupported", self.readings.problems.get(id_, "a market was not read"))
             self._markets[id_] = MarketView(self, self.state.markets[id_], self.readings.markets[id_])
         return self._markets[id_]
 

@@ -96,3 +96,13 @@ async def test_nothing_that_pays_is_left_with_plenty_or_with_a_twentieth_of_it(t
         arena.equip(needed // 20)
         await fall(arena, most=60)
         assert len(arena.mined()) > 5
+
+
+async def test_a_fork_of_the_seeded_node_is_cleared_likewise(tmp_path: Path) -> None:
+    with arena_node() as seeded:
+        origin = CurieArena.on(seeded, tmp_path, 20)
+        origin.equip(CAPITAL_DOLLARS)
+        with arena_node(fork_url=seeded.url) as anvil:
+            arena = origin.forked(anvil)
+            await fall(arena, most=40)
+            assert arena.mined()
