@@ -17,7 +17,9 @@ from keeper.protocols.base import Protocol, Snapshot
 # Blocks below the head that are read one by one, by hash, so that a reorg just after the start can be taken back.
 TAIL_BLOCKS = 16
 _MOST_LOOKUPS = 32  # rounds
+_LOOKS = 2  # at a block whose audit finds a difference
 Progress = Callable[[int, int], None]  # blocks done, blocks in all
+Results = tuple[CallResult, ...]
 Beside = Callable[[], Sequence[Call]]  # what else to read in a block's bulk read
 
 
@@ -247,15 +249,31 @@ class Follower:
         return count
 
     async def _read(self, applied: int, logs: int, dropped: tuple[BlockRef, ...]) -> Advance:
-        """One bulk read at the head: what no log announces, and the contract's own view of the audit sample."""
+        """One bulk read at the head: what no log announces, and the contract's own view of the audit sample.
+
+        A difference counts only when it is there again: a node that is between two blocks may answer with the state of
+        one and the time of the other.
+        """
+        self._whole = False
+        rows = self._auditor.choose(self.book)
+        unread = set(self.book.unread)
+        for _ in range(_LOOKS):
+            self.book.unread |= unread
+            snapshot, found, answers, other = await self._look(rows)
+            if not found:
+                break
+        self._whole = True
+        return Advance(snapshot, applied, logs, dropped, found, answers, other)
+
+    async def _look(self, rows: Sequence[int]) -> tuple[Snapshot, tuple[Mismatch, ...], Results, Results]:
+        """The book with what was read at its head, differences in these rows, and the answers: ours, and what stood
+        beside."""
         head = self.book.head
         assert head is not None
-        self._whole = False
         calls = self._protocol.reads(self.book.state)
         asked = {account: self._protocol.account_reads(self.book.state, account) for account in self.book.unread}
         of_accounts = [call for found in asked.values() for call in found]
         beside = self._beside()
-        rows = self._auditor.choose(self.book)
         audits = audit_calls(self._protocol, self.book.snapshot(None), rows)
         wanted = [*calls, *of_accounts, *beside, *audits]
         results = iter(await self._reader.read(head, wanted) if wanted else ())
@@ -263,9 +281,7 @@ class Follower:
         self.book.take_in({account: tuple(islice(results, len(found))) for account, found in asked.items()})
         snapshot = self.book.snapshot(self._protocol.decode_reads(self.book.state, answers))
         other = tuple(islice(results, len(beside)))
-        found = mismatches(self._protocol, snapshot, rows, tuple(results))
-        self._whole = True
-        return Advance(snapshot, applied, logs, dropped, found, answers, other)
+        return snapshot, mismatches(self._protocol, snapshot, rows, tuple(results)), answers, other
 
     def _report_reorg(self, dropped: list[BlockRef], path: list[BlockRef]) -> None:
         message = f"{len(dropped)} blocks replaced from block {dropped[-1].number} on"

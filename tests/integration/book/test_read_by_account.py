@@ -1,6 +1,8 @@
 """A protocol whose logs do not say what an account owes, on a node whose newest blocks are replaced now and then."""
 
 import random
+from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
@@ -11,7 +13,7 @@ from keeper.chain.connect import connect
 from keeper.chain.ports import ChainReader
 from keeper.demo.anvil import Anvil
 from keeper.errors import OperatorError, Transient
-from keeper.model.chain import Call
+from keeper.model.chain import BlockRef, Call, CallResult
 from keeper.model.events import HEAD_REORG, Event
 from keeper.protocols.base import Deployment, Protocol
 from tests.support.example import bench_on, tiny_lend
@@ -52,6 +54,41 @@ async def test_through_reorgs_missed_heads_and_failed_reads_every_account_is_wha
             assert follower.book.unread == set()
     assert any(event.kind is HEAD_REORG for event in events)
     assert reader.failed
+
+
+class Hasty:
+    """A reader whose node answers, once, with the state of the block after the one that it was asked for."""
+
+    def __init__(self, reader: ChainReader) -> None:
+        self._reader = reader
+        self.ahead = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._reader, name)
+
+    async def read(self, block: BlockRef, calls: Sequence[Call]) -> list[CallResult]:
+        if self.ahead:
+            self.ahead -= 1
+            block = await self._reader.block_by_number(block.number + 1)
+        return await self._reader.read(block, calls)
+
+
+@pytest.mark.parametrize(("ahead", "differs"), [(1, False), (2, True)])
+async def test_a_difference_counts_only_when_it_is_there_again(anvil: Anvil, ahead: int, differs: bool) -> None:
+    bench = bench_on(anvil)
+    async with await connect([anvil.url], 31337, 5, lambda _: None) as chain:
+        protocol = await discover(chain.reader, tiny_lend()(bench.deployment()))
+        reader = Hasty(chain.reader)
+        follower = Follower(reader, protocol, 0, lambda _: None, audit_accounts=100)
+        bench.do(bench.lend, "supply", 5 * WAD, sender=bench.users[0])
+        assert await follower.advance(await chain.reader.head())
+        anvil.mine()
+        head = await chain.reader.head()
+        bench.do(bench.lend, "borrow", 10**9, sender=bench.users[0])
+        reader.ahead = ahead
+        advance = await follower.advance(head)
+        assert advance is not None
+        assert bool(advance.mismatches) is differs
 
 
 class Endless:
