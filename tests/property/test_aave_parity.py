@@ -43,7 +43,7 @@ KINDS = {
     "transfer": 1,
     "rate": 1,
     "price": 4,
-    "crash": 10,
+    "crash": 16,
     "depeg": 4,
     "pools": 1,
     "rules": 2,
@@ -131,8 +131,9 @@ class Run:
                 for kind, receipt in zip(kinds, receipts, strict=True):
                     (self.done if int(receipt["status"], 16) else self.refused)[kind] += 1
                 self.compare(self.bench.snapshot())
-                for _ in range(chance.randint(2, 5)):
-                    self.liquidate(*self.action(chance)[1:])
+                for _ in range(chance.randint(2, 8)):
+                    if not self.liquidate(*self.action(chance)[1:]):
+                        break
                 snapshot = self.bench.snapshot()
                 self.compare(snapshot)
                 past = self.bench.anvil.snapshot()
@@ -193,8 +194,11 @@ class Run:
 
     # ---- liquidations
 
-    def liquidate(self, a: int, b: int, c: int) -> None:
-        """The keeper's own call for an unsafe account, or a liquidation of any size of anybody by somebody else."""
+    def liquidate(self, a: int, b: int, c: int) -> bool:
+        """The keeper's own call for an unsafe account, or a liquidation of any size of anybody by somebody else.
+
+        Whether anybody was unsafe.
+        """
         snapshot = self.bench.snapshot()
         when = snapshot.block.timestamp + 1 + c % 600
         market = Market(snapshot.state, snapshot.readings, when)
@@ -203,9 +207,10 @@ class Run:
             row = unsafe[a % len(unsafe)]
             for item in self.opportunities(snapshot, row, when, c)[: 1 + c % 4 : 1 + b % 2]:
                 self.carry_out(snapshot, row, item, when)
-                return
+                return True
         row = unsafe[a % len(unsafe)] if unsafe and b % 4 else a % len(snapshot.columns)
         self.by_hand(snapshot, market, row, b, c)
+        return bool(unsafe)
 
     def unsafe(self, market: Market, snapshot: Snapshot, row: int) -> bool:
         try:
