@@ -9,6 +9,8 @@ followed to its end whatever is open.
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import groupby
+from operator import attrgetter
 
 from keeper.model.health import WAD
 
@@ -147,9 +149,11 @@ class Breakers:
         )
 
     def _reverts_in_a_row(self) -> int:
+        """A success in the same block ends the row: ours compete there, as for what one pool takes, and some lose."""
         row = 0
-        for end in self._counted(Name.REVERTS):
-            row = 0 if end.mined else row + end.reverted
+        for _, block in groupby(self._counted(Name.REVERTS), key=attrgetter("time_s")):
+            ends = list(block)
+            row = 0 if any(end.mined for end in ends) else row + sum(end.reverted for end in ends)
         return row
 
     def _loss_wad(self, time_s: int) -> int:

@@ -31,12 +31,17 @@ class Opportunity:
     after: Health
     bad_debt_prevented_wad: int = 0
     partial: bool = True
+    slip_percent: int = 5  # of the reward that may be gone when the call executes, as prices move
     details: Mapping[str, int] = field(default_factory=dict)  # what the adapter needs to encode the call
 
 
 def token_key(token: bytes) -> str:
     """The name under which what is left of a token stands among the limits that an adapter is given."""
     return "token:0x" + token.hex()
+
+
+# What a pool pays moves with whoever sells there before, our own liquidations of the same block included.
+SHARED_POOL_SLIP_PERCENT = 50
 
 
 class Rejection(StrEnum):

@@ -10,7 +10,6 @@ from keeper.plan.gas import MAX_TX_GAS, FeeMarket, gas_cost_wad, highest_fee
 # How far above the first attempt's fee replacements may climb. Less spare room would give up too early in a squeeze;
 # more would raise the least reward, which the bid decides, until a small move of prices makes the call revert.
 CLIMB = 4
-SLIP_PERCENT = 5  # of the reward that prices may take away before the call reverts, where it pays that well
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +69,7 @@ class Appraiser:
     def _bid(self, opportunity: Opportunity) -> int:
         """The highest fee that still pays when the reward slips a little, no further up than a squeeze is worth."""
         cap = min(self.policy.max_fee, CLIMB * self.fees.ladder)
-        slipped_wad = opportunity.reward_wad * (100 - SLIP_PERCENT) // 100
+        slipped_wad = opportunity.reward_wad * (100 - opportunity.slip_percent) // 100
         fees = [
             highest_fee(reward_wad, opportunity.gas, self.funds.native_price_wad, self.policy.min_profit_wad, cap)
             for reward_wad in (slipped_wad, opportunity.reward_wad)

@@ -20,7 +20,8 @@ from keeper.protocols.aave_v3.state import TABLES, AaveState, holdings_of
 from keeper.protocols.base import Achieved, Defaults, Deployment, PriceReading, Protocol, Revert, Screen, Snapshot
 from keeper.protocols.columns import TableSpec, Writer
 
-_DATA = load_abi("IAavePool").functions["getUserAccountData"]
+_POOL = load_abi("IAavePool").functions
+_DATA = _POOL["getUserAccountData"]
 _PROVIDER = "PoolAddressesProvider"
 
 
@@ -71,8 +72,13 @@ class AaveV3Protocol(Defaults):
     def fold_account(self, state: AaveState, account: bytes, results: Sequence[CallResult], writer: Writer) -> None:
         accounts.fold(self._version, state, account, results, writer)
 
-    def cross_checks(self, state: AaveState) -> list[tuple[Call, bytes]]:  # noqa: ARG002
-        return []  # what accounts hold is read from storage, not added up from logs
+    def cross_checks(self, state: AaveState) -> list[tuple[Call, bytes]]:
+        """The pool lists what the logs said was listed: a start after a listing would miss those who came before."""
+        told = [reserve for reserve in state.listed() if reserve.supply_token in state.announced]
+        assets = [reserve.asset for reserve in sorted(told, key=lambda reserve: reserve.id)]
+        words = [32, len(assets), *(int.from_bytes(asset, "big") for asset in assets)]
+        wanted = b"".join(word.to_bytes(32, "big") for word in words)
+        return [(Call(self._found.pool, _POOL["getReservesList"].encode()), wanted)]
 
     def prices(self, snapshot: Snapshot, timestamp: int) -> list[PriceReading]:  # noqa: ARG002
         return prices.price_readings(snapshot.state, snapshot.readings)

@@ -7,7 +7,7 @@ from eth_abi.exceptions import DecodingError
 
 from keeper.abi import load_abi
 from keeper.defi.fixed_point import mul_div_ceil
-from keeper.errors import InvariantBroken
+from keeper.errors import InvariantBroken, Refused
 from keeper.model.chain import Log
 from keeper.model.health import WAD
 from keeper.model.plan import Opportunity
@@ -58,6 +58,8 @@ def encode(market: Market, pool: bytes, opportunity: Opportunity, floor_wad: int
     details = opportunity.details
     collateral, debt = (market.state.reserves[details[name]] for name in ("collateral", "debt"))
     price = market.readings.price(debt.asset, debt.symbol)
+    if not price:
+        raise Refused("unpriced", f"the oracle's price of {debt.symbol} is zero")
     unit = market.data(debt.index).configuration.unit
     least = mul_div_ceil(max(floor_wad, 0), unit * market.readings.unit, price * WAD)
     route = tuple(details[name].to_bytes(20, "big") for name in ("pool0", "pool1") if name in details)

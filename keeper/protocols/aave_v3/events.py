@@ -79,6 +79,7 @@ def _transfer(state: AaveState, log: Log, writer: Writer) -> None:
 def _reserve_initialized(version: Version, state: AaveState, log: Log) -> AaveState:
     (asset, supply), (stable, debt, _) = _CONFIGURATOR["ReserveInitialized"].decode(log)
     asset, supply, stable, debt = (_raw(address) for address in (asset, supply, stable, debt))
+    state = replace(state, announced=state.announced | {supply})
     for known in state.reserves:
         if known.supply_token == supply:
             return _with(state, replace(known, dropped=False))

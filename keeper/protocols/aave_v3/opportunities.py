@@ -8,7 +8,7 @@ from keeper.defi.sizing import largest, peak
 from keeper.defi.uniswap_v3 import Pool
 from keeper.errors import Refused
 from keeper.model.health import WAD
-from keeper.model.plan import Opportunity, token_key
+from keeper.model.plan import SHARED_POOL_SLIP_PERCENT, Opportunity, token_key
 from keeper.protocols import executor
 from keeper.protocols.aave_v3 import exits
 from keeper.protocols.aave_v3.calldata import FLASH, OWN
@@ -21,6 +21,7 @@ from keeper.protocols.aave_v3.state import Holdings
 _UNLIMITED = 2**127
 _MODERN_LESS_GAS = 70_000  # 3.6 takes less
 _WRITE_OFF_GAS = 90_000  # each further debt that 3.6 writes off
+_NEEDED = "a node is needed whose eth_call takes state overrides"
 _LIMIT_PERCENT = 150  # of the expected use: pools cross ticks, and sources of prices differ in what they cost
 
 
@@ -63,6 +64,8 @@ def find(case: Case) -> list[Opportunity]:
         code, why = pair.refusal()
         if not code and not _routes(case, pair) and pair.collateral != pair.debt:
             code, why = "unsupported", f"no known pool sells {pair.collateral.symbol} for {pair.debt.symbol}"
+        if not code and _unread(case, pair):
+            code, why = "unsupported", f"what pools pay for {pair.collateral.symbol} could not be read: {_NEEDED}"
         if code:
             refusals.append((code, why))
             continue
@@ -76,17 +79,26 @@ def _routes(case: Case, pair: Pair) -> tuple[Route, ...]:
     return routes(case.pools, pair.collateral.asset, pair.debt.asset)
 
 
+def _unread(case: Case, pair: Pair) -> bool:
+    """There are pools to sell in, and of none on any route the prices are known."""
+    known, found = case.market.readings.pools, _routes(case, pair)
+    return bool(found) and not any(all(pool.address in known for pool in route) for route in found)
+
+
 def _of_pair(case: Case, pair: Pair) -> Iterator[Opportunity]:
     needed = restoring(pair, case.target_wad)
     for kind in (OWN, FLASH):
         most = _most(case, pair, kind)
         for offer in sizes(pair, needed, most) if most > 0 else []:
-            deal = _deal(case, pair, kind, offer)
-            if deal is None:
+            deals = _deals(case, pair, kind, offer)
+            if not deals:
                 continue
-            yield _opportunity(case, pair, kind, deal)
-            if (smaller := _smaller(case, pair, kind, deal)) is not None:
-                yield _opportunity(case, pair, kind, smaller)
+            best = max(deals, key=_profit)
+            yield _opportunity(case, pair, kind, best)
+            parts = [part for deal in deals if (part := _smaller(case, pair, kind, deal))]
+            part = max(parts, key=_profit, default=best)
+            if part.profit > best.profit:
+                yield _opportunity(case, pair, kind, part)
 
 
 def _most(case: Case, pair: Pair, kind: str) -> int:
@@ -109,16 +121,20 @@ def _most(case: Case, pair: Pair, kind: str) -> int:
     return most if paid_out(top) else largest(paid_out, top)
 
 
-def _deal(case: Case, pair: Pair, kind: str, offer: int) -> Deal | None:
-    """The most profitable way to sell what an offer brings; a smaller offer where the pools take no more."""
+def _deals(case: Case, pair: Pair, kind: str, offer: int) -> list[Deal]:
+    """Each way to sell what an offer brings; a smaller offer where a route's pools take no more."""
     if pair.collateral == pair.debt:
-        return _priced(case, pair, kind, offer, None)
-    deals = [
+        deal = _priced(case, pair, kind, offer, None)
+        return [deal] if deal else []
+    return [
         deal
         for route in _routes(case, pair)
-        if (fitting := _fitting(case, pair, route, offer)) and (deal := _priced(case, pair, kind, fitting, route))
+        if (fitting := _fitting(case, pair, kind, route, offer)) and (deal := _priced(case, pair, kind, fitting, route))
     ]
-    return max(deals, key=lambda deal: deal.profit, default=None)
+
+
+def _profit(deal: Deal) -> int:
+    return deal.profit
 
 
 def _priced(
@@ -146,7 +162,7 @@ def _sold(case: Case, pair: Pair, route: Route, amount: int) -> Quote | None:
     return readings.quotes[key]
 
 
-def _fitting(case: Case, pair: Pair, route: Route, offer: int) -> int:
+def _fitting(case: Case, pair: Pair, kind: str, route: Route, offer: int) -> int:
     """The offer, or the largest legal one whose proceeds the route's pools have room for; 0 when there is none."""
 
     def fits(size: int) -> bool:
@@ -154,7 +170,7 @@ def _fitting(case: Case, pair: Pair, route: Route, offer: int) -> int:
         sold = _sold(case, pair, route, taken - fee)
         if sold is None:
             return False
-        rooms = _rooms(case, pair, route)
+        rooms = _rooms(case, pair, kind, route)
         return all(
             given <= min(case.limits.get(key, room), room)
             for (key, room), given in zip(rooms.items(), sold.inputs, strict=True)
@@ -165,16 +181,25 @@ def _fitting(case: Case, pair: Pair, route: Route, offer: int) -> int:
     return legal(pair, size) if (size := largest(lambda size: size == 0 or fits(size), offer)) else 0
 
 
-def _rooms(case: Case, pair: Pair, route: Route) -> dict[str, int]:
-    """Shared limits of a route: what its pools take until their prices have moved by half of the bonus, all
-    liquidations of a block together, so that the last of them is still worth it."""
+def _rooms(case: Case, pair: Pair, kind: str, route: Route) -> dict[str, int]:
+    """Shared limits of a route: what its pools take until their prices have moved by half of what a liquidation earns,
+    all liquidations of a block together, so that the last of them is still worth it."""
     token, found = pair.collateral.asset, {}
-    slip = max(pair.bonus - 10_000, 0) // 2
+    slip = _margin(case, pair, kind, route) // 2 // max(len(route), 1)
     for pool in route:
         key = exits.room_key(pool, token)
         found[key] = case.market.readings.room(pool, token, slip)
         token = other(pool, token)
     return found
+
+
+def _margin(case: Case, pair: Pair, kind: str, route: Route) -> int:
+    """What is left of the bonus after the protocol's fee, a flash loan's premium and the pools' fees, in bps."""
+    bonus = max(pair.bonus - 10_000, 0)
+    protocols = case.market.data(pair.collateral.index).configuration.protocol_fee
+    premium = case.market.readings.premium if kind == FLASH else 0
+    pools = sum(-(-pool.fee // 100) for pool in route)  # in parts per million
+    return max(bonus * (10_000 - protocols) // 10_000 - premium - pools, 0)
 
 
 def _smaller(case: Case, pair: Pair, kind: str, deal: Deal) -> Deal | None:
@@ -195,7 +220,7 @@ def _smaller(case: Case, pair: Pair, kind: str, deal: Deal) -> Deal | None:
 def _opportunity(case: Case, pair: Pair, kind: str, deal: Deal) -> Opportunity:
     token = pair.debt.asset
     outcome, route = deal.outcome, deal.quote.route if deal.quote else ()
-    rooms = _rooms(case, pair, route)
+    rooms = _rooms(case, pair, kind, route)
     inputs = deal.quote.inputs if deal.quote else ()
     gas = _gas(pair, kind, outcome, len(route))
     return Opportunity(
@@ -213,6 +238,7 @@ def _opportunity(case: Case, pair: Pair, kind: str, deal: Deal) -> Opportunity:
         before=pair.before,
         after=pair.health_after(outcome),
         partial=outcome.covered < pair.owed,
+        slip_percent=SHARED_POOL_SLIP_PERCENT,
         details=_details(pair, kind, deal, route),
     )
 

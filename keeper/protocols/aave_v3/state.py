@@ -45,6 +45,7 @@ class AaveState:
     reserves: tuple[Reserve, ...] = ()
     categories: Mapping[int, bytes] = field(default_factory=dict)
     sources: Mapping[bytes, bytes] = field(default_factory=dict)
+    announced: frozenset[bytes] = frozenset()  # aTokens whose listing the logs told of
 
     def listed(self) -> list[Reserve]:
         return [reserve for reserve in self.reserves if not reserve.dropped]

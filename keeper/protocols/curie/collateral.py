@@ -8,7 +8,7 @@ from keeper.defi.sizing import largest
 from keeper.defi.tick_math import Q96, sqrt_price_at_tick
 from keeper.defi.uniswap_v3 import PoolState, Swapped, swap_exact_in, swap_to_price
 from keeper.errors import Refused
-from keeper.model.plan import Opportunity
+from keeper.model.plan import SHARED_POOL_SLIP_PERCENT, Opportunity
 from keeper.protocols.curie.case import Case, smallest
 from keeper.protocols.curie.health import health_of
 from keeper.protocols.curie.liquidation import settle_bad_debt
@@ -137,6 +137,7 @@ def _offer(case: Case, token: Token, pool: PoolState, place: int) -> Opportunity
         before=health_of(standing),
         after=health_of(replace(standing, holdings=seizure.after)),
         partial=token.id in seizure.after.balances,
+        slip_percent=SHARED_POOL_SLIP_PERCENT,
         details={
             "token": token.id,
             "paid": paid,

@@ -6,7 +6,7 @@ from keeper.defi.sizing import largest
 from keeper.defi.uniswap_v3 import PoolState
 from keeper.errors import Refused
 from keeper.model.health import WAD
-from keeper.model.plan import Opportunity
+from keeper.model.plan import SHARED_POOL_SLIP_PERCENT, Opportunity
 from keeper.protocols.curie.case import Case, smallest
 from keeper.protocols.curie.health import health_of
 from keeper.protocols.curie.liquidation import Liquidation, cancelled, fund_capacity, liquidate, most_size
@@ -110,6 +110,7 @@ class _Slice:
             before=health_of(standing),
             after=health_of(after),
             partial=self.market in after.holdings.positions,
+            slip_percent=SHARED_POOL_SLIP_PERCENT,
             details={
                 "market": self.market,
                 "size": self.sign * size,

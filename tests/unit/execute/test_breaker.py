@@ -35,6 +35,14 @@ def test_a_success_ends_the_row():
         assert breakers.ended(end, 1) == []
 
 
+def test_a_success_in_the_same_block_ends_the_row_whatever_failed_beside_it():
+    breakers = Breakers(LIMITS)
+    for end in (reverted(1, 1), mined(2, 2), reverted(3, 2), reverted(4, 2), reverted(5, 2), reverted(6, 3)):
+        assert breakers.ended(end, 1) == []
+    assert names(breakers.ended(reverted(7, 4), 4)) == []
+    assert names(breakers.ended(reverted(8, 4), 4)) == ["reverts"]
+
+
 def test_it_opens_again_only_after_a_new_row():
     breakers = Breakers(LIMITS)
     for i in (1, 2, 3):
