@@ -88,3 +88,16 @@ def test_every_account_is_there_and_equals_the_pool_now_and_a_quarter_of_a_year_
         for account, entry in found.items():
             told = stage.bed.user_data(account, number)
             assert entry["views"] == dict(zip(USER_DATA, map(str, told), strict=True)), hexed(account)
+
+
+def test_a_start_after_the_listings_is_refused_as_it_would_miss_who_came_before(
+    market: tuple[Anvil, AaveStage, Sequence[bytes]], scan: Scan, capsys: pytest.CaptureFixture[str]
+) -> None:
+    anvil, _, _ = market
+    path = Path("deployment.json")
+    document = json.loads(path.read_text())
+    path.write_text(json.dumps(document | {"start_block": anvil.block_number() - 1}))
+    assert main(["scan", "--json"]) == 2
+    assert "start_block is later than its deployment" in capsys.readouterr().err
+    path.write_text(json.dumps(document))
+    assert scan()["accounts"]

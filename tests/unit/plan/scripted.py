@@ -27,6 +27,7 @@ class Script:
     saved: int = 0  # bad debt prevented, dollars in 1e18
     smallest: int = 1  # per mille of the full size that is still legal
     subject: str = "ETH"
+    slip: int = 5  # percent of the reward
 
 
 class Scripted:
@@ -90,6 +91,7 @@ def _sized(account: bytes, script: Script, limits: Mapping[str, int]) -> Opportu
         before=health,
         after=health,
         bad_debt_prevented_wad=script.saved * mille // 1_000,
+        slip_percent=script.slip,
     )
 
 

@@ -119,6 +119,14 @@ def test_the_first_fee_never_exceeds_the_bid_the_cap_or_the_purse() -> None:
     assert found.max_fee == 12 * GWEI
 
 
+def test_a_reward_that_may_slip_is_bid_for_with_what_would_be_left() -> None:
+    (firm,) = plan(book(Script(reward=20 * WAD))).plans
+    (shared,) = plan(protocol := book(Script(reward=20 * WAD, slip=50))).plans
+    assert shared.value_wad == firm.value_wad
+    assert shared.bid < firm.bid
+    assert protocol.floors[address(1)] <= 10 * WAD
+
+
 # ---- what is left alone
 
 
