@@ -82,7 +82,7 @@ bench: setup ## measure; a table, and build/bench.json
 soak: setup ## blocks of a live market under light faults in one process; build/soak.json (N=5000 SEED=1)
 	@$(BIN)/python -m tests.soak --blocks $(or $(N),5000) --seed $(or $(SEED),1) $(ARGS)
 
-parity: setup ## health against the contract's own view, 5,000 states and more; build/parity.json (STATES=5000)
+parity: setup ## health against the contracts' own views, 5,000 states (Aave 20,000) and more; build/parity.json (STATES=5000)
 	@PARITY_STATES=$(or $(STATES),5000) SIZING_EXAMPLES=$(or $(SIZES),200) $(BIN)/python tools/parity.py
 
 chaos: setup ## a live market under random faults and kills, then the count (N=200 SEED=1 ARGS=--json)

@@ -1,6 +1,7 @@
 """The plug-in for Perpetual Protocol v2 ("Curie", 2.8.4): perpetual futures that trade in Uniswap v3 pools."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar, Self
 
 from keeper.defi.proxies import mapping_slot
@@ -16,7 +17,7 @@ from keeper.protocols.curie.contracts import CORE, Contracts
 from keeper.protocols.curie.health import health_of
 from keeper.protocols.curie.reads import Readings
 from keeper.protocols.curie.standing import Standing
-from keeper.protocols.curie.state import TABLES, CurieState, Holdings, holdings_of
+from keeper.protocols.curie.state import SETTLEMENT, TABLES, CurieState, Holdings, holdings_of
 from keeper.protocols.curie.venues import Venues
 from keeper.protocols.curie.view import view_at
 
@@ -164,6 +165,8 @@ class CurieProtocol(Defaults):
         own, fund = (
             Holdings() if found is None else holdings_of(state, snapshot.columns, found) for found in known.values()
         )
+        # Anybody can give the executor collateral: it is not counted on, and stands in nobody's way.
+        own = replace(own, balances={token: units for token, units in own.balances.items() if token == SETTLEMENT})
         fund_standing = Standing(standing.view, fund, standing.unit)
         return Case(self._contracts, accounts.address(row), standing, own, fund_standing, target_wad, limits)
 

@@ -1,10 +1,11 @@
 """`Vault.liquidateCollateral`: how much of which collateral, what it costs, and what selling it brings."""
 
 from dataclasses import dataclass, replace
+from functools import partial
 from math import isqrt
 
 from keeper.defi.fixed_point import Rounding, mul_div
-from keeper.defi.sizing import largest
+from keeper.defi.sizing import largest, peak
 from keeper.defi.tick_math import Q96, sqrt_price_at_tick
 from keeper.defi.uniswap_v3 import PoolState, Swapped, swap_exact_in, swap_to_price
 from keeper.errors import Refused
@@ -112,6 +113,8 @@ def _offer(case: Case, token: Token, pool: PoolState, place: int) -> Opportunity
     try:
         before = swap_exact_in(pool, sells0, taken).after if taken else pool
         paid = _size(case, token, limit, min(whole, space - taken) if space else whole)
+        if paid > 0 and not space:  # a part may pay where the whole does not
+            paid = peak(partial(_worth, standing, token, before, sells0), paid)
         if paid <= 0:
             return None
         seizure = seize(standing, token, paid)
@@ -147,6 +150,13 @@ def _offer(case: Case, token: Token, pool: PoolState, place: int) -> Opportunity
             "bad_debt": seizure.bad_debt,
         },
     )
+
+
+def _worth(standing: Standing, token: Token, pool: PoolState, sells0: bool, paid: int) -> int | None:
+    try:
+        return _sold(pool, sells0, seize(standing, token, paid).collateral).amount_out - paid
+    except Refused:
+        return None
 
 
 def _sold(pool: PoolState, sells0: bool, amount: int) -> Swapped:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from keeper.defi.sizing import largest
+from keeper.defi.sizing import largest, peak
 from keeper.defi.uniswap_v3 import PoolState
 from keeper.errors import Refused
 from keeper.model.health import WAD
@@ -40,8 +40,8 @@ def opportunities(case: Case) -> list[Opportunity]:
     if case.standing.view.parameters.house_paused or case.standing.view.parameters.vault_paused:
         raise Refused("hold", "the protocol is paused")
     held = any(position.size or position.notional for position in case.own.positions.values())
-    if held or case.own.orders or case.own.has_collateral:
-        raise Refused("hold", "the executor's own account holds a position or collateral: close it first")
+    if held or case.own.orders:
+        raise Refused("hold", "the executor's own account holds a position: close it first")
     bare = cancelled(case.standing)
     found, refusals = [], []
     for market in sorted(bare.holdings.positions):
@@ -88,6 +88,8 @@ class _Slice:
     def opportunity(self) -> Opportunity:
         case, standing = self.case, self.case.standing
         size, limit = self._size()
+        if not self.room or self._worth(size) is None:  # a part may pay, or be allowed, where the whole is not
+            size, limit = min((peak(self._worth, size), "pool"), (size, limit))
         outcome = self.outcome(size)
         liquidation = outcome.liquidation
         after = replace(self.bare, holdings=liquidation.after)
@@ -134,6 +136,12 @@ class _Slice:
         if size <= 0:
             raise Refused("no_legal_size", f"nothing is left of what limits it: {limit}")
         return size, limit
+
+    def _worth(self, size: int) -> int | None:
+        try:
+            return self.outcome(size).profit
+        except Refused:
+            return None
 
     def _restores(self, size: int) -> bool:
         after = liquidate(self.bare, self.market, self.sign * size).after

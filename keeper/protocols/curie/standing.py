@@ -31,7 +31,7 @@ class InMarket:
     quote: int
     fee: int  # a maker's, not yet collected
     funding: int  # due, positive is owed
-    price: int
+    price: int  # 0 where nothing has to be valued
 
 
 def in_market(view: View, market: int, position: Position, orders: tuple[Order, ...]) -> InMarket:
@@ -45,7 +45,7 @@ def in_market(view: View, market: int, position: Position, orders: tuple[Order, 
     base = taker - base_debt
     coefficient = sum(_funding_of(at, order) for order in orders)
     due = coefficient + mul_div(base, at.growth.premium - position.premium, Q96)
-    price = at.reference_price
+    price = at.reference_price if size or base < 0 else 0  # as the contracts: no price is asked for nothing
     return InMarket(
         market=market,
         taker_size=taker,

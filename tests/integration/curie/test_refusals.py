@@ -8,11 +8,11 @@ from keeper.book.discovery import discover
 from keeper.demo.artifacts import Batch, calldata, forged
 from keeper.demo.node import Tx
 from keeper.errors import OperatorError, Refused
-from keeper.model.chain import Call
+from keeper.model.chain import Call, hexed
 from keeper.model.health import WAD
 from keeper.protocols.base import Deployment, Snapshot
 from keeper.protocols.curie import CurieProtocol
-from tests.support.curie import CurieBench, account, curie_bench
+from tests.support.curie import OWNER, CurieBench, account, curie_bench
 
 TRADER, OTHER = account(1), account(2)
 
@@ -144,6 +144,35 @@ def test_an_executor_that_holds_a_position_takes_no_other(bench: CurieBench) -> 
     bench.node.send(*bench.bed.fund(bench.executor, "USDC", 10**9), bench.bed.trade(bench.executor, "vBTC", 10**15))
     found = refusal(bench, TRADER)
     assert (found.code, "executor" in str(found)) == ("hold", True)
+
+
+def test_what_strangers_give_the_executor_stands_in_nobodys_way(bench: CurieBench) -> None:
+    fall(bench, 2_700)
+    bed = bench.bed
+    bench.node.send(*bed.fund(bench.executor, "WETH", 1), *bed.fund(bench.executor, "WBTC", 10**6))
+    snapshot = bench.snapshot()
+    now = snapshot.block.timestamp + 12
+    [offer] = bench.protocol.opportunities(snapshot, row_of(snapshot, TRADER), now, WAD, {})
+    call = bench.protocol.encode(snapshot, offer, 0)
+    asked = {"from": hexed(OWNER), "to": hexed(call.to), "data": hexed(call.data)}
+    answer = bench.anvil.rpc("eth_call", asked, hex(snapshot.block.number), {}, {"time": hex(now)})
+    assert int(answer, 16) == offer.rewards[bed.tokens["USDC"]]
+
+
+def test_who_has_nothing_to_value_needs_no_price(bench: CurieBench) -> None:
+    """A maker below the price owes no base and holds none: the contracts ask no mark price for that."""
+    bed = bench.bed
+    low, high = bed.ticks("vETH", 2_000, 2_500)
+    bench.node.send(*bed.fund(OTHER, "USDC", 10**10), bed.close(OTHER, "vETH"))
+    bench.node.send(bed.add_liquidity(OTHER, "vETH", 0, 3_000 * WAD, low, high))
+    config = bed.contracts["ClearingHouseConfig"]
+    bench.node.send(Tx(bed.owner, config, calldata("setMarkPriceMarketTwapInterval(uint32)", 30 * 86_400)))
+    snapshot = bench.snapshot()
+    now = snapshot.block.timestamp
+    assert bench.protocol.health(snapshot, row_of(snapshot, OTHER), now).equity > 0
+    with pytest.raises(Refused, match="OLD"):
+        bench.protocol.health(snapshot, row_of(snapshot, TRADER), now)
+    assert not bench.differences(snapshot, now)
 
 
 def test_the_insurance_fund_and_the_executor_are_left_alone(bench: CurieBench) -> None:
