@@ -138,6 +138,11 @@ def _liquidity(fold: Fold) -> CurieState:
     return replace(state, ranges=ranges, orders=orders, ticks={**state.ticks, market.id: ticks})
 
 
+def _owned(fold: Fold) -> CurieState:
+    first = not any(fold.address(1))
+    return replace(fold.state, born=True) if first else fold.state
+
+
 def _pool_added(fold: Fold) -> CurieState:
     market = Market(len(fold.state.markets), fold.address(1), fold.address(3))
     return replace(fold.state, markets=(*fold.state.markets, market))
@@ -205,6 +210,7 @@ _HANDLERS: dict[tuple[str, bytes], Handler] = {
     ("vault", _CORE["Withdrawn"].topic): _touched(2),
     ("vault", _CORE["CollateralLiquidated"].topic): _to_fund(1),
     ("vault", _CORE["BadDebtSettled"].topic): _to_fund(1),
+    ("registry", _CORE["OwnershipTransferred"].topic): _owned,
     ("registry", _CORE["PoolAdded"].topic): _pool_added,
     ("collateral_manager", _CORE["CollateralAdded"].topic): _collateral_added,
     ("collateral_manager", _CORE["PriceFeedChanged"].topic): _collateral_feed,

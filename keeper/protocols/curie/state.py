@@ -125,6 +125,7 @@ class CurieState:
     ticks: Mapping[int, Mapping[int, tuple[int, int]]] = field(default_factory=dict)  # market -> tick -> gross, net
     observations: Mapping[bytes, Observations] = field(default_factory=dict)  # by feed
     rings: Mapping[bytes, int] = field(default_factory=dict)  # pool -> places for observations
+    born: bool = False  # the logs begin before the first listing: the market registry's first owner was seen
     facts: Mapping[Call, bytes | None] = field(default_factory=dict)  # answers to lookups, None for a failed one
 
     def market_of(self, base: bytes) -> Market | None:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from keeper.book.discovery import discover
+from keeper.book.follower import load_snapshot
 from keeper.demo.artifacts import Batch, calldata, forged
 from keeper.demo.node import Tx
 from keeper.errors import OperatorError, Refused
@@ -204,3 +205,10 @@ def test_the_float_screen_is_within_its_bound(bench: CurieBench) -> None:
                 standing = bench.protocol.standing(snapshot, row, now)
                 exact = (standing.account_value - standing.requirement) / WAD
                 assert abs(screen.slack[row] - exact) <= screen.bound[row]
+
+
+def test_a_start_after_the_protocol_began_is_refused_also_where_nothing_happened_since(bench: CurieBench) -> None:
+    head = bench.snapshot().block.number
+    bench.anvil.mine(2)
+    with pytest.raises(OperatorError, match="start_block is later than its deployment"):
+        bench.loop.run_until_complete(load_snapshot(bench.chain.reader, bench.protocol, head + 1))

@@ -75,6 +75,7 @@ interface ICurie {
     );
     event BadDebtSettled(address indexed trader, uint256 amount);
     // MarketRegistry
+    event OwnershipTransferred(address indexed previousOwner, address indexed newOwner);
     event PoolAdded(address indexed baseToken, uint24 indexed feeRatio, address indexed pool);
     // CollateralManager
     event CollateralAdded(
