@@ -145,5 +145,6 @@ def growth_slots(base: bytes, ticks: Sequence[int]) -> list[int]:
 
 
 BASE_SLOTS = (204, 205, 206, 207)  # BaseToken: feed and status, paused price, paused time, closed price
-FEED_SLOTS = (0, 5401, 5402, 5403, 5404)  # V3 feed: newest observation, cached TWAP, its time, last price, its time
+# V3 feed: index of the newest observation, time of the first place, cached TWAP, its time, last price, its time
+FEED_SLOTS = (0, 3, 5401, 5402, 5403, 5404)
 OBSERVATIONS = 8  # where a Uniswap v3 pool's ring begins

@@ -61,7 +61,8 @@ def _average(reading: FeedReading, known: Observations, interval: int, price: in
     target = now - interval
     if target < known.times[0]:
         # Only a contract whose oldest observation this is says that there is none.
-        if known.count != reading.newest + 1 and len(known.times) < _MOST:
+        whole = known.count == reading.newest + 1 and known.times[0] == reading.first_at
+        if not whole and len(known.times) < _MOST:
             raise Refused("unsupported", "a price feed has observations older than the first block that is known")
         return 0
     change = current - _cumulative_at(known, target)

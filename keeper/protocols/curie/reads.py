@@ -67,6 +67,7 @@ class FeedReading:
     """A ChainlinkPriceFeedV3 and its aggregator. Prices in the feed's decimals, times in seconds."""
 
     newest: int  # index of the newest observation
+    first_at: int  # time of the observation in the first place, the oldest while the ring is not full
     cached: int  # TWAP
     cached_at: int
     cached_interval: int
@@ -258,12 +259,13 @@ def _feed(source: Source, answers: Iterator[CallResult]) -> FeedReading | None:
     through_uniswap = source.dispatched and chainlink.address_of(next(answers)) is not None
     if not stored.ok:
         return None
-    newest, cached, cached_at, last_price, last_time = words(stored)
+    newest, first_at, cached, cached_at, last_price, last_time = words(stored)
     answer, known = words(latest) if latest.ok and len(latest.data) == 160 else None, chainlink.decimals_of(decimals)
     answered = answer is not None and known is not None
     round_, price, _, updated_at, _ = answer if answer is not None and answered else (0, 0, 0, 0, 0)
     return FeedReading(
         newest=bits(newest, 0, 16),
+        first_at=first_at,
         cached=cached,
         cached_at=bits(cached_at, 0, 160),
         cached_interval=bits(cached_at, 160, 80),

@@ -12,6 +12,7 @@ from keeper.protocols.curie.state import Observations, Source, halves, signed_wh
 SOURCE = Source(b"\x01" * 20, b"\x02" * 20, b"\x03" * 20, decimals=18, feed_decimals=8, dispatched=True)
 READING = FeedReading(
     newest=1,
+    first_at=1_000,
     cached=7,
     cached_at=0,
     cached_interval=900,
@@ -53,6 +54,8 @@ def test_beyond_the_oldest_observation_it_is_the_newest_answer() -> None:
 def test_beyond_what_is_known_of_an_older_feed_it_is_refused() -> None:
     with pytest.raises(Refused, match="older than the first block"):
         twap(replace(READING, newest=9), KNOWN, 1_500, 2_000)
+    with pytest.raises(Refused, match="older than the first block"):  # as many, but the first is another
+        twap(replace(READING, first_at=900), KNOWN, 1_500, 2_000)
 
 
 def test_the_cached_mean_is_taken_at_its_own_second_alone() -> None:
