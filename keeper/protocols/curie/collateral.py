@@ -18,7 +18,9 @@ from keeper.protocols.curie.standing import Standing
 from keeper.protocols.curie.state import SETTLEMENT, Holdings, Token
 
 SEIZE = "liquidate_collateral"
-GAS, GAS_LIMIT = 1_200_000, 2_400_000  # measured: 0.57 to 1.33 million
+# Measured: 0.57 to 2.13 million with two markets, 3.5 with three and three collaterals, 0.12 an order of a maker. Feeds
+# and pools with a long history cost most, so the limit is far.
+GAS, GAS_A_MARKET, GAS_A_COLLATERAL, GAS_AN_ORDER = 400_000, 300_000, 200_000, 120_000
 _KEPT = 4  # of the discount, at most 1 - 1/4 is given to the pool by the last unit that is sold
 
 
@@ -124,6 +126,9 @@ def _offer(case: Case, token: Token, pool: PoolState, place: int) -> Opportunity
             return None
         raise
     profit = sold.amount_out - paid
+    held = standing.holdings
+    gas = GAS + GAS_A_MARKET * len(standing.parts) + GAS_A_COLLATERAL * len(held.balances)
+    gas += GAS_AN_ORDER * len(held.orders)
     settlement = case.contracts.settlement
     return Opportunity(
         account=case.address,
@@ -135,8 +140,8 @@ def _offer(case: Case, token: Token, pool: PoolState, place: int) -> Opportunity
         rewards={settlement: profit},
         spends={settlement: paid},
         uses={key: (seizure.collateral, space)} if space else {},
-        gas=GAS,
-        gas_limit=GAS_LIMIT,
+        gas=gas,
+        gas_limit=gas * 5 // 2,
         before=health_of(standing),
         after=health_of(replace(standing, holdings=seizure.after)),
         partial=token.id in seizure.after.balances,
