@@ -18,9 +18,10 @@ from keeper.protocols.curie.standing import Standing
 from keeper.protocols.curie.state import SETTLEMENT, Holdings, Token
 
 SEIZE = "liquidate_collateral"
-# Measured: 0.57 to 2.13 million with two markets, 3.5 with three and three collaterals, 0.12 an order of a maker. Feeds
-# and pools with a long history cost most, so the limit is far.
-GAS, GAS_A_MARKET, GAS_A_COLLATERAL, GAS_AN_ORDER = 400_000, 300_000, 200_000, 120_000
+# A bound. Measured: 0.57 to 2.15 million with two markets, 3.51 with three and three collaterals, 0.12 a maker's order;
+# feeds and pools with a long history cost most. Larger ones would take the block from other liquidations.
+GAS, GAS_A_MARKET, GAS_A_COLLATERAL, GAS_AN_ORDER = 350_000, 900_000, 250_000, 150_000
+_EXPECTED_PERCENT = 55  # of it, more often than not
 _KEPT = 4  # of the discount, at most 1 - 1/4 is given to the pool by the last unit that is sold
 
 
@@ -127,8 +128,8 @@ def _offer(case: Case, token: Token, pool: PoolState, place: int) -> Opportunity
         raise
     profit = sold.amount_out - paid
     held = standing.holdings
-    gas = GAS + GAS_A_MARKET * len(standing.parts) + GAS_A_COLLATERAL * len(held.balances)
-    gas += GAS_AN_ORDER * len(held.orders)
+    others = sum(token != SETTLEMENT for token in held.balances)
+    gas_limit = GAS + GAS_A_MARKET * len(standing.parts) + GAS_A_COLLATERAL * others + GAS_AN_ORDER * len(held.orders)
     settlement = case.contracts.settlement
     return Opportunity(
         account=case.address,
@@ -140,8 +141,8 @@ def _offer(case: Case, token: Token, pool: PoolState, place: int) -> Opportunity
         rewards={settlement: profit},
         spends={settlement: paid},
         uses={key: (seizure.collateral, space)} if space else {},
-        gas=gas,
-        gas_limit=gas * 5 // 2,
+        gas=gas_limit * _EXPECTED_PERCENT // 100,
+        gas_limit=gas_limit,
         before=health_of(standing),
         after=health_of(replace(standing, holdings=seizure.after)),
         partial=token.id in seizure.after.balances,
