@@ -47,7 +47,7 @@ takeover: setup ## leaders killed and frozen under load, their standbys taking o
 	$(call say,takeovers)
 	@TAKEOVERS=$(or $(N),30) $(BIN)/python -m pytest -q -s --timeout 0 tests/integration/lease/test_takeover.py
 
-check: setup ## format, lint, types, layers, generated files
+check: setup ## format, lint, types, layers, generated files, names in pages
 	$(call say,format and lint)
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
@@ -62,6 +62,8 @@ check: setup ## format, lint, types, layers, generated files
 	@$(BIN)/python tools/events.py --check
 	@$(BIN)/python tools/env_example.py --check
 	@$(BIN)/python tools/quotes.py --check
+	$(call say,names in pages)
+	@$(BIN)/python tools/doc_names.py --check
 
 format: setup ## rewrite Python and Solidity in the project's format
 	@$(BIN)/ruff format .
