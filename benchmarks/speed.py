@@ -9,7 +9,7 @@ from benchmarks.market import Site, multiplied
 from keeper.book.follower import Follower, load_snapshot
 from keeper.chain.connect import connect
 from keeper.daemon import Daemon
-from keeper.execute.signers import Tx, from_private_key
+from keeper.execute.signing.signer import Tx, from_private_key
 from keeper.model.events import HEAD_NEW, TX_MINED, TX_SENT, Event
 from keeper.protocols.base import Protocol, Snapshot
 from keeper.risk.screening import assess

@@ -17,7 +17,7 @@ from keeper.chain.connect import Chain, connect
 from keeper.chain.pool import Limits
 from keeper.clock import Clock, SystemClock
 from keeper.errors import InvariantBroken, OperatorError, Transient
-from keeper.execute.breaker import Name
+from keeper.execute.breakers.breakers import Name
 from keeper.execute.build import Execution, build_execution, native_price_of, signer_of
 from keeper.model.assessment import Assessment
 from keeper.model.chain import BlockRef, Call

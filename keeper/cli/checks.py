@@ -251,7 +251,7 @@ def _balance(settings: Settings, protocol: Protocol, snapshot: Snapshot, balance
 
 async def _tokens(wiring: Wiring, snapshot: Snapshot, address: bytes) -> list[Check]:
     """Balances of what seizures spend, and allowances, which a live keeper grants itself."""
-    from keeper.execute.approvals import missing
+    from keeper.execute.admission.approvals import missing
 
     pairs = wiring.protocol.allowances(snapshot.state)
     symbols = wiring.protocol.token_symbols(snapshot.state)
@@ -274,8 +274,8 @@ async def _tokens(wiring: Wiring, snapshot: Snapshot, address: bytes) -> list[Ch
 async def check_signing(settings: Settings) -> Check:
     """The signer signs, and for its own address: a self-transfer at a nonce that is never reached, which stays here."""
     from keeper.execute.build import signer_of
-    from keeper.execute.desk import SigningDesk, SigningPolicy
-    from keeper.execute.signers import Tx
+    from keeper.execute.signing.policy import SigningDesk, SigningPolicy
+    from keeper.execute.signing.signer import Tx
 
     signer = signer_of(settings)
     policy = SigningPolicy(settings.chain_id, signer.address, frozenset(), max_fee=1)
@@ -292,8 +292,8 @@ async def check_signing(settings: Settings) -> Check:
 
 def check_journal(settings: Settings, address: bytes | None) -> Check:
     """The journal can be written, and nobody else writes it."""
-    from keeper.execute.journal import open_journal
-    from keeper.execute.lock import HELD
+    from keeper.execute.journal.journal import open_journal
+    from keeper.execute.leadership.right import HELD
 
     try:
         settings.data_dir.mkdir(parents=True, exist_ok=True)

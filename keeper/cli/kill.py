@@ -42,7 +42,7 @@ def command(wait: Wait = 120.0, env_file: EnvFile = DEFAULT_ENV_FILE) -> int:
 
 
 def _pull(settings: "Settings") -> None:
-    from keeper.execute.holds import EVERYONE, open_holds
+    from keeper.execute.breakers.store import EVERYONE, open_holds
 
     url = settings.database_url.get_secret_value()
     book = open_holds(url, settings.data_dir, EVERYONE, settings.chain_id)
@@ -53,7 +53,7 @@ def _pull(settings: "Settings") -> None:
 
 
 def _on_its_way(settings: "Settings") -> list["Intent"]:
-    from keeper.execute.journal import open_history
+    from keeper.execute.journal.journal import open_history
 
     try:
         history = open_history(settings.database_url.get_secret_value(), settings.data_dir)

@@ -41,8 +41,8 @@ def command(as_json: AsJson = False, env_file: EnvFile = DEFAULT_ENV_FILE) -> No
 
 def _breakers(settings: "Settings", status: "Status") -> dict[str, str] | None:
     """The open ones by name, from the journal's database, whether a keeper runs or not; None when it does not say."""
-    from keeper.execute.holds import EVERYONE, open_breakers
-    from keeper.execute.journal import JournalUnavailable
+    from keeper.execute.breakers.store import EVERYONE, open_breakers
+    from keeper.execute.journal.journal import JournalUnavailable
 
     signer = bytes.fromhex(status.signer[2:]) if status.signer else EVERYONE
     try:

@@ -37,7 +37,7 @@ def command(as_json: AsJson = False, limit: Limit = 20, env_file: EnvFile = DEFA
 
 def read_intents(settings: "Settings") -> list["Intent"]:
     """All intents of the journal, oldest first. Raises OperatorError when there is no journal."""
-    from keeper.execute.journal import open_history
+    from keeper.execute.journal.journal import open_history
 
     history = open_history(settings.database_url.get_secret_value(), settings.data_dir)
     try:

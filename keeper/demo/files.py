@@ -12,8 +12,8 @@ from eth_account import Account
 from pydantic import SecretStr
 
 from keeper.errors import OperatorError
-from keeper.execute.database import lock_of
-from keeper.execute.lock import WriterLock
+from keeper.execute.journal.database import lock_of
+from keeper.execute.leadership.right import WriterLock
 from keeper.model.chain import hexed, unhexed
 from keeper.settings import PREFIX, Settings
 

@@ -33,7 +33,7 @@ from keeper.demo.scenario import CALM_DEMAND, LATE_DEMAND, Scenario, Step
 from keeper.demo.stage import Show, Stage, show_of
 from keeper.demo.view import View, make_view
 from keeper.errors import InvariantBroken, KeeperError, OperatorError
-from keeper.execute.journal import open_history
+from keeper.execute.journal.journal import open_history
 from keeper.model.events import HEAD_NEW, Emit, Event
 from keeper.model.health import WAD
 from keeper.model.intent import Intent

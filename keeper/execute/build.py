@@ -7,22 +7,22 @@ from typing import Protocol as Interface
 from keeper.chain.ports import ChainReader, ChainSender
 from keeper.chain.relay import Relays
 from keeper.errors import OperatorError
-from keeper.execute.breaker import Limits, Name
-from keeper.execute.courier import FencedRelays, Privacy
-from keeper.execute.database import file_of, locate
-from keeper.execute.desk import SigningDesk, SigningPolicy
-from keeper.execute.dry import DryRun
+from keeper.execute.breakers.breakers import Limits, Name
+from keeper.execute.breakers.monitor import Switchboard
+from keeper.execute.breakers.store import open_holds
+from keeper.execute.dry_run import DryRun
 from keeper.execute.execution import Execution
 from keeper.execute.executor import Desks, Executor, no_hook
-from keeper.execute.holds import open_holds
-from keeper.execute.journal import Journal, open_journal
-from keeper.execute.kms_signer import connect_kms
-from keeper.execute.lock import Right, lock_directory, lock_signer
-from keeper.execute.remote_signer import RemoteSigner
-from keeper.execute.signers import Signer, from_keystore, from_private_key
+from keeper.execute.journal.database import file_of, locate
+from keeper.execute.journal.journal import Journal, open_journal
+from keeper.execute.leadership.right import Right, lock_directory, lock_signer
+from keeper.execute.signing.kms import connect_kms
+from keeper.execute.signing.policy import SigningDesk, SigningPolicy
+from keeper.execute.signing.remote import RemoteSigner
+from keeper.execute.signing.signer import Signer, from_keystore, from_private_key
 from keeper.execute.standby import RENEWALS, FencedSender, Standby, lease_length
-from keeper.execute.switchboard import Switchboard
-from keeper.execute.wire import Hook
+from keeper.execute.tx.broadcaster import Hook
+from keeper.execute.tx.routing import FencedRelays, Privacy
 from keeper.model.events import JOURNAL_REBUILT, Emit, Event
 from keeper.model.health import WAD
 from keeper.model.intent import Route

@@ -17,15 +17,15 @@ from keeper.chain.connect import Chain
 from keeper.chain.errors import RpcError
 from keeper.clock import SystemClock
 from keeper.errors import OperatorError
+from keeper.execute.breakers.store import EVERYONE, open_holds
 from keeper.execute.build import signer_of
-from keeper.execute.desk import SigningDesk, SigningPolicy
-from keeper.execute.holds import EVERYONE, open_holds
-from keeper.execute.journal import Journal, open_journal
-from keeper.execute.lock import lock_directory, lock_signer
-from keeper.execute.nonces import floor
-from keeper.execute.replacement import Fees, needed
-from keeper.execute.signers import Signer, Tx
+from keeper.execute.journal.journal import Journal, open_journal
+from keeper.execute.leadership.right import lock_directory, lock_signer
+from keeper.execute.signing.policy import SigningDesk, SigningPolicy
+from keeper.execute.signing.signer import Signer, Tx
 from keeper.execute.standby import lease_length
+from keeper.execute.tx.fees import Fees, needed
+from keeper.execute.tx.nonces import floor
 from keeper.model.chain import Receipt, hexed
 from keeper.model.intent import SendStatus
 from keeper.model.plan import Policy

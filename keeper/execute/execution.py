@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 from keeper.abi import checksum
-from keeper.execute.breaker import Name
+from keeper.execute.breakers.breakers import Name
 from keeper.model.events import PLAN_MADE, Event
 from keeper.model.health import WAD
 from keeper.model.plan import InFlight, Plan, Rejected, Rejection

@@ -7,30 +7,31 @@ from typing import TypeVar
 
 from keeper.chain.ports import ChainReader, ChainSender, PrivateSender
 from keeper.errors import InvariantBroken, OperatorError, Transient
-from keeper.execute import approvals, claims, nonces
-from keeper.execute.batch import BATCH, members, packed
-from keeper.execute.booking import Bookkeeper, NativePrice
-from keeper.execute.breaker import Name
-from keeper.execute.claims import Claims, Purse
-from keeper.execute.courier import Courier, Privacy
-from keeper.execute.desk import SigningDesk
-from keeper.execute.draft import APPROVE, FILL, Draft, from_plan
+from keeper.execute.admission import approvals, conflicts
+from keeper.execute.admission.conflicts import Claims, Purse
+from keeper.execute.admission.quarantine import Quarantine, is_assets, key_of
+from keeper.execute.breakers.breakers import Name
+from keeper.execute.breakers.monitor import Switchboard
 from keeper.execute.execution import plan_made, rejected
-from keeper.execute.follower import Follower
-from keeper.execute.journal import Journal, JournalUnavailable
-from keeper.execute.ledger import Ledger
-from keeper.execute.lock import LeaseLost
-from keeper.execute.mender import Mender
-from keeper.execute.quarantine import Quarantine, is_assets, key_of
-from keeper.execute.replacement import ceiling
-from keeper.execute.simulate import Simulator
-from keeper.execute.switchboard import Switchboard
-from keeper.execute.wire import Hook, Wire
+from keeper.execute.journal.journal import Journal, JournalUnavailable
+from keeper.execute.leadership.right import LeaseLost
+from keeper.execute.signing.policy import SigningDesk
+from keeper.execute.tx import nonces
+from keeper.execute.tx.broadcaster import Hook, Wire
+from keeper.execute.tx.confirmer import Follower
+from keeper.execute.tx.fees import ceiling
+from keeper.execute.tx.nonce_repair import Mender
+from keeper.execute.tx.outcomes import Bookkeeper, NativePrice
+from keeper.execute.tx.pending import Ledger
+from keeper.execute.tx.requests import APPROVE, FILL, Draft, from_plan
+from keeper.execute.tx.routing import Courier, Privacy
+from keeper.execute.tx.simulator import Simulator
 from keeper.model.chain import BlockRef
 from keeper.model.events import ASSET_QUARANTINED, FUNDS_LOW, SIGNER_LIMITED, Emit, Event
 from keeper.model.intent import IntentState
 from keeper.model.plan import InFlight, Plan, Policy, Rejected, Rejection
 from keeper.protocols.base import Protocol, Revert, RevertAction, Snapshot
+from keeper.protocols.executor.batching import BATCH, members, packed
 
 T = TypeVar("T")
 
@@ -199,7 +200,7 @@ class Executor:
             raise
 
     async def _submit(self, plans: Sequence[Plan], known: BlockRef, timestamp: int) -> list[Rejected]:
-        tokens = claims.token_balances(self._reader, known, self._holder, claims.tokens_of(plans))
+        tokens = conflicts.token_balances(self._reader, known, self._holder, conflicts.tokens_of(plans))
         head, chain_nonce, native, held = await asyncio.gather(
             self._reader.head(), self._sender.nonce(self.address), self._reader.balance(self.address), tokens
         )

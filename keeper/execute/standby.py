@@ -7,11 +7,11 @@ from typing import Any
 
 from keeper.chain.ports import ChainReader, ChainSender
 from keeper.errors import OperatorError, Transient
-from keeper.execute.breaker import Name
+from keeper.execute.breakers.breakers import Name
 from keeper.execute.execution import Execution, rejected
-from keeper.execute.journal import Journal
-from keeper.execute.lock import HELD, Right, WriterLock
-from keeper.execute.renewal import Renewal
+from keeper.execute.journal.journal import Journal
+from keeper.execute.leadership.renewal import Renewal
+from keeper.execute.leadership.right import HELD, Right, WriterLock
 from keeper.model.chain import Receipt
 from keeper.model.events import LEASE_ACQUIRED, LEASE_LOST, LEASE_WAITING, Emit, Event
 from keeper.model.intent import SendResult, SendStatus

@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class IntentState(StrEnum):
-    """States of an intent. Allowed edges are in `keeper/execute/machine.py`."""
+    """States of an intent. Allowed edges are in `keeper/execute/journal/transitions.py`."""
 
     RESERVED = "reserved"  # has a nonce, nothing signed
     SIGNED = "signed"  # bytes are in the journal, not known to have left

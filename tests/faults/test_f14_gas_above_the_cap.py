@@ -3,8 +3,8 @@
 import pytest
 
 from keeper.errors import InvariantBroken
-from keeper.execute.desk import MAX_TX_GAS, SigningDesk, SigningPolicy
-from keeper.execute.signers import Tx, from_private_key
+from keeper.execute.signing.policy import MAX_TX_GAS, SigningDesk, SigningPolicy
+from keeper.execute.signing.signer import Tx, from_private_key
 from keeper.model.intent import IntentState
 from keeper.model.plan import Rejection
 from tests.faults.conftest import SEND

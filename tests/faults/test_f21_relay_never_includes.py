@@ -7,7 +7,7 @@ import pytest
 from pydantic import SecretStr
 
 from keeper.chain.relay import Relays
-from keeper.execute.courier import Privacy
+from keeper.execute.tx.routing import Privacy
 from keeper.model.chain import hexed
 from keeper.model.events import TX_MINED, TX_PUBLISHED
 from keeper.model.intent import IntentState, Route

@@ -8,8 +8,8 @@ import pytest
 from pydantic import SecretStr
 
 from keeper.errors import InvariantBroken, OperatorError
-from keeper.execute.kms_signer import KmsSigner
-from keeper.execute.remote_signer import RemoteSigner
+from keeper.execute.signing.kms import KmsSigner
+from keeper.execute.signing.remote import RemoteSigner
 from keeper.model.events import BREAKER_OPEN, TX_CANCELLED, TX_MINED
 from keeper.model.intent import IntentState
 from keeper.model.plan import Rejection

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from keeper.execute.holds import open_breakers
+from keeper.execute.breakers.store import open_breakers
 from keeper.model.chain import hexed
 from keeper.model.events import BOOK_PARITY_FAILED, BREAKER_CLOSED, BREAKER_OPEN, TX_MINED, Level
 from keeper.settings import Settings

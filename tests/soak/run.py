@@ -16,7 +16,7 @@ from typing import Any
 from keeper.demo.files import CHAIN_ID
 from keeper.demo.node import Node, Tx
 from keeper.demo.scenario import Step
-from keeper.execute.journal import open_history
+from keeper.execute.journal.journal import open_history
 from keeper.model.chain import hexed
 from tests.support.arena import Arena, arena_node
 from tests.support.proxy import (

@@ -19,7 +19,7 @@ from keeper.demo.node import Node, impersonate
 from keeper.demo.player import BLOCK_S, Player
 from keeper.demo.scenario import Scenario, Step
 from keeper.execute.build import native_price_of
-from keeper.execute.journal import open_history
+from keeper.execute.journal.journal import open_history
 from keeper.model.health import WAD
 from keeper.model.intent import Intent, IntentState
 from keeper.model.plan import Funds, InFlight, Plan

@@ -17,7 +17,7 @@ from keeper.demo.files import DemoFiles, demo_settings, make_signer, prepare
 from keeper.demo.node import Node, impersonate
 from keeper.demo.player import Player
 from keeper.demo.scenario import Scenario, Step
-from keeper.execute.journal import open_history
+from keeper.execute.journal.journal import open_history
 from keeper.model.health import WAD
 from keeper.model.intent import Intent, IntentState
 from keeper.observe.pnl import NATIVE, summarise

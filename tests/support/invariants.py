@@ -19,7 +19,7 @@ from keeper.book.follower import Follower
 from keeper.chain.connect import connect
 from keeper.demo.anvil import Anvil
 from keeper.demo.files import CHAIN_ID
-from keeper.execute.journal import open_history
+from keeper.execute.journal.journal import open_history
 from keeper.model.chain import hexed
 from keeper.model.events import Event
 from keeper.model.intent import Intent, IntentState

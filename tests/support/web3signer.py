@@ -10,7 +10,7 @@ from aiohttp import web
 from coincurve import PrivateKey
 from eth_utils.crypto import keccak
 
-from keeper.execute.envelope import ORDER
+from keeper.execute.signing.encoding import ORDER
 from tests.support.service import Service
 
 STRANGER = PrivateKey(b"\x07" * 32)

@@ -14,14 +14,14 @@ from eth_utils.crypto import keccak
 from keeper.chain.connect import Chain, connect
 from keeper.chain.ports import ChainSender, PrivateSender
 from keeper.demo.deploy import artifact
-from keeper.execute.breaker import Limits
-from keeper.execute.courier import Privacy
-from keeper.execute.desk import BUDGET_S, SigningDesk, SigningPolicy
+from keeper.execute.breakers.breakers import Limits
+from keeper.execute.breakers.monitor import Switchboard
+from keeper.execute.breakers.store import open_holds
 from keeper.execute.executor import Desks, Executor, no_hook
-from keeper.execute.holds import open_holds
-from keeper.execute.journal import Journal, open_history, open_journal
-from keeper.execute.signers import Signer, from_private_key
-from keeper.execute.switchboard import Switchboard
+from keeper.execute.journal.journal import Journal, open_history, open_journal
+from keeper.execute.signing.policy import BUDGET_S, SigningDesk, SigningPolicy
+from keeper.execute.signing.signer import Signer, from_private_key
+from keeper.execute.tx.routing import Privacy
 from keeper.model.chain import Call, Log, Receipt
 from keeper.model.events import Event
 from keeper.model.health import Health

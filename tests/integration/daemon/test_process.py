@@ -13,7 +13,7 @@ import pytest
 from keeper.abi import load_abi
 from keeper.demo.files import CHAIN_ID, JOURNAL
 from keeper.errors import OperatorError
-from keeper.execute.journal import open_history
+from keeper.execute.journal.journal import open_history
 from keeper.model.intent import Intent, IntentState
 from tests.support.arena import WAIT_S, Arena, arena_node
 

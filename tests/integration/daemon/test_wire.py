@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from keeper.demo.files import JOURNAL
-from keeper.execute.journal import open_history
+from keeper.execute.journal.journal import open_history
 from keeper.model.events import PLAN_MADE, TX_MINED
 from tests.support.arena import Arena, arena_node, running
 from tests.support.proxy import FaultProxy

@@ -12,7 +12,7 @@ from keeper.demo.aave_v3.stage import AaveStage, show
 from keeper.demo.files import JOURNAL
 from keeper.demo.node import Node
 from keeper.demo.run import DemoOptions, run_demo
-from keeper.execute.journal import open_history
+from keeper.execute.journal.journal import open_history
 from keeper.observe.pnl import NATIVE, summarise
 
 

@@ -12,7 +12,7 @@ from keeper.demo.curie.stage import CAPITAL_DOLLARS, CurieStage, show_with
 from keeper.demo.files import JOURNAL
 from keeper.demo.node import Node
 from keeper.demo.run import DemoOptions, run_demo
-from keeper.execute.journal import open_history
+from keeper.execute.journal.journal import open_history
 from keeper.observe.pnl import NATIVE, summarise
 
 LITTLE = 10_000  # dollars; the largest position alone takes several times that as margin

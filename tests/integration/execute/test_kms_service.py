@@ -7,8 +7,8 @@ import pytest
 from eth_account import Account
 
 from keeper.errors import OperatorError, Transient
-from keeper.execute.kms_signer import KmsSigner, connect_kms
-from keeper.execute.signers import Tx
+from keeper.execute.signing.kms import KmsSigner, connect_kms
+from keeper.execute.signing.signer import Tx
 from tests.support.anvil import dev_key
 from tests.support.kms import KmsKey, KmsService
 

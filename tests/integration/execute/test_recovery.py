@@ -3,8 +3,8 @@
 import pytest
 
 from keeper.errors import OperatorError
-from keeper.execute.draft import from_plan
 from keeper.execute.executor import Executor
+from keeper.execute.tx.requests import from_plan
 from keeper.model.chain import hexed
 from keeper.model.intent import IntentState
 from tests.support.world import TOKENS

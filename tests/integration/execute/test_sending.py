@@ -5,8 +5,8 @@ import sqlite3
 import pytest
 
 from keeper.errors import InvariantBroken
-from keeper.execute.desk import MAX_TX_GAS
-from keeper.execute.dry import DryRun
+from keeper.execute.dry_run import DryRun
+from keeper.execute.signing.policy import MAX_TX_GAS
 from keeper.model.intent import IntentState, SendResult, SendStatus
 from keeper.model.plan import Rejection
 from keeper.observe.pnl import NATIVE, summarise

@@ -12,13 +12,13 @@ from keeper.daemon import Daemon
 from keeper.demo.aave_v3 import Bed, deploy
 from keeper.demo.anvil import Anvil, dev_key
 from keeper.demo.node import Node, Tx, impersonate
-from keeper.execute.batch import BATCH, members
-from keeper.execute.journal import open_history
-from keeper.execute.signers import from_private_key
+from keeper.execute.journal.journal import open_history
+from keeper.execute.signing.signer import from_private_key
 from keeper.model.chain import hexed, unhexed
 from keeper.model.events import Event
 from keeper.model.intent import Intent, IntentState
 from keeper.protocols import executor
+from keeper.protocols.executor.batching import BATCH, members
 from keeper.settings import Settings
 from tests.support.market import account
 

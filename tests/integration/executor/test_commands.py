@@ -18,10 +18,10 @@ from keeper.demo.artifacts import ask
 from keeper.demo.curie import Bed, deploy
 from keeper.demo.node import Node
 from keeper.errors import OperatorError
-from keeper.execute.approvals import approval
-from keeper.execute.journal import open_journal
-from keeper.execute.lock import lock_directory
-from keeper.execute.signers import from_private_key
+from keeper.execute.admission.approvals import approval
+from keeper.execute.journal.journal import open_journal
+from keeper.execute.leadership.right import lock_directory
+from keeper.execute.signing.signer import from_private_key
 from keeper.model.chain import BlockRef
 from keeper.model.intent import IntentState
 from keeper.model.plan import Policy

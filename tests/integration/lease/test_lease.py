@@ -9,11 +9,11 @@ import pytest
 from sqlalchemy import create_engine, text
 
 from keeper.errors import OperatorError
-from keeper.execute.draft import Draft
-from keeper.execute.journal import Journal, JournalUnavailable, open_history, open_journal
-from keeper.execute.lease import Lease
-from keeper.execute.lock import LeaseLost
-from keeper.execute.replacement import Fees
+from keeper.execute.journal.journal import Journal, JournalUnavailable, open_history, open_journal
+from keeper.execute.leadership.lease import Lease
+from keeper.execute.leadership.right import LeaseLost
+from keeper.execute.tx.fees import Fees
+from keeper.execute.tx.requests import Draft
 from keeper.model.chain import Call
 from keeper.model.intent import Attempt, IntentState, Outcome, SendResult, SendStatus
 from tests.support.postgres import Postgres

@@ -5,13 +5,13 @@ from typing import Any
 
 from hypothesis import given, strategies as st
 
-from keeper.execute.batch import BATCH, members, packed
 from keeper.model.chain import Call
 from keeper.model.health import Health
 from keeper.model.intent import Intent, IntentState
 from keeper.model.plan import Opportunity, Plan
 from keeper.protocols import executor
 from keeper.protocols.executor import AaveLiquidation, Batch, CurieLiquidation, Swap
+from keeper.protocols.executor.batching import BATCH, members, packed
 
 EXECUTOR, OTHER, POOL, USD, ETH = (bytes([n]) * 20 for n in range(1, 6))
 HEALTH = Health(1, 2, True, 5 * 10**17)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from keeper.execute.breaker import DAY_S, HOUR_S, Breakers, End, Hold, Limits, Missed, Name
+from keeper.execute.breakers.breakers import DAY_S, HOUR_S, Breakers, End, Hold, Limits, Missed, Name
 from keeper.model.health import WAD
 
 LIMITS = Limits(max_reverts=3, reset_blocks=50, max_loss_wad=100 * WAD, max_gas_wad=10 * WAD)

@@ -11,11 +11,11 @@ from eth_utils.crypto import keccak
 from hypothesis import given, settings, strategies as st
 
 from keeper.errors import InvariantBroken, OperatorError, Transient
-from keeper.execute.desk import SigningDesk, SigningPolicy
-from keeper.execute.envelope import HALF_ORDER, ORDER, Signature, address_of, assembled, low, unsigned
-from keeper.execute.kms_signer import KmsSigner, numbers_in, public_key_in
-from keeper.execute.remote_signer import identifiers_in, signature_in
-from keeper.execute.signers import Signed, Tx, from_private_key
+from keeper.execute.signing.encoding import HALF_ORDER, ORDER, Signature, address_of, assembled, low, unsigned
+from keeper.execute.signing.kms import KmsSigner, numbers_in, public_key_in
+from keeper.execute.signing.policy import SigningDesk, SigningPolicy
+from keeper.execute.signing.remote import identifiers_in, signature_in
+from keeper.execute.signing.signer import Signed, Tx, from_private_key
 from tests.support.kms import KmsError, KmsKey, der
 
 PATIENT = settings(deadline=None)  # 10,000 examples each: --hypothesis-profile=thorough

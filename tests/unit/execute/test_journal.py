@@ -8,9 +8,9 @@ from dataclasses import replace
 import pytest
 
 from keeper.errors import InvariantBroken, OperatorError
-from keeper.execute.draft import Draft
-from keeper.execute.journal import JournalUnavailable, locate, open_history, open_journal
-from keeper.execute.replacement import Fees
+from keeper.execute.journal.journal import JournalUnavailable, locate, open_history, open_journal
+from keeper.execute.tx.fees import Fees
+from keeper.execute.tx.requests import Draft
 from keeper.model.chain import Call
 from keeper.model.intent import Attempt, IntentState, Outcome, SendResult, SendStatus
 

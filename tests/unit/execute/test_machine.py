@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from keeper.errors import InvariantBroken
-from keeper.execute import machine
+from keeper.execute.journal import transitions
 from keeper.model.intent import Attempt, IntentState
 
 STATES = st.sampled_from(list(IntentState))
@@ -15,25 +15,25 @@ def attempt(cancels: bool) -> Attempt:
 
 
 def test_every_state_has_its_edges_written_down():
-    assert set(machine.EDGES) == set(IntentState)
+    assert set(transitions.EDGES) == set(IntentState)
 
 
 @given(state=STATES, to=STATES)
 def test_a_final_state_is_never_left_but_by_a_reorg(state, to):
     if state.final:
         with pytest.raises(InvariantBroken):
-            machine.advance(state, to)
-    if state not in machine.REOPENS:
+            transitions.advance(state, to)
+    if state not in transitions.REOPENS:
         with pytest.raises(InvariantBroken):
-            machine.reopened(state, [attempt(cancels=False)])
+            transitions.reopened(state, [attempt(cancels=False)])
 
 
 @given(steps=st.lists(STATES, max_size=12))
 def test_walks_end_in_one_outcome_and_never_return(steps):
     state, seen = IntentState.RESERVED, [IntentState.RESERVED]
     for to in steps:
-        if to in machine.EDGES[state]:
-            state = machine.advance(state, to)
+        if to in transitions.EDGES[state]:
+            state = transitions.advance(state, to)
             assert state not in seen
             seen.append(state)
     assert sum(past.final for past in seen) <= 1
@@ -44,27 +44,27 @@ def test_every_open_state_can_reach_an_end(state):
     reached, frontier = set(), {state}
     while frontier:
         reached |= frontier
-        frontier = {to for found in frontier for to in machine.EDGES[found]} - reached
+        frontier = {to for found in frontier for to in transitions.EDGES[found]} - reached
     assert any(found.final for found in reached)
 
 
 def test_a_transaction_that_may_have_left_is_never_dropped():
-    droppable = {state for state, edges in machine.EDGES.items() if IntentState.DROPPED in edges}
+    droppable = {state for state, edges in transitions.EDGES.items() if IntentState.DROPPED in edges}
     assert droppable == {IntentState.RESERVED, IntentState.SIGNED}
 
 
-@given(state=st.sampled_from(sorted(machine.REOPENS)), cancels=st.booleans())
+@given(state=st.sampled_from(sorted(transitions.REOPENS)), cancels=st.booleans())
 def test_a_reorg_leads_back_to_what_was_out(state, cancels):
     expected = IntentState.CANCELLING if cancels else IntentState.PENDING
-    assert machine.reopened(state, [attempt(cancels=False), attempt(cancels)]) is expected
+    assert transitions.reopened(state, [attempt(cancels=False), attempt(cancels)]) is expected
 
 
 @given(state=STATES, cancels=st.booleans())
 def test_nothing_is_signed_after_the_end_and_no_liquidation_after_a_cancellation(state, cancels):
     if state.final or (state is IntentState.CANCELLING and not cancels):
         with pytest.raises(InvariantBroken):
-            machine.after_signing(state, cancels)
+            transitions.after_signing(state, cancels)
     else:
-        after = machine.after_signing(state, cancels)
+        after = transitions.after_signing(state, cancels)
         assert (after is IntentState.CANCELLING) == cancels
         assert not after.final

@@ -5,8 +5,8 @@ import sqlite3
 import pytest
 
 from keeper.errors import OperatorError
-from keeper.execute.journal import open_history, open_journal
-from keeper.execute.tables import VERSION
+from keeper.execute.journal.journal import open_history, open_journal
+from keeper.execute.journal.schema import VERSION
 from keeper.model.intent import IntentState, Route
 
 URL = "sqlite:///keeper.db"

@@ -2,7 +2,7 @@
 
 from hypothesis import given, strategies as st
 
-from keeper.execute.nonces import allocate, floor, gaps
+from keeper.execute.tx.nonces import allocate, floor, gaps
 
 TAKEN = st.sets(st.integers(0, 40), max_size=12)
 

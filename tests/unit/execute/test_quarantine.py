@@ -2,7 +2,7 @@
 
 import pytest
 
-from keeper.execute.quarantine import FIRST_BLOCKS, Quarantine, is_assets
+from keeper.execute.admission.quarantine import FIRST_BLOCKS, Quarantine, is_assets
 from keeper.protocols.base import Revert, RevertAction
 
 A, B = b"\xaa" * 20, b"\xbb" * 20

@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from keeper.execute.lock import LeaseLost
-from keeper.execute.renewal import HUNG_S, Renewal
+from keeper.execute.leadership.renewal import HUNG_S, Renewal
+from keeper.execute.leadership.right import LeaseLost
 from keeper.execute.standby import LONGEST_S, SHORTEST_S, FencedSender, lease_length
 from keeper.model.chain import BlockRef
 from keeper.model.intent import SendResult, SendStatus

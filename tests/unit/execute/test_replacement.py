@@ -2,7 +2,7 @@
 
 from hypothesis import given, strategies as st
 
-from keeper.execute.replacement import Fees, bump, ceiling, needed, next_base, next_rung
+from keeper.execute.tx.fees import Fees, bump, ceiling, needed, next_base, next_rung
 from keeper.model.chain import BlockRef
 from keeper.model.plan import Policy
 

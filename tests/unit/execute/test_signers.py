@@ -10,8 +10,8 @@ from hypothesis import given, strategies as st
 
 from keeper.abi import load_abi
 from keeper.errors import InvariantBroken, OperatorError
-from keeper.execute.desk import MAX_TX_GAS, SigningDesk, SigningPolicy
-from keeper.execute.signers import LocalSigner, Signed, Tx, from_keystore, from_private_key
+from keeper.execute.signing.policy import MAX_TX_GAS, SigningDesk, SigningPolicy
+from keeper.execute.signing.signer import LocalSigner, Signed, Tx, from_keystore, from_private_key
 
 KEY = "4c0883a69102937d6231471b5dbb6204fe5129617082792ae468d01a3f362318"
 SIGNER = from_private_key(KEY)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from keeper.chain.evidence import NOT_SENT
 from keeper.chain.ports import ChainSender, PrivateSender
-from keeper.execute.lock import Right
+from keeper.execute.leadership.right import Right
 from keeper.model.intent import Attempt, Intent, Route, SendResult, SendStatus
 from keeper.model.plan import Plan
 

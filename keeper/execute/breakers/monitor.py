@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable
 
-from keeper.execute.breaker import Breakers, End, Hold, Limits, Missed, Name
-from keeper.execute.holds import HoldBook
+from keeper.execute.breakers.breakers import Breakers, End, Hold, Limits, Missed, Name
+from keeper.execute.breakers.store import HoldBook
 from keeper.model.chain import BlockRef
 from keeper.model.events import BREAKER_CLOSED, BREAKER_OPEN, KILL_CANCELLING, OPPORTUNITIES_MISSED, Emit, Event
 from keeper.model.health import WAD

@@ -6,7 +6,7 @@ import rlp
 from coincurve import PublicKey
 from eth_utils.crypto import keccak
 
-from keeper.execute.signers import Signed, Tx
+from keeper.execute.signing.signer import Signed, Tx
 
 ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141  # of the curve secp256k1
 HALF_ORDER = ORDER // 2

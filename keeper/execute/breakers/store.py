@@ -31,10 +31,10 @@ from sqlalchemy import (
 from sqlalchemy.exc import SQLAlchemyError
 
 from keeper.errors import OperatorError
-from keeper.execute.breaker import DAY_S, End, Hold, Name
-from keeper.execute.database import engine_for, file_of, locate, reason_of, unusable
-from keeper.execute.lock import JournalUnavailable
-from keeper.execute.tables import BigInt
+from keeper.execute.breakers.breakers import DAY_S, End, Hold, Name
+from keeper.execute.journal.database import engine_for, file_of, locate, reason_of, unusable
+from keeper.execute.journal.schema import BigInt
+from keeper.execute.leadership.right import JournalUnavailable
 
 EVERYONE = bytes(20)
 _METADATA = MetaData()

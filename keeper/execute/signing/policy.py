@@ -11,8 +11,8 @@ from eth_utils.exceptions import ValidationError
 from hexbytes import HexBytes
 
 from keeper.errors import InvariantBroken, Transient
-from keeper.execute.envelope import HALF_ORDER
-from keeper.execute.signers import Signed, Signer, Tx
+from keeper.execute.signing.encoding import HALF_ORDER
+from keeper.execute.signing.signer import Signed, Signer, Tx
 
 MAX_TX_GAS = 2**24  # EIP-7825
 BUDGET_S = 2.0

@@ -10,8 +10,8 @@ from sqlalchemy import ColumnElement, Connection, Engine, create_engine, delete,
 from sqlalchemy.exc import SQLAlchemyError
 
 from keeper.errors import OperatorError
-from keeper.execute import machine
-from keeper.execute.database import (
+from keeper.execute.journal import transitions
+from keeper.execute.journal.database import (
     check_version,
     engine_for,
     file_of,
@@ -23,10 +23,7 @@ from keeper.execute.database import (
     unusable,
     version_of,
 )
-from keeper.execute.draft import Draft
-from keeper.execute.lease import DEFAULT_S, Lease
-from keeper.execute.lock import JournalUnavailable, Locks, Right, WriterLock
-from keeper.execute.tables import (
+from keeper.execute.journal.schema import (
     ATTEMPTS,
     INTENTS,
     OUTCOMES,
@@ -37,6 +34,9 @@ from keeper.execute.tables import (
     outcome_row,
     packed,
 )
+from keeper.execute.leadership.lease import DEFAULT_S, Lease
+from keeper.execute.leadership.right import JournalUnavailable, Locks, Right, WriterLock
+from keeper.execute.tx.requests import Draft
 from keeper.model.intent import Attempt, Intent, IntentState, Outcome, Route, SendResult
 
 __all__ = ["History", "Journal", "JournalUnavailable", "locate", "open_history", "open_journal"]
@@ -100,7 +100,7 @@ class Journal(History):
     def consumed_nonce(self) -> int:
         """The highest nonce that an outcome used, -1 for none."""
         with self._reading() as connection:
-            states = INTENTS.c.state.in_(machine.CONSUMED)
+            states = INTENTS.c.state.in_(transitions.CONSUMED)
             highest = connection.scalar(select(func.max(INTENTS.c.nonce)).where(self._owner & states))
             return -1 if highest is None else int(highest)
 
@@ -115,7 +115,7 @@ class Journal(History):
         with self._writing() as connection:
             for attempt in attempts:
                 state = _state(connection, attempt.intent_id)
-                _set_state(connection, attempt.intent_id, machine.after_signing(state, attempt.cancels))
+                _set_state(connection, attempt.intent_id, transitions.after_signing(state, attempt.cancels))
                 connection.execute(insert(ATTEMPTS).values(**attempt_row(attempt), reply="", reply_reason=""))
             return _in_order(connection, [attempt.intent_id for attempt in attempts])
 
@@ -152,7 +152,7 @@ class Journal(History):
     def reopen(self, intent: Intent) -> Intent:
         """Take an outcome back: its block is no longer part of the chain."""
         with self._writing() as connection:
-            state = machine.reopened(_state(connection, intent.id), intent.attempts)
+            state = transitions.reopened(_state(connection, intent.id), intent.attempts)
             connection.execute(delete(OUTCOMES).where(OUTCOMES.c.intent_id == intent.id))
             _set_state(connection, intent.id, state)
             return _load(connection, INTENTS.c.id == intent.id)[0]
@@ -252,7 +252,7 @@ def _set_state(connection: Connection, intent_id: int, state: IntentState) -> No
 
 def _move(connection: Connection, intent_id: int, state: IntentState | None) -> None:
     if state is not None:
-        _set_state(connection, intent_id, machine.advance(_state(connection, intent_id), state))
+        _set_state(connection, intent_id, transitions.advance(_state(connection, intent_id), state))
 
 
 def _same(attempt: Attempt) -> tuple[ColumnElement[bool], ...]:

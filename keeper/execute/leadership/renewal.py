@@ -6,8 +6,8 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from keeper.clock import uptime
-from keeper.execute.journal import Journal
-from keeper.execute.lock import LeaseLost
+from keeper.execute.journal.journal import Journal
+from keeper.execute.leadership.right import LeaseLost
 
 HUNG_S = 15.0  # an event loop that shows no life for so long is dead: another keeper shall lead
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from keeper.execute.replacement import Fees
+from keeper.execute.tx.fees import Fees
 from keeper.model.chain import Call
 from keeper.model.intent import Route
 from keeper.model.plan import Plan

@@ -5,8 +5,8 @@ from collections.abc import Collection
 from keeper.abi import checksum, load_abi
 from keeper.chain.ports import ChainReader
 from keeper.errors import Transient
-from keeper.execute.draft import APPROVE, Draft
-from keeper.execute.replacement import Fees, ceiling, needed
+from keeper.execute.tx.fees import Fees, ceiling, needed
+from keeper.execute.tx.requests import APPROVE, Draft
 from keeper.model.chain import BlockRef, Call
 from keeper.model.plan import Policy
 

@@ -11,8 +11,8 @@ import msgspec
 
 from keeper.chain.http import Answer, HttpService
 from keeper.errors import OperatorError, Transient
-from keeper.execute.envelope import Signature, address_of, assembled, unsigned
-from keeper.execute.signers import Signed, Tx
+from keeper.execute.signing.encoding import Signature, address_of, assembled, unsigned
+from keeper.execute.signing.signer import Signed, Tx
 from keeper.model.chain import hexed
 
 _KEYS = "/api/v1/eth1/publicKeys"

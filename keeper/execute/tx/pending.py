@@ -3,10 +3,10 @@
 from collections import Counter
 from collections.abc import Iterable
 
-from keeper.execute.batch import members
-from keeper.execute.replacement import Fees
+from keeper.execute.tx.fees import Fees
 from keeper.model.intent import Attempt, Intent
 from keeper.model.plan import InFlight
+from keeper.protocols.executor.batching import members
 
 
 class Ledger:

@@ -40,7 +40,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from keeper.clock import uptime
 from keeper.errors import OperatorError
-from keeper.execute.lock import HELD, LeaseLost
+from keeper.execute.leadership.right import HELD, LeaseLost
 
 DEFAULT_S = 4.0
 METADATA = MetaData()

@@ -6,9 +6,9 @@ from eth_utils.crypto import keccak
 
 from keeper.chain.ports import ChainReader
 from keeper.errors import Transient
-from keeper.execute.breaker import Name
+from keeper.execute.breakers.breakers import Name
 from keeper.execute.execution import plan_made, rejected
-from keeper.execute.simulate import Simulator
+from keeper.execute.tx.simulator import Simulator
 from keeper.model.events import Emit
 from keeper.model.plan import InFlight, Plan, Policy, Rejected, Rejection
 from keeper.protocols.base import Protocol, Snapshot

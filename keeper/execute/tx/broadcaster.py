@@ -9,12 +9,12 @@ from typing import ParamSpec, TypeVar
 from keeper.abi import checksum
 from keeper.chain.evidence import RELAY_REFUSED
 from keeper.errors import InvariantBroken, Transient
-from keeper.execute.courier import Courier
-from keeper.execute.desk import SigningDesk
-from keeper.execute.draft import FILL, Draft
-from keeper.execute.journal import Journal
-from keeper.execute.replacement import Fees
-from keeper.execute.signers import Tx
+from keeper.execute.journal.journal import Journal
+from keeper.execute.signing.policy import SigningDesk
+from keeper.execute.signing.signer import Tx
+from keeper.execute.tx.fees import Fees
+from keeper.execute.tx.requests import FILL, Draft
+from keeper.execute.tx.routing import Courier
 from keeper.model.chain import hexed
 from keeper.model.events import (
     TX_CANCELLED,

@@ -3,12 +3,12 @@
 from collections.abc import Callable
 
 from keeper.chain.ports import ChainSender
-from keeper.execute import nonces
-from keeper.execute.draft import FILL, Draft
-from keeper.execute.journal import Journal
-from keeper.execute.ledger import Ledger
-from keeper.execute.replacement import Fees, needed
-from keeper.execute.wire import TRANSFER_GAS, Wire, identity
+from keeper.execute.journal.journal import Journal
+from keeper.execute.tx import nonces
+from keeper.execute.tx.broadcaster import TRANSFER_GAS, Wire, identity
+from keeper.execute.tx.fees import Fees, needed
+from keeper.execute.tx.pending import Ledger
+from keeper.execute.tx.requests import FILL, Draft
 from keeper.model.chain import BlockRef, Call
 from keeper.model.events import TX_SUPERSEDED, Event
 from keeper.model.intent import Intent, IntentState

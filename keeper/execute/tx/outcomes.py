@@ -6,16 +6,16 @@ from dataclasses import dataclass
 from eth_utils.crypto import keccak
 
 from keeper.abi import checksum
-from keeper.execute.batch import BATCH, members
-from keeper.execute.draft import APPROVE
-from keeper.execute.simulate import Simulator
-from keeper.execute.wire import identity
+from keeper.execute.tx.broadcaster import identity
+from keeper.execute.tx.requests import APPROVE
+from keeper.execute.tx.simulator import Simulator
 from keeper.model.chain import Receipt, hexed
 from keeper.model.events import TX_CANCELLED, TX_MINED, TX_REVERTED, Event
 from keeper.model.health import WAD
 from keeper.model.intent import Attempt, Intent, IntentState, Outcome
 from keeper.protocols.base import Protocol, Snapshot
 from keeper.protocols.executor import steps_failed
+from keeper.protocols.executor.batching import BATCH, members
 
 NATIVE = bytes(20)
 _TRANSFER = keccak(text="Transfer(address,address,uint256)")

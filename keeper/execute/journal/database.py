@@ -11,8 +11,8 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError, SQLAlchemyError
 
 from keeper.errors import OperatorError
-from keeper.execute.migrations import add_routes
-from keeper.execute.tables import METADATA, SCHEMA, VERSION
+from keeper.execute.journal.migrations import add_routes
+from keeper.execute.journal.schema import METADATA, SCHEMA, VERSION
 
 # version -> what brings a journal of that version to the next one
 MIGRATIONS: dict[int, Callable[[Connection], None]] = {1: add_routes}

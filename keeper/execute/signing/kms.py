@@ -12,8 +12,8 @@ from coincurve import PublicKey
 from eth_utils.crypto import keccak
 
 from keeper.errors import OperatorError, Transient
-from keeper.execute.envelope import Signature, address_of, assembled, low, unsigned
-from keeper.execute.signers import Signed, Tx
+from keeper.execute.signing.encoding import Signature, address_of, assembled, low, unsigned
+from keeper.execute.signing.signer import Signed, Tx
 from keeper.model.chain import hexed
 
 # A SubjectPublicKeyInfo (RFC 5480) of an uncompressed point on secp256k1; 64 bytes follow.

@@ -5,21 +5,21 @@ from enum import Enum
 
 from keeper.chain.ports import ChainSender
 from keeper.errors import Transient
-from keeper.execute.batch import members
-from keeper.execute.booking import Booked, Bookkeeper, booked_event
-from keeper.execute.courier import is_private
-from keeper.execute.draft import FILL
-from keeper.execute.journal import Journal, JournalUnavailable
-from keeper.execute.ledger import Ledger, highest
-from keeper.execute.mender import Mender
-from keeper.execute.replacement import ceiling, needed, next_base, next_rung
-from keeper.execute.simulate import Simulator
-from keeper.execute.wire import OUTBID, USED, Wire, identity
+from keeper.execute.journal.journal import Journal, JournalUnavailable
+from keeper.execute.tx.broadcaster import OUTBID, USED, Wire, identity
+from keeper.execute.tx.fees import ceiling, needed, next_base, next_rung
+from keeper.execute.tx.nonce_repair import Mender
+from keeper.execute.tx.outcomes import Booked, Bookkeeper, booked_event
+from keeper.execute.tx.pending import Ledger, highest
+from keeper.execute.tx.requests import FILL
+from keeper.execute.tx.routing import is_private
+from keeper.execute.tx.simulator import Simulator
 from keeper.model.chain import BlockRef, Call, Receipt, hexed
 from keeper.model.events import TX_REORGED, TX_STUCK, Event
 from keeper.model.intent import Attempt, Intent, IntentState, Outcome, SendStatus
 from keeper.model.plan import Policy
 from keeper.protocols.base import Snapshot
+from keeper.protocols.executor.batching import members
 
 REORG_WINDOW = 128  # blocks in which an outcome is checked again when heads do not link up
 PATIENCE = 2  # blocks before an attempt is bumped or looked for in the pool
