@@ -9,7 +9,8 @@ from benchmarks.market import Site, multiplied
 from keeper.book.follower import Follower, load_snapshot
 from keeper.chain.connect import connect
 from keeper.daemon import Daemon
-from keeper.execute.signing.signer import Tx, from_private_key
+from keeper.execute.signing.local import from_private_key
+from keeper.execute.signing.signer import UnsignedTx
 from keeper.model.events import HEAD_NEW, TX_MINED, TX_SENT, Event
 from keeper.protocols.base import Protocol, Snapshot
 from keeper.risk.screening import assess
@@ -50,7 +51,7 @@ def screening(protocol: Protocol, few: Snapshot, accounts: int) -> list[Figure]:
 def signing() -> list[Figure]:
     """Transactions signed by a key in memory."""
     signer = from_private_key("0x" + "11" * 32)
-    tx = Tx(1, 0, bytes(20), bytes(132), 500_000, 10**11, 10**9)
+    tx = UnsignedTx(1, 0, bytes(20), bytes(132), 500_000, 10**11, 10**9)
 
     async def work() -> None:
         for _ in range(SIGNATURES):

@@ -17,9 +17,9 @@ from keeper.chain.connect import Chain, connect
 from keeper.chain.pool import Limits
 from keeper.clock import Clock, SystemClock
 from keeper.errors import InvariantBroken, OperatorError, Transient
-from keeper.execute.breakers.breakers import Name
 from keeper.execute.build import Execution, build_execution, native_price_of, signer_of
 from keeper.model.assessment import Assessment
+from keeper.model.breaker import BreakerName
 from keeper.model.chain import BlockRef, Call
 from keeper.model.events import (
     BOOK_PARITY_FAILED,
@@ -323,7 +323,7 @@ class Daemon:
             message = f"local health of {account} differs from the contract's: {mismatch.difference}"
             fields = {"account": account, "difference": mismatch.difference}
             self._emit(Event(BOOK_PARITY_FAILED, message, advance.snapshot.block.number, fields))
-            execution.hold(message, Name.PARITY)
+            execution.hold(message, BreakerName.PARITY)
 
 
 async def token_balances(chain: Chain, block: BlockRef, owner: bytes, tokens: list[bytes]) -> dict[bytes, int]:

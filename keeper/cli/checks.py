@@ -274,15 +274,16 @@ async def _tokens(wiring: Wiring, snapshot: Snapshot, address: bytes) -> list[Ch
 async def check_signing(settings: Settings) -> Check:
     """The signer signs, and for its own address: a self-transfer at a nonce that is never reached, which stays here."""
     from keeper.execute.build import signer_of
-    from keeper.execute.signing.policy import SigningDesk, SigningPolicy
-    from keeper.execute.signing.signer import Tx
+    from keeper.execute.signing.policy import SigningPolicy
+    from keeper.execute.signing.policy_signer import PolicySigner
+    from keeper.execute.signing.signer import UnsignedTx
 
     signer = signer_of(settings)
     policy = SigningPolicy(settings.chain_id, signer.address, frozenset(), max_fee=1)
-    desk = SigningDesk(signer, policy, settings.signer_timeout_s)
+    desk = PolicySigner(signer, policy, settings.signer_timeout_s)
     try:
         await signer.open()
-        await desk.sign(Tx(settings.chain_id, NEVER_REACHED, signer.address, b"", 21_000, 1, 0))
+        await desk.sign(UnsignedTx(settings.chain_id, NEVER_REACHED, signer.address, b"", 21_000, 1, 0))
     except KeeperError as error:
         return fail("signer: signs", str(error), "check the signer, and that it may sign for this key")
     finally:

@@ -42,10 +42,10 @@ def command(wait: Wait = 120.0, env_file: EnvFile = DEFAULT_ENV_FILE) -> int:
 
 
 def _pull(settings: "Settings") -> None:
-    from keeper.execute.breakers.store import EVERYONE, open_holds
+    from keeper.execute.breakers.store import EVERYONE, open_breaker_store
 
     url = settings.database_url.get_secret_value()
-    book = open_holds(url, settings.data_dir, EVERYONE, settings.chain_id)
+    book = open_breaker_store(url, settings.data_dir, EVERYONE, settings.chain_id)
     try:
         book.kill("`keeper kill` pulled the kill switch", int(SystemClock().now()))
     finally:

@@ -15,10 +15,10 @@ def command(env_file: EnvFile = DEFAULT_ENV_FILE) -> None:
     """
     settings = settings_from(env_file)
     from keeper.cli.wiring import signer_address
-    from keeper.execute.breakers.store import EVERYONE, open_holds
+    from keeper.execute.breakers.store import EVERYONE, open_breaker_store
 
     signer = signer_address(settings) or EVERYONE
-    book = open_holds(settings.database_url.get_secret_value(), settings.data_dir, signer, settings.chain_id)
+    book = open_breaker_store(settings.database_url.get_secret_value(), settings.data_dir, signer, settings.chain_id)
     try:
         closed = book.resume()
     finally:

@@ -13,7 +13,7 @@ from pydantic import SecretStr
 
 from keeper.errors import OperatorError
 from keeper.execute.journal.database import lock_of
-from keeper.execute.leadership.right import WriterLock
+from keeper.execute.leadership.file_lock import WriterLock
 from keeper.model.chain import hexed, unhexed
 from keeper.settings import PREFIX, Settings
 

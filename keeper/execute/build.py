@@ -7,22 +7,27 @@ from typing import Protocol as Interface
 from keeper.chain.ports import ChainReader, ChainSender
 from keeper.chain.relay import Relays
 from keeper.errors import OperatorError
-from keeper.execute.breakers.breakers import Limits, Name
-from keeper.execute.breakers.monitor import Switchboard
-from keeper.execute.breakers.store import open_holds
+from keeper.execute.breakers.breakers import BreakerLimits
+from keeper.execute.breakers.monitor import BreakerMonitor
+from keeper.execute.breakers.store import open_breaker_store
 from keeper.execute.dry_run import DryRun
 from keeper.execute.execution import Execution
-from keeper.execute.executor import Desks, Executor, no_hook
+from keeper.execute.executor import Desks, LiveExecution, no_hook
 from keeper.execute.journal.database import file_of, locate
 from keeper.execute.journal.journal import Journal, open_journal
-from keeper.execute.leadership.right import Right, lock_directory, lock_signer
+from keeper.execute.leadership.file_lock import lock_directory, lock_signer
+from keeper.execute.leadership.lease import lease_length
+from keeper.execute.leadership.right import WriteRight
 from keeper.execute.signing.kms import connect_kms
-from keeper.execute.signing.policy import SigningDesk, SigningPolicy
+from keeper.execute.signing.local import from_keystore, from_private_key
+from keeper.execute.signing.policy import SigningPolicy
+from keeper.execute.signing.policy_signer import PolicySigner
 from keeper.execute.signing.remote import RemoteSigner
-from keeper.execute.signing.signer import Signer, from_keystore, from_private_key
-from keeper.execute.standby import RENEWALS, FencedSender, Standby, lease_length
+from keeper.execute.signing.signer import Signer
+from keeper.execute.standby import RENEWALS, FencedSender, Standby
 from keeper.execute.tx.broadcaster import Hook
-from keeper.execute.tx.routing import FencedRelays, Privacy
+from keeper.execute.tx.routing import FencedRelays, RelayPolicy
+from keeper.model.breaker import BreakerName
 from keeper.model.events import JOURNAL_REBUILT, Emit, Event
 from keeper.model.health import WAD
 from keeper.model.intent import Route
@@ -104,21 +109,21 @@ async def build_execution(
     native = native_price_of(settings)
 
     async def lead(journal: Journal) -> Execution:
-        holds = open_holds(url, data_dir, signer.address, chain_id)
+        holds = open_breaker_store(url, data_dir, signer.address, chain_id)
         holds.fence = journal.right.fence
         sender = FencedSender(chain.sender, journal.right)
-        switchboard = Switchboard(limits_of(settings), holds, emit, settings.missed_blocks)
-        executor = Executor(
+        monitor = BreakerMonitor(limits_of(settings), holds, emit, settings.missed_blocks)
+        executor = LiveExecution(
             Desks(
                 journal,
-                SigningDesk(signer, rules, settings.signer_timeout_s),
+                PolicySigner(signer, rules, settings.signer_timeout_s),
                 sender,
                 *relays_of(settings, journal.right),
             ),
             chain.reader,
             protocol,
             policy,
-            switchboard,
+            monitor,
             emit,
             lambda snapshot: native.at(protocol, snapshot, snapshot.block.timestamp),
             hook,
@@ -127,11 +132,11 @@ async def build_execution(
         try:
             await signer.open()
             await executor.recover()
-            switchboard.tick(await chain.reader.head())
-            switchboard.close(Name.JOURNAL)  # it can be written, or it would not be open
+            monitor.tick(await chain.reader.head())
+            monitor.close(BreakerName.JOURNAL)  # it can be written, or it would not be open
             if journal.damaged:
                 emit(Event(JOURNAL_REBUILT, f"{REBUILT}: {journal.damaged}", None, {"moved_to": str(journal.damaged)}))
-                executor.hold(REBUILT, Name.REBUILT)
+                executor.hold(REBUILT, BreakerName.REBUILT)
         except BaseException:
             await executor.close()
             raise
@@ -158,10 +163,10 @@ async def build_execution(
     return standby
 
 
-def limits_of(settings: Settings) -> Limits:
+def limits_of(settings: Settings) -> BreakerLimits:
     """What opens the breakers, in the units of the stages."""
     loss, gas = settings.max_loss_usd_day, settings.max_gas_usd_hour
-    return Limits(
+    return BreakerLimits(
         settings.max_reverts,
         settings.breaker_reset_blocks,
         None if loss is None else int(loss * WAD),
@@ -169,11 +174,13 @@ def limits_of(settings: Settings) -> Limits:
     )
 
 
-def relays_of(settings: Settings, right: Right) -> tuple[FencedRelays | None, Privacy | None]:
+def relays_of(settings: Settings, right: WriteRight) -> tuple[FencedRelays | None, RelayPolicy | None]:
     """How plans travel privately; nothing of it where no relay is set."""
     if not settings.relay_urls:
         return None, None
     urls = [url.get_secret_value() for url in settings.relay_urls]
     least_wad = int(settings.relay_min_usd * WAD)
-    privacy = Privacy(Route(settings.relay_mode), settings.relay_blocks, settings.relay_fallback == "public", least_wad)
+    privacy = RelayPolicy(
+        Route(settings.relay_mode), settings.relay_blocks, settings.relay_fallback == "public", least_wad
+    )
     return FencedRelays(Relays(urls, settings.request_timeout_s), right), privacy

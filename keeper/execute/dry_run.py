@@ -6,9 +6,9 @@ from eth_utils.crypto import keccak
 
 from keeper.chain.ports import ChainReader
 from keeper.errors import Transient
-from keeper.execute.breakers.breakers import Name
 from keeper.execute.execution import plan_made, rejected
 from keeper.execute.tx.simulator import Simulator
+from keeper.model.breaker import BreakerName
 from keeper.model.events import Emit
 from keeper.model.plan import InFlight, Plan, Policy, Rejected, Rejection
 from keeper.protocols.base import Protocol, Snapshot
@@ -54,7 +54,7 @@ class DryRun:
         if any(units > 0 for units in chosen.spends.values()):
             return None  # nobody's purse is empty: the simulation would say no more than that
         try:
-            revert = await self._simulator.refusal(plan.call, chosen.gas_limit, snapshot.block, timestamp)
+            revert = await self._simulator.why_it_reverts(plan.call, chosen.gas_limit, snapshot.block, timestamp)
         except Transient as error:
             return rejected(plan, Rejection.HOLD, f"not simulated: {error}")
         return rejected(plan, Rejection.SIMULATION_FAILED, str(revert)) if revert else None
@@ -66,7 +66,7 @@ class DryRun:
     def in_flight(self) -> InFlight:
         return InFlight(cooling=dict(self._cooling))
 
-    def hold(self, reason: str, breaker: Name = Name.INVARIANT) -> None:  # noqa: ARG002
+    def hold(self, reason: str, breaker: BreakerName = BreakerName.INVARIANT) -> None:  # noqa: ARG002
         self._held = self._held or reason
 
     def wanted(self) -> None:

@@ -17,16 +17,18 @@ from keeper.chain.connect import Chain
 from keeper.chain.errors import RpcError
 from keeper.clock import SystemClock
 from keeper.errors import OperatorError
-from keeper.execute.breakers.store import EVERYONE, open_holds
+from keeper.execute.breakers.store import EVERYONE, open_breaker_store
 from keeper.execute.build import signer_of
 from keeper.execute.journal.journal import Journal, open_journal
-from keeper.execute.leadership.right import lock_directory, lock_signer
-from keeper.execute.signing.policy import SigningDesk, SigningPolicy
-from keeper.execute.signing.signer import Signer, Tx
-from keeper.execute.standby import lease_length
-from keeper.execute.tx.fees import Fees, needed
+from keeper.execute.leadership.file_lock import lock_directory, lock_signer
+from keeper.execute.leadership.lease import lease_length
+from keeper.execute.signing.policy import SigningPolicy
+from keeper.execute.signing.policy_signer import PolicySigner
+from keeper.execute.signing.signer import Signer, UnsignedTx
+from keeper.execute.tx.fees import fee_until_deadline
 from keeper.execute.tx.nonces import floor
 from keeper.model.chain import Receipt, hexed
+from keeper.model.fees import Fees
 from keeper.model.intent import SendStatus
 from keeper.model.plan import Policy
 from keeper.settings import Settings
@@ -73,7 +75,7 @@ async def run_errand(
                 policy.max_fee,
                 creation=b"" if errand.to else keccak(errand.data),
             )
-            signed = await SigningDesk(signer, rules, settings.signer_timeout_s).sign(tx)
+            signed = await PolicySigner(signer, rules, settings.signer_timeout_s).sign(tx)
             tell(hexed(signed.tx_hash))
             result = await chain.sender.send_raw(signed.raw)
             if result.status is SendStatus.REFUSED and result.reason not in _REPEATED:
@@ -100,7 +102,7 @@ def _check(settings: Settings, journal: Journal) -> None:
     """Nothing is on its way, as far as the journal knows, and it knows. Raises OperatorError."""
     if journal.damaged:
         url = settings.database_url.get_secret_value()
-        book = open_holds(url, settings.data_dir, EVERYONE, settings.chain_id)
+        book = open_breaker_store(url, settings.data_dir, EVERYONE, settings.chain_id)
         try:
             book.kill("the journal was damaged, and begun anew", int(SystemClock().now()))
         finally:
@@ -116,7 +118,9 @@ def _check(settings: Settings, journal: Journal) -> None:
         )
 
 
-async def _priced(settings: Settings, policy: Policy, chain: Chain, errand: Errand, sender: bytes, nonce: int) -> Tx:
+async def _priced(
+    settings: Settings, policy: Policy, chain: Chain, errand: Errand, sender: bytes, nonce: int
+) -> UnsignedTx:
     """The transaction at a fee that stays valid until the deadline. Raises OperatorError when it would revert."""
     block = await chain.reader.head()
     try:
@@ -125,10 +129,10 @@ async def _priced(settings: Settings, policy: Policy, chain: Chain, errand: Erra
         data = bytes.fromhex(error.data.removeprefix("0x")) if isinstance(error.data, str) else b""
         reason = errand.explain(data) if data else error.message
         raise OperatorError(f"it would fail, and is not sent: {reason}", FAILED) from None
-    max_fee = min(needed(block, policy.deadline_blocks, policy.priority_fee, policy), policy.max_fee)
+    max_fee = min(fee_until_deadline(block, policy.deadline_blocks, policy.priority_fee, policy), policy.max_fee)
     fees = Fees(max_fee, min(policy.priority_fee, max_fee))
     limit = gas * _SPARE_PERCENT // 100
-    return Tx(settings.chain_id, nonce, errand.to, errand.data, limit, fees.max_fee, fees.priority_fee)
+    return UnsignedTx(settings.chain_id, nonce, errand.to, errand.data, limit, fees.max_fee, fees.priority_fee)
 
 
 async def _mined(chain: Chain, journal: Journal, tx_hash: bytes, wait_s: float) -> Receipt:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 from keeper.abi import checksum
-from keeper.execute.breakers.breakers import Name
+from keeper.model.breaker import BreakerName
 from keeper.model.events import PLAN_MADE, Event
 from keeper.model.health import WAD
 from keeper.model.plan import InFlight, Plan, Rejected, Rejection
@@ -44,7 +44,7 @@ class Execution(Protocol):
         """What is on its way and draws on accounts, limits and funds."""
         ...
 
-    def hold(self, reason: str, breaker: Name = Name.INVARIANT) -> None:
+    def hold(self, reason: str, breaker: BreakerName = BreakerName.INVARIANT) -> None:
         """Send nothing new until the breaker is closed; what is on its way is still followed."""
         ...
 

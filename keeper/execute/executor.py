@@ -8,27 +8,27 @@ from typing import TypeVar
 from keeper.chain.ports import ChainReader, ChainSender, PrivateSender
 from keeper.errors import InvariantBroken, OperatorError, Transient
 from keeper.execute.admission import approvals, conflicts
-from keeper.execute.admission.conflicts import Claims, Purse
+from keeper.execute.admission.conflicts import Balances, Reservations
 from keeper.execute.admission.quarantine import Quarantine, is_assets, key_of
-from keeper.execute.breakers.breakers import Name
-from keeper.execute.breakers.monitor import Switchboard
+from keeper.execute.breakers.monitor import BreakerMonitor
 from keeper.execute.execution import plan_made, rejected
 from keeper.execute.journal.journal import Journal, JournalUnavailable
 from keeper.execute.leadership.right import LeaseLost
-from keeper.execute.signing.policy import SigningDesk
+from keeper.execute.signing.policy_signer import PolicySigner
 from keeper.execute.tx import nonces
-from keeper.execute.tx.broadcaster import Hook, Wire
-from keeper.execute.tx.confirmer import Follower
-from keeper.execute.tx.fees import ceiling
-from keeper.execute.tx.nonce_repair import Mender
-from keeper.execute.tx.outcomes import Bookkeeper, NativePrice
-from keeper.execute.tx.pending import Ledger
-from keeper.execute.tx.requests import APPROVE, FILL, Draft, from_plan
-from keeper.execute.tx.routing import Courier, Privacy
+from keeper.execute.tx.broadcaster import Broadcaster, Hook
+from keeper.execute.tx.confirmer import Confirmer
+from keeper.execute.tx.fees import max_bid
+from keeper.execute.tx.nonce_repair import NonceRepair
+from keeper.execute.tx.outcomes import NativePrice, OutcomeBuilder
+from keeper.execute.tx.pending import PendingIntents
+from keeper.execute.tx.requests import from_plan
+from keeper.execute.tx.routing import RelayPolicy, Router
 from keeper.execute.tx.simulator import Simulator
+from keeper.model.breaker import BreakerName
 from keeper.model.chain import BlockRef
 from keeper.model.events import ASSET_QUARANTINED, FUNDS_LOW, SIGNER_LIMITED, Emit, Event
-from keeper.model.intent import IntentState
+from keeper.model.intent import APPROVE, FILL, IntentState, TxRequest
 from keeper.model.plan import InFlight, Plan, Policy, Rejected, Rejection
 from keeper.protocols.base import Protocol, Revert, RevertAction, Snapshot
 from keeper.protocols.executor.batching import BATCH, members, packed
@@ -45,13 +45,13 @@ class Desks:
     """What only a live executor has: who signs, who sends, and where it is written down first."""
 
     journal: Journal
-    desk: SigningDesk
+    signer: PolicySigner
     sender: ChainSender
     relays: PrivateSender | None = None
-    privacy: Privacy | None = None
+    privacy: RelayPolicy | None = None
 
 
-class Executor:
+class LiveExecution:
     """One signer's transactions. All its work is serial: one lock covers each submission and each block.
 
     `native_price`: dollars (1e18) of the native coin at a snapshot, for the books. `holder`: whose tokens the plans
@@ -64,7 +64,7 @@ class Executor:
         reader: ChainReader,
         protocol: Protocol,
         policy: Policy,
-        switchboard: Switchboard,
+        monitor: BreakerMonitor,
         emit: Emit,
         native_price: NativePrice,
         hook: Hook = no_hook,
@@ -72,26 +72,35 @@ class Executor:
         holder: bytes = b"",
     ) -> None:
         self._journal = desks.journal
-        self._desk = desks.desk
-        self._holder = holder or desks.desk.address
+        self._signer = desks.signer
+        self._holder = holder or desks.signer.address
         self._sender = desks.sender
         self._reader = reader
         self._protocol = protocol
         self._policy = policy
-        self._switchboard = switchboard
+        self._monitor = monitor
         self._native_price = native_price
         self._chance = False  # something was worth sending since the last block
         self._quarantine = Quarantine()
         self._number = 0  # the newest block followed
         self._emit = emit
-        self._ledger = Ledger()
-        self._courier = Courier(desks.sender, desks.relays, desks.privacy)
-        self._wire = Wire(desks.journal, desks.desk, self._courier, emit, self._ledger.keep, hook)
+        self._pending = PendingIntents()
+        self._router = Router(desks.sender, desks.relays, desks.privacy)
+        self._broadcaster = Broadcaster(desks.journal, desks.signer, self._router, emit, self._pending.keep, hook)
         self._simulator = Simulator(reader, protocol, self.address)
-        books = Bookkeeper(protocol, self._simulator, self.address, native_price)
-        mender = Mender(desks.journal, self._wire, desks.sender, self._ledger, policy, self._doubt_nonces)
-        self._follower = Follower(
-            desks.journal, self._wire, desks.sender, self._ledger, self._simulator, books, policy, mender
+        outcomes = OutcomeBuilder(protocol, self._simulator, self.address, native_price)
+        nonce_repair = NonceRepair(
+            desks.journal, self._broadcaster, desks.sender, self._pending, policy, self._doubt_nonces
+        )
+        self._confirmer = Confirmer(
+            desks.journal,
+            self._broadcaster,
+            desks.sender,
+            self._pending,
+            self._simulator,
+            outcomes,
+            policy,
+            nonce_repair,
         )
         self._lock = asyncio.Lock()
         self._approved: frozenset[approvals.Pair] = frozenset()
@@ -101,27 +110,27 @@ class Executor:
 
     @property
     def address(self) -> bytes:
-        return self._desk.address
+        return self._signer.address
 
     @property
     def held(self) -> str:
-        return "the keeper is stopping" if self._draining else self._switchboard.reason
+        return "the keeper is stopping" if self._draining else self._monitor.reason
 
     @property
     def role(self) -> str:
         return "leads"
 
     def in_flight(self) -> InFlight:
-        return replace(self._ledger.in_flight(), quarantined=self._quarantine.closed(self._number))
+        return replace(self._pending.in_flight(), quarantined=self._quarantine.closed(self._number))
 
-    def hold(self, reason: str, breaker: Name = Name.INVARIANT) -> None:
-        self._switchboard.trip(breaker, reason)
+    def hold(self, reason: str, breaker: BreakerName = BreakerName.INVARIANT) -> None:
+        self._monitor.trip(breaker, reason)
 
     def wanted(self) -> None:
         self._chance = True
 
     def _doubt_nonces(self, reason: str) -> None:
-        self.hold(reason, Name.NONCE)
+        self.hold(reason, BreakerName.NONCE)
 
     async def recover(self) -> None:
         """Start-up, after a crash or not: what never left is dropped, the rest is sent again or cancelled.
@@ -134,16 +143,18 @@ class Executor:
             )
             if code:
                 self._go_alone("the signer is delegated to a contract (EIP-7702)")
-            self._switchboard.begin(await self._wire.record(self._switchboard.book.load))
-            self._follower.cancel_all = self._switchboard.killed
-            self._ledger.keep_all(await self._wire.record(self._journal.open_intents))
-            self._ledger.keep_all(await self._wire.record(self._journal.settled_since, self._follower.window(head)))
-            self._check_life(chain_nonce, await self._wire.record(self._journal.consumed_nonce))
-            await self._guarded(self._follower.resume(head))
+            self._monitor.begin(await self._broadcaster.journal_call(self._monitor.book.load))
+            self._confirmer.cancel_all = self._monitor.killed
+            self._pending.keep_all(await self._broadcaster.journal_call(self._journal.open_intents))
+            self._pending.keep_all(
+                await self._broadcaster.journal_call(self._journal.settled_since, self._confirmer.window(head))
+            )
+            self._check_life(chain_nonce, await self._broadcaster.journal_call(self._journal.consumed_nonce))
+            await self._guarded(self._confirmer.resume(head))
 
     def _check_life(self, chain_nonce: int, consumed: int) -> None:
         """Nonces used deeper than any reorg cannot be free again: a fork began anew, or it is another chain."""
-        if consumed >= chain_nonce and consumed not in {intent.nonce for intent in self._ledger.settled()}:
+        if consumed >= chain_nonce and consumed not in {intent.nonce for intent in self._pending.settled()}:
             raise OperatorError(
                 f"KEEPER_DATABASE_URL: the journal saw nonce {consumed} used long ago, the chain counts {chain_nonce}: "
                 "it went back (a fork that was started again?); use another KEEPER_DATA_DIR for this chain"
@@ -154,7 +165,7 @@ class Executor:
             return []
         self._chance = True
         async with self._lock:
-            self._follower.next_block_s = max(timestamp - snapshot.block.timestamp, 1)
+            self._confirmer.next_block_s = max(timestamp - snapshot.block.timestamp, 1)
             if why := self.held:
                 return [rejected(plan, Rejection.HOLD, why) for plan in plans]
             try:
@@ -165,11 +176,11 @@ class Executor:
     async def follow(self, snapshot: Snapshot) -> None:
         async with self._lock:
             self._number = snapshot.block.number
-            self._switchboard.tick(snapshot.block)
+            self._monitor.tick(snapshot.block)
             await self._guarded(self._exchange())
             await self._guarded(self._catch_up(snapshot))
             self._judge(snapshot)
-            if self._switchboard.dirty:
+            if self._monitor.dirty:
                 await self._guarded(self._exchange())
             if not self.held:
                 await self._guarded(self._approve(snapshot))
@@ -184,10 +195,10 @@ class Executor:
 
     async def close(self) -> None:
         self._draining = True
-        self._wire.close()
-        self._switchboard.book.close()
-        await self._desk.close()
-        await self._courier.close()
+        self._broadcaster.close()
+        self._monitor.book.close()
+        await self._signer.close()
+        await self._router.close()
 
     async def _guarded(self, work: Awaitable[T]) -> T:
         """No journal, no send; and nothing more after what must never happen. Raises what it caught."""
@@ -196,7 +207,9 @@ class Executor:
         except LeaseLost:
             raise  # the journal is in good hands, and they must not be held
         except (JournalUnavailable, InvariantBroken) as error:
-            self.hold(str(error), Name.JOURNAL if isinstance(error, JournalUnavailable) else Name.INVARIANT)
+            self.hold(
+                str(error), BreakerName.JOURNAL if isinstance(error, JournalUnavailable) else BreakerName.INVARIANT
+            )
             raise
 
     async def _submit(self, plans: Sequence[Plan], known: BlockRef, timestamp: int) -> list[Rejected]:
@@ -204,7 +217,7 @@ class Executor:
         head, chain_nonce, native, held = await asyncio.gather(
             self._reader.head(), self._sender.nonce(self.address), self._reader.balance(self.address), tokens
         )
-        chosen, refused = self._screen(plans, head, Purse(native, held))
+        chosen, refused = self._screen(plans, head, Balances(native, held))
         answers = await asyncio.gather(*(self._simulated(plan, head, timestamp) for plan in chosen))
         refused += [answer for answer in answers if answer]
         sound = [plan for plan, answer in zip(chosen, answers, strict=True) if answer is None]
@@ -214,22 +227,26 @@ class Executor:
             self._emit(plan_made(plan, live=True))
         sound = await self._together(sound, head, timestamp)
         await self._launch(
-            [from_plan(plan, ceiling(plan.bid, self._policy.max_fee), self._courier.route_of(plan)) for plan in sound],
+            [from_plan(plan, max_bid(plan.bid, self._policy.max_fee), self._router.route_of(plan)) for plan in sound],
             chain_nonce,
             head,
         )
         return refused
 
-    def _screen(self, plans: Sequence[Plan], head: BlockRef, purse: Purse) -> tuple[list[Plan], list[Rejected]]:
+    def _screen(self, plans: Sequence[Plan], head: BlockRef, balances: Balances) -> tuple[list[Plan], list[Rejected]]:
         """Plans that may be simulated, and those that need no simulation to be left out."""
-        taken, chosen, refused = Claims(self._ledger.in_flight(), purse, self._most), list[Plan](), list[Rejected]()
+        taken, chosen, refused = (
+            Reservations(self._pending.in_flight(), balances, self._most),
+            list[Plan](),
+            list[Rejected](),
+        )
         for plan in plans:
             gas_limit = plan.opportunity.gas_limit
-            if plan.planned_block < self._ledger.served(plan.account):
+            if plan.planned_block < self._pending.last_block_for(plan.account):
                 refused.append(rejected(plan, Rejection.IN_FLIGHT, "one that was mined since it was planned"))
-            elif self._ledger.cools(plan.account, head.number):
+            elif self._pending.cools(plan.account, head.number):
                 refused.append(rejected(plan, Rejection.COOLING_DOWN, "its last attempt failed a moment ago"))
-            elif gas_limit > self._desk.max_gas:
+            elif gas_limit > self._signer.max_gas:
                 refused.append(rejected(plan, Rejection.BLOCK_GAS, f"a gas limit of {gas_limit} is never signed"))
             elif conflict := taken.conflict(plan):
                 refused.append(rejected(plan, *conflict))
@@ -257,7 +274,7 @@ class Executor:
 
     async def _simulated(self, plan: Plan, head: BlockRef, timestamp: int) -> Rejected | None:
         try:
-            revert = await self._simulator.refusal(plan.call, plan.opportunity.gas_limit, head, timestamp)
+            revert = await self._simulator.why_it_reverts(plan.call, plan.opportunity.gas_limit, head, timestamp)
         except Transient as error:
             return rejected(plan, Rejection.HOLD, f"not simulated: {error}")
         if revert:
@@ -267,14 +284,14 @@ class Executor:
 
     async def _together(self, plans: list[Plan], head: BlockRef, timestamp: int) -> list[Plan]:
         """In batches where the policy wants them; one by one where the simulation refuses one of these."""
-        made = packed(plans, self._policy.max_batch, self._desk.max_gas)
+        made = packed(plans, self._policy.max_batch, self._signer.max_gas)
         batches = [plan for plan in made if plan.opportunity.kind == BATCH]
         answers = await asyncio.gather(*(self._simulated(batch, head, timestamp) for batch in batches))
         return plans if any(answers) else made
 
     def _failed(self, plan: Plan, revert: Revert, head: BlockRef) -> Rejected:
         if revert.action is not RevertAction.RETRY:
-            self._ledger.cool(plan.account, head.number + self._policy.cooldown_blocks)
+            self._pending.cool(plan.account, head.number + self._policy.cooldown_blocks)
         if is_assets(revert):
             self._blame(key_of(plan.opportunity), plan.account, str(revert), head.number)
         return rejected(plan, Rejection.SIMULATION_FAILED, str(revert))
@@ -286,21 +303,21 @@ class Executor:
             fields = {"subject": key, "reason": reason, "until_block": until}
             self._emit(Event(ASSET_QUARANTINED, message, number, fields))
 
-    async def _launch(self, drafts: Sequence[Draft], chain_nonce: int, block: BlockRef) -> None:
+    async def _launch(self, drafts: Sequence[TxRequest], chain_nonce: int, block: BlockRef) -> None:
         if not drafts:
             return
-        consumed = await self._wire.record(self._journal.consumed_nonce)
-        given = nonces.allocate(len(drafts), chain_nonce, consumed, self._ledger.nonces())
-        for intent in await self._wire.launch(drafts, given, block.number):
+        consumed = await self._broadcaster.journal_call(self._journal.consumed_nonce)
+        given = nonces.allocate(len(drafts), chain_nonce, consumed, self._pending.nonces())
+        for intent in await self._broadcaster.launch(drafts, given, block.number):
             if intent.state is IntentState.DROPPED:
-                self._ledger.cool_all(members(intent), block.number + self._policy.cooldown_blocks)
-        if self._wire.limited and not self._alone:
+                self._pending.cool_all(members(intent), block.number + self._policy.cooldown_blocks)
+        if self._broadcaster.limited and not self._alone:
             self._go_alone("a node takes no more of this signer")
 
     async def _catch_up(self, snapshot: Snapshot) -> None:
         """What an earlier run approved may have to be replaced: it must be signable before anything is followed."""
-        self._desk.allow(frozenset(self._protocol.allowances(snapshot.state)))
-        await self._follower.follow(snapshot)
+        self._signer.allow(frozenset(self._protocol.allowances(snapshot.state)))
+        await self._confirmer.follow(snapshot)
 
     async def _approve(self, snapshot: Snapshot) -> None:
         """Grant what liquidations need, whenever the protocol names a pair that was not seen granted."""
@@ -313,7 +330,7 @@ class Executor:
             self._approved |= pairs.difference(lacking)
             drafts = [approvals.approval(pair, self.address, block, self._policy) for pair in lacking]
             drafts = [draft for draft in drafts if await self._grantable(draft, block)]
-            drafts = drafts[: max(self._most - len(self._ledger.open()), 0)]
+            drafts = drafts[: max(self._most - len(self._pending.open()), 0)]
             if drafts:
                 await self._launch(drafts, await self._sender.nonce(self.address), block)
         except JournalUnavailable:
@@ -321,37 +338,37 @@ class Executor:
         except Transient:
             return  # the next block asks again
 
-    async def _grantable(self, draft: Draft, block: BlockRef) -> bool:
+    async def _grantable(self, draft: TxRequest, block: BlockRef) -> bool:
         """Not on its way, not refused a moment ago, and the token takes it."""
         token = draft.call.to
-        on_its_way = any(intent.kind == APPROVE and intent.to == token for intent in self._ledger.open())
-        if on_its_way or self._ledger.cools(token, block.number):
+        on_its_way = any(intent.kind == APPROVE and intent.to == token for intent in self._pending.open())
+        if on_its_way or self._pending.cools(token, block.number):
             return False
-        revert = await self._simulator.refusal(draft.call, draft.gas_limit, block, block.timestamp + 1)
+        revert = await self._simulator.why_it_reverts(draft.call, draft.gas_limit, block, block.timestamp + 1)
         if revert:
-            self._ledger.cool(token, block.number + self._policy.cooldown_blocks)
+            self._pending.cool(token, block.number + self._policy.cooldown_blocks)
         return revert is None
 
     async def _exchange(self) -> None:
         """Breakers to the journal and back: people close them there, and pull the kill switch."""
-        changes = self._switchboard.take_changes()
+        changes = self._monitor.take_changes()
         try:
-            found = await self._wire.record(self._switchboard.book.exchange, *changes)
+            found = await self._broadcaster.journal_call(self._monitor.book.exchange, *changes)
         except JournalUnavailable:
-            self._switchboard.give_back(changes)
+            self._monitor.give_back(changes)
             raise
-        self._switchboard.adopt(found)
-        self._follower.cancel_all = self._switchboard.killed
+        self._monitor.adopt(found)
+        self._confirmer.cancel_all = self._monitor.killed
 
     def _judge(self, snapshot: Snapshot) -> None:
         """What the block's outcomes mean for sending on."""
-        ended, waiting = self._follower.take_ended(), self._ledger.open()
-        self._switchboard.ended(ended, self._native_price(snapshot))
-        self._switchboard.cancelling(len(waiting))
+        ended, waiting = self._confirmer.take_ended(), self._pending.open()
+        self._monitor.ended(ended, self._native_price(snapshot))
+        self._monitor.cancelling(len(waiting))
         for intent in ended:
             told = intent.outcome.reason if intent.outcome and intent.kind != BATCH else ""
             if intent.state is IntentState.MINED and told:
                 self._blame(key_of(intent), intent.account, told, snapshot.block.number, sure=True)
         chance = self._chance or any(intent.kind not in (APPROVE, FILL) for intent in waiting)
-        self._switchboard.chances(chance, any(intent.state is IntentState.MINED for intent in ended))
+        self._monitor.chances(chance, any(intent.state is IntentState.MINED for intent in ended))
         self._chance = False

@@ -5,28 +5,27 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
-from keeper.chain.ports import ChainReader, ChainSender
+from keeper.chain.ports import ChainSender
 from keeper.errors import OperatorError, Transient
-from keeper.execute.breakers.breakers import Name
 from keeper.execute.execution import Execution, rejected
 from keeper.execute.journal.journal import Journal
+from keeper.execute.leadership.file_lock import WriterLock
 from keeper.execute.leadership.renewal import Renewal
-from keeper.execute.leadership.right import HELD, Right, WriterLock
+from keeper.execute.leadership.right import HELD, WriteRight
+from keeper.model.breaker import BreakerName
 from keeper.model.chain import Receipt
 from keeper.model.events import LEASE_ACQUIRED, LEASE_LOST, LEASE_WAITING, Emit, Event
 from keeper.model.intent import SendResult, SendStatus
 from keeper.model.plan import InFlight, Plan, Rejected, Rejection
 from keeper.protocols.base import Snapshot
 
-BLOCKS = 16  # over which the time between blocks is taken
-SHORTEST_S, LONGEST_S = 1.0, 6.0
 RENEWALS = 4  # in the time of a lease
 
 
 class FencedSender:
     """A sender that asks for the right to send just before bytes leave."""
 
-    def __init__(self, inner: ChainSender, right: Right) -> None:
+    def __init__(self, inner: ChainSender, right: WriteRight) -> None:
         self._inner = inner
         self._right = right
 
@@ -43,16 +42,6 @@ class FencedSender:
 
     async def nonce(self, account: bytes) -> int:
         return await self._inner.nonce(account)
-
-
-async def lease_length(setting: float | None, reader: ChainReader) -> float:
-    """Seconds: KEEPER_LEASE_S, or half the time between blocks, within bounds. Raises Transient."""
-    if setting is not None:
-        return setting
-    head = await reader.head()
-    earlier = await reader.block_by_number(max(head.number - BLOCKS, 0))
-    block_s = (head.timestamp - earlier.timestamp) / max(head.number - earlier.number, 1)
-    return min(max(block_s / 2, SHORTEST_S), LONGEST_S)
 
 
 class Standby:
@@ -84,7 +73,7 @@ class Standby:
         self._leader: Execution | None = None
         self._right = ""
         self._why = ""
-        self._holds: list[tuple[str, Name]] = []
+        self._holds: list[tuple[str, BreakerName]] = []
         self._keeping: asyncio.Task[str] | None = None
         self._task: asyncio.Task[None] | None = None
 
@@ -180,7 +169,7 @@ class Standby:
     def in_flight(self) -> InFlight:
         return self._leader.in_flight() if self._leader else InFlight()
 
-    def hold(self, reason: str, breaker: Name = Name.INVARIANT) -> None:
+    def hold(self, reason: str, breaker: BreakerName = BreakerName.INVARIANT) -> None:
         """What this keeper found out about itself holds it as a leader, too, now or later."""
         if self._leader is not None:
             self._leader.hold(reason, breaker)

@@ -1,5 +1,7 @@
 """EIP-1559 base fees in exact integers (wei). Denominator and elasticity are the chain's, never constants of ours."""
 
+from dataclasses import dataclass
+
 
 def next_base_fee(base_fee: int, gas_used: int, gas_limit: int, denominator: int = 8, elasticity: int = 2) -> int:
     """Base fee of the block after one with these header values, as consensus computes it (EIP-1559)."""
@@ -23,3 +25,11 @@ def highest_base_fee(base_fee: int, blocks: int, denominator: int = 8, elasticit
 def fee_for_deadline(base_fee: int, tip: int, blocks: int, denominator: int = 8, elasticity: int = 2) -> int:
     """maxFeePerGas that stays includable for `blocks` full blocks after one whose base fee is `base_fee`."""
     return highest_base_fee(base_fee, blocks, denominator, elasticity) + tip
+
+
+@dataclass(frozen=True, slots=True)
+class Fees:
+    """The two fee fields of a transaction, wei per gas."""
+
+    max_fee: int
+    priority_fee: int

@@ -4,6 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from keeper.model.chain import Call
+from keeper.model.fees import Fees
+
 
 class IntentState(StrEnum):
     """States of an intent. Allowed edges are in `keeper/execute/journal/transitions.py`."""
@@ -108,3 +111,29 @@ class Intent:
     outcome: Outcome | None = None
     uses: Mapping[str, int] = field(default_factory=dict)  # shared limits that it draws on while it is on its way
     spends: Mapping[bytes, int] = field(default_factory=dict)  # token -> units that it may take from the keeper
+
+
+APPROVE = "approve"
+
+
+FILL = "fill"
+
+
+@dataclass(frozen=True, slots=True)
+class TxRequest:
+    """An intent that has no nonce yet."""
+
+    account: bytes
+    kind: str
+    subject: str
+    size: int
+    call: Call
+    gas_limit: int
+    fees: Fees
+    bid: int  # wei
+    value_wad: int
+    planned_block: int
+    deadline_block: int
+    uses: Mapping[str, int] = field(default_factory=dict)
+    spends: Mapping[bytes, int] = field(default_factory=dict)
+    route: Route = Route.PUBLIC

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from keeper.execute.executor import Executor
+from keeper.execute.executor import LiveExecution
 from keeper.model.chain import hexed
 from keeper.model.intent import Intent, IntentState
 from keeper.observe.pnl import NATIVE, summarise
@@ -29,7 +29,7 @@ class Sea:
 
     world: World
     proxy: FaultProxy
-    executor: Executor
+    executor: LiveExecution
     coins: int  # wei that the keeper began with
     first: int  # the block before anything was sent
 

@@ -3,8 +3,10 @@
 import pytest
 
 from keeper.errors import InvariantBroken
-from keeper.execute.signing.policy import MAX_TX_GAS, SigningDesk, SigningPolicy
-from keeper.execute.signing.signer import Tx, from_private_key
+from keeper.execute.signing.local import from_private_key
+from keeper.execute.signing.policy import MAX_TX_GAS, SigningPolicy
+from keeper.execute.signing.policy_signer import PolicySigner
+from keeper.execute.signing.signer import UnsignedTx
 from keeper.model.intent import IntentState
 from keeper.model.plan import Rejection
 from tests.faults.conftest import SEND
@@ -25,9 +27,9 @@ async def test_it_is_refused_before_a_nonce_is_taken_and_others_go_out(sea):
 
 async def test_the_signing_desk_refuses_it_whoever_asks(sea):
     keeper, token = sea.world.keeper, sea.world.token
-    desk = SigningDesk(from_private_key(dev_key(1).hex()), SigningPolicy(CHAIN_ID, keeper, frozenset([token]), GWEI))
+    desk = PolicySigner(from_private_key(dev_key(1).hex()), SigningPolicy(CHAIN_ID, keeper, frozenset([token]), GWEI))
     with pytest.raises(InvariantBroken, match="gas limit"):
-        await desk.sign(Tx(CHAIN_ID, 0, token, b"", MAX_TX_GAS + 1, GWEI, 0))
+        await desk.sign(UnsignedTx(CHAIN_ID, 0, token, b"", MAX_TX_GAS + 1, GWEI, 0))
 
 
 async def test_a_node_with_a_lower_cap_frees_the_nonce_for_others(sea):

@@ -7,7 +7,7 @@ import pytest
 from pydantic import SecretStr
 
 from keeper.chain.relay import Relays
-from keeper.execute.tx.routing import Privacy
+from keeper.execute.tx.routing import RelayPolicy
 from keeper.model.chain import hexed
 from keeper.model.events import TX_MINED, TX_PUBLISHED
 from keeper.model.intent import IntentState, Route
@@ -31,7 +31,7 @@ async def relay(sea) -> AsyncIterator[RelayStub]:
 async def through(sea, *relays: RelayStub, route: Route = Route.PRIVATE, then_public: bool = True, **more):
     """The sea, its executor sending through relays first."""
     sea.world.relays = Relays([f"{relay.url}/{TOKEN}" for relay in relays], TIMEOUT_S)
-    sea.world.privacy = Privacy(route, BLOCKS, then_public, **more)
+    sea.world.privacy = RelayPolicy(route, BLOCKS, then_public, **more)
     await sea.restart()
 
 

@@ -14,14 +14,16 @@ from eth_utils.crypto import keccak
 from keeper.chain.connect import Chain, connect
 from keeper.chain.ports import ChainSender, PrivateSender
 from keeper.demo.deploy import artifact
-from keeper.execute.breakers.breakers import Limits
-from keeper.execute.breakers.monitor import Switchboard
-from keeper.execute.breakers.store import open_holds
-from keeper.execute.executor import Desks, Executor, no_hook
+from keeper.execute.breakers.breakers import BreakerLimits
+from keeper.execute.breakers.monitor import BreakerMonitor
+from keeper.execute.breakers.store import open_breaker_store
+from keeper.execute.executor import Desks, LiveExecution, no_hook
 from keeper.execute.journal.journal import Journal, open_history, open_journal
-from keeper.execute.signing.policy import BUDGET_S, SigningDesk, SigningPolicy
-from keeper.execute.signing.signer import Signer, from_private_key
-from keeper.execute.tx.routing import Privacy
+from keeper.execute.signing.local import from_private_key
+from keeper.execute.signing.policy import SigningPolicy
+from keeper.execute.signing.policy_signer import BUDGET_S, PolicySigner
+from keeper.execute.signing.signer import Signer
+from keeper.execute.tx.routing import RelayPolicy
 from keeper.model.chain import Call, Log, Receipt
 from keeper.model.events import Event
 from keeper.model.health import Health
@@ -116,8 +118,8 @@ class World:
         self.signer: Signer = from_private_key(dev_key(1).hex())
         self.budget_s = BUDGET_S
         self.relays: PrivateSender | None = None
-        self.privacy: Privacy | None = None
-        self.executors: list[Executor] = []
+        self.privacy: RelayPolicy | None = None
+        self.executors: list[LiveExecution] = []
         anvil.set_automine(False)
 
     async def connect(self, url: str = "") -> "World":
@@ -159,16 +161,16 @@ class World:
         hook: Callable[[str], None] = no_hook,
         max_reverts: int = 3,
         targets: Sequence[bytes] | None = None,
-        limits: Limits | None = None,
-    ) -> Executor:
+        limits: BreakerLimits | None = None,
+    ) -> LiveExecution:
         """A recovered executor on the world's journal, that may call the token unless told otherwise."""
         allowed = frozenset([self.token] if targets is None else targets)
         rules = SigningPolicy(CHAIN_ID, self.keeper, allowed, self.policy.max_fee)
-        desk = SigningDesk(self.signer, rules, self.budget_s)
+        desk = PolicySigner(self.signer, rules, self.budget_s)
         desks = Desks(self.journal(), desk, self.tap, self.relays, self.privacy)
-        holds = open_holds(URL, self.data_dir, self.keeper, CHAIN_ID)
-        switchboard = Switchboard(limits or Limits(max_reverts, 50), holds, self.events.append)
-        executor = Executor(
+        holds = open_breaker_store(URL, self.data_dir, self.keeper, CHAIN_ID)
+        switchboard = BreakerMonitor(limits or BreakerLimits(max_reverts, 50), holds, self.events.append)
+        executor = LiveExecution(
             desks,
             self.chain.reader,
             self.protocol,
@@ -184,11 +186,11 @@ class World:
 
     def resume(self) -> None:
         """What `keeper resume` does."""
-        holds = open_holds(URL, self.data_dir, self.keeper, CHAIN_ID)
+        holds = open_breaker_store(URL, self.data_dir, self.keeper, CHAIN_ID)
         holds.resume()
         holds.close()
 
-    async def stop(self, executor: Executor) -> None:
+    async def stop(self, executor: LiveExecution) -> None:
         """End an executor as a process would."""
         self.executors.remove(executor)
         await executor.close()
@@ -196,7 +198,7 @@ class World:
     async def snapshot(self) -> Snapshot:
         return Snapshot(await self.chain.reader.head(), None, None, None)  # type: ignore[arg-type]
 
-    async def mine(self, executor: Executor, blocks: int = 1, base_fee: int | None = None) -> None:
+    async def mine(self, executor: LiveExecution, blocks: int = 1, base_fee: int | None = None) -> None:
         """Blocks, each followed."""
         for _ in range(blocks):
             if base_fee is not None:
@@ -219,7 +221,7 @@ class World:
             opportunity, Call(self.token, data), max_fee, GWEI, limits["bid"], 10**18, 1.0, head.number, deadline
         )
 
-    async def submit(self, executor: Executor, *plans: Plan) -> list[Any]:
+    async def submit(self, executor: LiveExecution, *plans: Plan) -> list[Any]:
         snapshot = await self.snapshot()
         return await executor.submit(plans, snapshot, snapshot.block.timestamp + 1)
 

@@ -5,9 +5,10 @@ from collections.abc import Collection
 from keeper.abi import checksum, load_abi
 from keeper.chain.ports import ChainReader
 from keeper.errors import Transient
-from keeper.execute.tx.fees import Fees, ceiling, needed
-from keeper.execute.tx.requests import APPROVE, Draft
+from keeper.execute.tx.fees import fee_until_deadline, max_bid
 from keeper.model.chain import BlockRef, Call
+from keeper.model.fees import Fees
+from keeper.model.intent import APPROVE, TxRequest
 from keeper.model.plan import Policy
 
 UNLIMITED = 2**256 - 1
@@ -32,12 +33,12 @@ async def missing(reader: ChainReader, block: BlockRef, owner: bytes, pairs: Col
     return lacking
 
 
-def approval(pair: Pair, owner: bytes, block: BlockRef, policy: Policy) -> Draft:
+def approval(pair: Pair, owner: bytes, block: BlockRef, policy: Policy) -> TxRequest:
     """An unlimited approval of one spender, worth the highest fee: without it there are no seizures."""
     token, spender = pair
-    limit = ceiling(policy.max_fee, policy.max_fee)
-    max_fee = min(needed(block, policy.deadline_blocks, policy.priority_fee, policy), limit)
-    return Draft(
+    limit = max_bid(policy.max_fee, policy.max_fee)
+    max_fee = min(fee_until_deadline(block, policy.deadline_blocks, policy.priority_fee, policy), limit)
+    return TxRequest(
         account=owner,
         kind=APPROVE,
         subject=checksum(token),

@@ -16,7 +16,7 @@ Conflict = tuple[Rejection, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Purse:
+class Balances:
     """What the keeper holds: wei, and token -> units."""
 
     native: int
@@ -44,16 +44,16 @@ def tokens_of(plans: Collection[Plan]) -> set[bytes]:
     return {token for plan in plans for token, units in plan.opportunity.spends.items() if units > 0}
 
 
-class Claims:
+class Reservations:
     """What open intents and the plans taken so far draw on. A plan in conflict waits for their outcome."""
 
-    def __init__(self, in_flight: InFlight, purse: Purse, most: int) -> None:
+    def __init__(self, in_flight: InFlight, balances: Balances, most: int) -> None:
         self._accounts = set(in_flight.accounts)
         self._uses = Counter(in_flight.uses)
         self._spends = Counter(in_flight.spends)
         self._native = in_flight.native
         self._count = in_flight.count
-        self._purse = purse
+        self._balances = balances
         self._most = most
         self.shortage: dict[str, str] = {}  # the first: token, balance and needed, in its units
 
@@ -69,10 +69,10 @@ class Claims:
         return self._short(plan)
 
     def _short(self, plan: Plan) -> Conflict | None:
-        purse = [("native", _gas_wei(plan), self._purse.native - self._native)]
+        balances = [("native", _gas_wei(plan), self._balances.native - self._native)]
         for token, units in plan.opportunity.spends.items():
-            purse.append((checksum(token), units, self._purse.tokens.get(token, 0) - self._spends[token]))
-        for name, needed, left in purse:
+            balances.append((checksum(token), units, self._balances.tokens.get(token, 0) - self._spends[token]))
+        for name, needed, left in balances:
             if needed > max(left, 0):
                 self.shortage = self.shortage or {"token": name, "balance": str(left), "needed": str(needed)}
                 return Rejection.INSUFFICIENT_FUNDS, f"may take {needed} units of {name}, {max(left, 0)} are left"

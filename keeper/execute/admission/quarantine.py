@@ -23,7 +23,7 @@ def is_assets(revert: Revert) -> bool:
 
 
 @dataclass(slots=True)
-class _Case:
+class _AssetRecord:
     """What is known of one asset. Each further quarantine is twice as long, until one simulation succeeds."""
 
     failures: set[tuple[bytes, int]] = field(default_factory=set)  # account, block
@@ -41,11 +41,11 @@ class Quarantine:
     """Counts failures by asset. One account that fails is its own; what fails again in another block is the asset's."""
 
     def __init__(self) -> None:
-        self._cases: dict[str, _Case] = {}
+        self._cases: dict[str, _AssetRecord] = {}
 
     def failed(self, key: str, account: bytes, reason: str, block: int, sure: bool = False) -> int:
         """Count a failure. The block until which the asset is quarantined, when this one did it; else 0."""
-        case = self._cases.setdefault(key, _Case())
+        case = self._cases.setdefault(key, _AssetRecord())
         case.failures.add((account, block))
         if block < case.until_block or not (sure or case.is_sure):
             return 0

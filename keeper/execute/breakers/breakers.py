@@ -8,35 +8,21 @@ followed to its end whatever is open.
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from enum import StrEnum
 from itertools import groupby
 from operator import attrgetter
 
+from keeper.model.breaker import BreakerName
 from keeper.model.health import WAD
 
 HOUR_S = 3_600
 DAY_S = 86_400
 
 
-class Name(StrEnum):
-    """The breakers, most important first."""
-
-    KILL = "kill"
-    INVARIANT = "invariant"
-    PARITY = "parity"
-    NONCE = "nonce"
-    LOSS = "loss"
-    GAS = "gas"
-    REVERTS = "reverts"
-    JOURNAL = "journal"
-    REBUILT = "rebuilt"
-
-
-TIMED = frozenset({Name.REVERTS, Name.JOURNAL, Name.REBUILT})
+TIMED = frozenset({BreakerName.REVERTS, BreakerName.JOURNAL, BreakerName.REBUILT})
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class BreakerLimits:
     """The operator's. Dollars in 1e18; None is no limit."""
 
     max_reverts: int
@@ -46,7 +32,7 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
-class Hold:
+class BreakerState:
     """A breaker as it stands. `reason` is empty when it is closed; then only what ended after `since_s` counts."""
 
     name: str
@@ -56,7 +42,7 @@ class Hold:
 
 
 @dataclass(frozen=True, slots=True)
-class End:
+class TxResult:
     """How a transaction ended, as far as breakers care. Dollars in 1e18."""
 
     intent_id: int
@@ -70,35 +56,37 @@ class End:
 class Breakers:
     """All breakers of one signer. Methods return the breakers that they opened or closed."""
 
-    def __init__(self, limits: Limits, holds: Iterable[Hold] = (), ends: Iterable[End] = ()) -> None:
+    def __init__(
+        self, limits: BreakerLimits, holds: Iterable[BreakerState] = (), ends: Iterable[TxResult] = ()
+    ) -> None:
         self._limits = limits
         self._holds = {hold.name: hold for hold in holds}
         self._ends = {end.intent_id: end for end in ends}
 
-    def open(self) -> list[Hold]:
+    def open(self) -> list[BreakerState]:
         """The open ones, most important first."""
-        return [hold for name in Name if (hold := self._holds.get(name)) and hold.reason]
+        return [hold for name in BreakerName if (hold := self._holds.get(name)) and hold.reason]
 
     @property
     def reason(self) -> str:
         """Why nothing new is sent; empty while it is."""
         return "; ".join(hold.reason for hold in self.open())
 
-    def is_open(self, name: Name) -> bool:
+    def is_open(self, name: BreakerName) -> bool:
         return bool((hold := self._holds.get(name)) and hold.reason)
 
-    def trip(self, name: Name, reason: str, block: int, time_s: int) -> list[Hold]:
+    def trip(self, name: BreakerName, reason: str, block: int, time_s: int) -> list[BreakerState]:
         """Open a breaker; nothing happens to one that is open."""
         if self.is_open(name):
             return []
         until = block + self._limits.reset_blocks if name in TIMED else None
-        return [self._set(Hold(name, reason, time_s, until))]
+        return [self._set(BreakerState(name, reason, time_s, until))]
 
-    def close(self, name: Name, time_s: int) -> list[Hold]:
+    def close(self, name: BreakerName, time_s: int) -> list[BreakerState]:
         """Close a breaker whose cause is gone; nothing happens to one that is closed."""
-        return [self._set(Hold(name, "", time_s))] if self.is_open(name) else []
+        return [self._set(BreakerState(name, "", time_s))] if self.is_open(name) else []
 
-    def ended(self, end: End, block: int) -> list[Hold]:
+    def ended(self, end: TxResult, block: int) -> list[BreakerState]:
         """Count an end. One that a reorg took back and gave again counts once."""
         self._ends[end.intent_id] = end
         opened = []
@@ -106,41 +94,45 @@ class Breakers:
             opened += self.trip(name, reason, block, end.time_s)
         return opened
 
-    def tick(self, block: int, time_s: int) -> list[Hold]:
+    def tick(self, block: int, time_s: int) -> list[BreakerState]:
         """Close what time closes."""
         self._ends = {end.intent_id: end for end in self._ends.values() if end.time_s > time_s - DAY_S}
-        return [self._set(Hold(hold.name, "", time_s)) for hold in self.open() if self._is_over(hold, block, time_s)]
-
-    def adopt(self, holds: Iterable[Hold]) -> list[Hold]:
-        """Take over what the journal says: opened or closed by hand, or by the keeper that ran before."""
         return [
-            self._set(hold) for hold in holds if hold.name in set(Name) and hold.reason != self._reason_of(hold.name)
+            self._set(BreakerState(hold.name, "", time_s)) for hold in self.open() if self._is_over(hold, block, time_s)
         ]
 
-    def _set(self, hold: Hold) -> Hold:
+    def adopt(self, holds: Iterable[BreakerState]) -> list[BreakerState]:
+        """Take over what the journal says: opened or closed by hand, or by the keeper that ran before."""
+        return [
+            self._set(hold)
+            for hold in holds
+            if hold.name in set(BreakerName) and hold.reason != self._reason_of(hold.name)
+        ]
+
+    def _set(self, hold: BreakerState) -> BreakerState:
         self._holds[hold.name] = hold
         return hold
 
     def _reason_of(self, name: str) -> str:
         return hold.reason if (hold := self._holds.get(name)) else ""
 
-    def _is_over(self, hold: Hold, block: int, time_s: int) -> bool:
-        if hold.name == Name.GAS and self._limits.max_gas_wad is not None:
+    def _is_over(self, hold: BreakerState, block: int, time_s: int) -> bool:
+        if hold.name == BreakerName.GAS and self._limits.max_gas_wad is not None:
             return self._gas_wad(time_s) <= self._limits.max_gas_wad
         return hold.until_block is not None and block >= hold.until_block
 
-    def _exceeded(self, time_s: int) -> Iterator[tuple[Name, str]]:
+    def _exceeded(self, time_s: int) -> Iterator[tuple[BreakerName, str]]:
         limits = self._limits
         row = self._reverts_in_a_row()
         if row >= limits.max_reverts:
-            yield Name.REVERTS, f"{row} reverts in a row"
+            yield BreakerName.REVERTS, f"{row} reverts in a row"
         loss, gas = self._loss_wad(time_s), self._gas_wad(time_s)
         if limits.max_loss_wad is not None and loss > limits.max_loss_wad:
-            yield Name.LOSS, f"{loss / WAD:.2f} USD lost in 24 hours, KEEPER_MAX_LOSS_USD_DAY reached"
+            yield BreakerName.LOSS, f"{loss / WAD:.2f} USD lost in 24 hours, KEEPER_MAX_LOSS_USD_DAY reached"
         if limits.max_gas_wad is not None and gas > limits.max_gas_wad:
-            yield Name.GAS, f"{gas / WAD:.2f} USD of gas in an hour, KEEPER_MAX_GAS_USD_HOUR reached"
+            yield BreakerName.GAS, f"{gas / WAD:.2f} USD of gas in an hour, KEEPER_MAX_GAS_USD_HOUR reached"
 
-    def _counted(self, name: Name) -> list[End]:
+    def _counted(self, name: BreakerName) -> list[TxResult]:
         """What ended since the breaker was last closed, oldest first."""
         closed = self._holds.get(name)
         since = closed.since_s if closed and not closed.reason else -1
@@ -151,27 +143,14 @@ class Breakers:
     def _reverts_in_a_row(self) -> int:
         """A success in the same block ends the row: ours compete there, as for what one pool takes, and some lose."""
         row = 0
-        for _, block in groupby(self._counted(Name.REVERTS), key=attrgetter("time_s")):
+        for _, block in groupby(self._counted(BreakerName.REVERTS), key=attrgetter("time_s")):
             ends = list(block)
             row = 0 if any(end.mined for end in ends) else row + sum(end.reverted for end in ends)
         return row
 
     def _loss_wad(self, time_s: int) -> int:
-        return sum(end.loss_wad for end in self._counted(Name.LOSS) if end.time_s > time_s - DAY_S)
+        return sum(end.loss_wad for end in self._counted(BreakerName.LOSS) if end.time_s > time_s - DAY_S)
 
     def _gas_wad(self, time_s: int) -> int:
         """Of the last hour; an open breaker looks at all of it."""
-        return sum(end.gas_wad for end in self._counted(Name.GAS) if end.time_s > time_s - HOUR_S)
-
-
-class Missed:
-    """Counts blocks with something worth sending in which nothing of ours was mined."""
-
-    def __init__(self, limit_blocks: int) -> None:
-        self._limit = limit_blocks
-        self._blocks = 0
-
-    def block(self, chance: bool, mined: bool) -> int:
-        """How many in a row, when it is time to say so: at the limit and at each multiple; else 0."""
-        self._blocks = self._blocks + 1 if chance and not mined else 0
-        return self._blocks if self._blocks and self._blocks % self._limit == 0 else 0
+        return sum(end.gas_wad for end in self._counted(BreakerName.GAS) if end.time_s > time_s - HOUR_S)

@@ -2,8 +2,10 @@
 
 from collections.abc import Iterable
 
-from keeper.execute.breakers.breakers import Breakers, End, Hold, Limits, Missed, Name
-from keeper.execute.breakers.store import HoldBook
+from keeper.execute.breakers.breakers import BreakerLimits, Breakers, BreakerState, TxResult
+from keeper.execute.breakers.missed import Missed
+from keeper.execute.breakers.store import BreakerStore
+from keeper.model.breaker import BreakerName
 from keeper.model.chain import BlockRef
 from keeper.model.events import BREAKER_CLOSED, BREAKER_OPEN, KILL_CANCELLING, OPPORTUNITIES_MISSED, Emit, Event
 from keeper.model.health import WAD
@@ -12,12 +14,14 @@ from keeper.model.intent import Intent, IntentState
 MISSED_BLOCKS = 12
 
 
-class Switchboard:
+class BreakerMonitor:
     """Says whether something new may be sent. `trade` is to be called off the event loop's thread, with what
     `take_changes` gave, and its answer given to `adopt`.
     """
 
-    def __init__(self, limits: Limits, book: HoldBook, emit: Emit, missed_blocks: int = MISSED_BLOCKS) -> None:
+    def __init__(
+        self, limits: BreakerLimits, book: BreakerStore, emit: Emit, missed_blocks: int = MISSED_BLOCKS
+    ) -> None:
         self._limits = limits
         self.book = book
         self._emit = emit
@@ -25,8 +29,8 @@ class Switchboard:
         self._missed = Missed(missed_blocks)
         self._block = 0
         self._time_s = 0
-        self._changed: list[Hold] = []
-        self._ends: list[End] = []
+        self._changed: list[BreakerState] = []
+        self._ends: list[TxResult] = []
         self._remaining = -1
 
     @property
@@ -35,22 +39,22 @@ class Switchboard:
 
     @property
     def killed(self) -> bool:
-        return self._breakers.is_open(Name.KILL)
+        return self._breakers.is_open(BreakerName.KILL)
 
     @property
     def dirty(self) -> bool:
         return bool(self._changed or self._ends)
 
-    def begin(self, found: tuple[list[Hold], list[End]]) -> None:
+    def begin(self, found: tuple[list[BreakerState], list[TxResult]]) -> None:
         """Start with what the journal holds; what is open is told again."""
         holds, ends = found
         self._breakers = Breakers(self._limits, holds, ends)
         self._tell(self._breakers.open())
 
-    def trip(self, name: Name, reason: str) -> None:
+    def trip(self, name: BreakerName, reason: str) -> None:
         self._change(self._breakers.trip(name, reason, self._block, self._time_s))
 
-    def close(self, name: Name) -> None:
+    def close(self, name: BreakerName) -> None:
         """Its cause is gone."""
         self._change(self._breakers.close(name, self._time_s))
 
@@ -59,16 +63,16 @@ class Switchboard:
         self._block, self._time_s = block.number, block.timestamp
         self._change(self._breakers.tick(block.number, block.timestamp))
 
-    def take_changes(self) -> tuple[list[Hold], list[End]]:
+    def take_changes(self) -> tuple[list[BreakerState], list[TxResult]]:
         """What the tables do not have yet."""
         changes, self._changed, self._ends = (self._changed, self._ends), [], []
         return changes
 
-    def give_back(self, changes: tuple[list[Hold], list[End]]) -> None:
+    def give_back(self, changes: tuple[list[BreakerState], list[TxResult]]) -> None:
         """The tables did not take it: next time."""
         self._changed, self._ends = changes[0] + self._changed, changes[1] + self._ends
 
-    def adopt(self, holds: Iterable[Hold]) -> None:
+    def adopt(self, holds: Iterable[BreakerState]) -> None:
         """What people did to the tables since the last look."""
         ours = {hold.name for hold in self._changed}
         self._tell(self._breakers.adopt(hold for hold in holds if hold.name not in ours))
@@ -77,7 +81,7 @@ class Switchboard:
         """Count how transactions ended in the newest block."""
         for intent in intents:
             if intent.state is IntentState.SUPERSEDED:
-                self.trip(Name.NONCE, "a nonce was used by a transaction that this keeper did not send")
+                self.trip(BreakerName.NONCE, "a nonce was used by a transaction that this keeper did not send")
             end = _end_of(intent, self._time_s, native_price_wad)
             self._ends.append(end)
             self._change(self._breakers.ended(end, self._block))
@@ -99,11 +103,11 @@ class Switchboard:
             message = f"the kill switch is on: {remaining} transactions remain on their way, each is being cancelled"
             self._emit(Event(KILL_CANCELLING, message, self._block, {"remaining": remaining}))
 
-    def _change(self, holds: list[Hold]) -> None:
+    def _change(self, holds: list[BreakerState]) -> None:
         self._changed += holds
         self._tell(holds)
 
-    def _tell(self, holds: Iterable[Hold]) -> None:
+    def _tell(self, holds: Iterable[BreakerState]) -> None:
         for hold in holds:
             fields = {"breaker": str(hold.name), "reason": hold.reason}
             if hold.reason:
@@ -115,10 +119,10 @@ class Switchboard:
                 self._emit(Event(BREAKER_CLOSED, message, self._block or None, {"breaker": str(hold.name)}))
 
 
-def _end_of(intent: Intent, time_s: int, native_price_wad: int) -> End:
+def _end_of(intent: Intent, time_s: int, native_price_wad: int) -> TxResult:
     outcome = intent.outcome
     mined, reverted = intent.state is IntentState.MINED, intent.state is IntentState.REVERTED
     if outcome is None:
-        return End(intent.id, time_s, mined, reverted, 0, 0)
+        return TxResult(intent.id, time_s, mined, reverted, 0, 0)
     gas_wad = outcome.gas_used * outcome.effective_gas_price * native_price_wad // WAD
-    return End(intent.id, time_s, mined, reverted, max(-outcome.value_wad, 0), gas_wad)
+    return TxResult(intent.id, time_s, mined, reverted, max(-outcome.value_wad, 0), gas_wad)

@@ -31,10 +31,11 @@ from sqlalchemy import (
 from sqlalchemy.exc import SQLAlchemyError
 
 from keeper.errors import OperatorError
-from keeper.execute.breakers.breakers import DAY_S, End, Hold, Name
-from keeper.execute.journal.database import engine_for, file_of, locate, reason_of, unusable
+from keeper.execute.breakers.breakers import DAY_S, BreakerState, TxResult
+from keeper.execute.journal.database import database_message, engine_for, file_of, locate, unusable
 from keeper.execute.journal.schema import BigInt
 from keeper.execute.leadership.right import JournalUnavailable
+from keeper.model.breaker import BreakerName
 
 EVERYONE = bytes(20)
 _METADATA = MetaData()
@@ -64,7 +65,7 @@ ENDS = Table(
 )
 
 
-class HoldBook:
+class BreakerStore:
     """The tables, for one signer on one chain. Its methods block, and raise JournalUnavailable."""
 
     def __init__(self, engine: Engine, signer: bytes, chain_id: int) -> None:
@@ -76,7 +77,7 @@ class HoldBook:
     def close(self) -> None:
         self._engine.dispose()
 
-    def load(self) -> tuple[list[Hold], list[End]]:
+    def load(self) -> tuple[list[BreakerState], list[TxResult]]:
         """All breakers, and what ended within a day of the newest end."""
         with self._transaction() as connection:
             mine = self._mine(ENDS)
@@ -84,7 +85,7 @@ class HoldBook:
             rows = connection.execute(select(ENDS).where(mine, ENDS.c.time_s > newest - DAY_S)).mappings()
             return self._holds(connection), [_end(row) for row in rows]
 
-    def exchange(self, holds: Sequence[Hold], ends: Sequence[End]) -> list[Hold]:
+    def exchange(self, holds: Sequence[BreakerState], ends: Sequence[TxResult]) -> list[BreakerState]:
         """Write what changed, and read how all breakers stand now."""
         with self._transaction() as connection:
             self.fence(connection)
@@ -97,9 +98,9 @@ class HoldBook:
     def kill(self, reason: str, now_s: int) -> None:
         """Pull the kill switch, for every signer of the chain."""
         with self._transaction() as connection:
-            self._put(connection, Hold(Name.KILL, reason, now_s), EVERYONE)
+            self._put(connection, BreakerState(BreakerName.KILL, reason, now_s), EVERYONE)
 
-    def resume(self) -> list[Hold]:
+    def resume(self) -> list[BreakerState]:
         """Close everything that is open, the kill switch included; returns what was. What ended so far is forgiven."""
         with self._transaction() as connection:
             found = [hold for hold in self._holds(connection) if hold.reason]
@@ -111,21 +112,21 @@ class HoldBook:
                 )
             return found
 
-    def _holds(self, connection: Connection) -> list[Hold]:
+    def _holds(self, connection: Connection) -> list[BreakerState]:
         signers = HOLDS.c.signer.in_([self._signer, EVERYONE])
         rows = connection.execute(select(HOLDS).where(HOLDS.c.chain_id == self._chain_id, signers)).mappings()
-        return [Hold(row["name"], row["reason"], row["since_s"], row["until_block"]) for row in rows]
+        return [BreakerState(row["name"], row["reason"], row["since_s"], row["until_block"]) for row in rows]
 
-    def _put(self, connection: Connection, hold: Hold, signer: bytes) -> None:
+    def _put(self, connection: Connection, hold: BreakerState, signer: bytes) -> None:
         key = {"chain_id": self._chain_id, "signer": signer, "name": str(hold.name)}
         connection.execute(delete(HOLDS).where(*(HOLDS.c[name] == value for name, value in key.items())))
         values = {"reason": hold.reason, "since_s": hold.since_s, "until_block": hold.until_block}
         connection.execute(insert(HOLDS).values(**key, **values))
 
-    def _note(self, connection: Connection, end: End) -> None:
+    def _note(self, connection: Connection, end: TxResult) -> None:
         connection.execute(delete(ENDS).where(self._mine(ENDS), ENDS.c.intent_id == end.intent_id))
         connection.execute(delete(ENDS).where(self._mine(ENDS), ENDS.c.time_s < end.time_s - DAY_S))
-        values = {name: getattr(end, name) for name in End.__dataclass_fields__}
+        values = {name: getattr(end, name) for name in TxResult.__dataclass_fields__}
         connection.execute(insert(ENDS).values(chain_id=self._chain_id, signer=self._signer, **values))
 
     def _mine(self, table: Table) -> ColumnElement[bool]:
@@ -137,14 +138,14 @@ class HoldBook:
             with self._engine.begin() as connection:
                 yield connection
         except SQLAlchemyError as error:
-            raise JournalUnavailable(f"the journal cannot be used: {reason_of(error)}") from None
+            raise JournalUnavailable(f"the journal cannot be used: {database_message(error)}") from None
 
 
-def _end(row: RowMapping) -> End:
-    return End(**{name: row[name] for name in End.__dataclass_fields__})
+def _end(row: RowMapping) -> TxResult:
+    return TxResult(**{name: row[name] for name in TxResult.__dataclass_fields__})
 
 
-def open_holds(url: str, data_dir: Path, signer: bytes, chain_id: int) -> HoldBook:
+def open_breaker_store(url: str, data_dir: Path, signer: bytes, chain_id: int) -> BreakerStore:
     """The tables, made where there are none. Needs no lock. Raises OperatorError."""
     address = locate(url, data_dir)
     if file := file_of(address):
@@ -155,7 +156,7 @@ def open_holds(url: str, data_dir: Path, signer: bytes, chain_id: int) -> HoldBo
     except SQLAlchemyError as error:
         engine.dispose()
         raise unusable(error) from None
-    return HoldBook(engine, signer, chain_id)
+    return BreakerStore(engine, signer, chain_id)
 
 
 def _make_room(directory: Path) -> None:
@@ -173,7 +174,7 @@ def open_breakers(url: str, data_dir: Path, signer: bytes, chain_id: int) -> dic
     file = file_of(locate(url, data_dir))
     if file and not file.is_file():
         return {}
-    book = open_holds(url, data_dir, signer, chain_id)
+    book = open_breaker_store(url, data_dir, signer, chain_id)
     try:
         return {str(hold.name): hold.reason for hold in book.load()[0] if hold.reason}
     finally:

@@ -143,7 +143,7 @@ def check_version(version: int | None) -> None:
         raise OperatorError(f"KEEPER_DATABASE_URL: the journal is of {newer} keeper (version {version}, not {VERSION})")
 
 
-def reason_of(error: SQLAlchemyError) -> str:
+def database_message(error: SQLAlchemyError) -> str:
     """The database's own words, on one line, without the statement."""
     words = str(error.orig) if isinstance(error, DBAPIError) else type(error).__name__
     return " ".join(words.split())
@@ -152,4 +152,4 @@ def reason_of(error: SQLAlchemyError) -> str:
 def unusable(error: SQLAlchemyError) -> OperatorError:
     """What an operator is told when a journal cannot be opened."""
     action = "free it" if isinstance(error, OperationalError) else "move it aside to begin a new one"
-    return OperatorError(f"KEEPER_DATABASE_URL: the journal cannot be used ({reason_of(error)}): {action}")
+    return OperatorError(f"KEEPER_DATABASE_URL: the journal cannot be used ({database_message(error)}): {action}")

@@ -13,12 +13,12 @@ from keeper.errors import OperatorError
 from keeper.execute.journal import transitions
 from keeper.execute.journal.database import (
     check_version,
+    database_message,
     engine_for,
     file_of,
     locate,
     lock_of,
     prepare,
-    reason_of,
     set_aside,
     unusable,
     version_of,
@@ -34,17 +34,17 @@ from keeper.execute.journal.schema import (
     outcome_row,
     packed,
 )
+from keeper.execute.leadership.file_lock import FileLocks, WriterLock
 from keeper.execute.leadership.lease import DEFAULT_S, Lease
-from keeper.execute.leadership.right import JournalUnavailable, Locks, Right, WriterLock
-from keeper.execute.tx.requests import Draft
-from keeper.model.intent import Attempt, Intent, IntentState, Outcome, Route, SendResult
+from keeper.execute.leadership.right import JournalUnavailable, WriteRight
+from keeper.model.intent import Attempt, Intent, IntentState, Outcome, Route, SendResult, TxRequest
 
-__all__ = ["History", "Journal", "JournalUnavailable", "locate", "open_history", "open_journal"]
+__all__ = ["Journal", "JournalReader", "JournalUnavailable", "locate", "open_history", "open_journal"]
 
 _FINAL = [state for state in IntentState if state.final]
 
 
-class History:
+class JournalReader:
     """A journal opened for reading, while a keeper may be writing it."""
 
     def __init__(self, engine: Engine) -> None:
@@ -65,17 +65,19 @@ class History:
             with self._engine.connect() as connection:
                 yield connection
         except SQLAlchemyError as error:
-            raise self._failed(f"the journal cannot be read: {reason_of(error)}") from None
+            raise self._failed(f"the journal cannot be read: {database_message(error)}") from None
 
     def _failed(self, failure: str) -> JournalUnavailable:
         self.failure = failure
         return JournalUnavailable(failure)
 
 
-class Journal(History):
+class Journal(JournalReader):
     """A journal opened for writing, for one signer on one chain. Its methods block: call them off the event loop."""
 
-    def __init__(self, engine: Engine, right: Right, signer: bytes, chain_id: int, damaged: Path | None = None) -> None:
+    def __init__(
+        self, engine: Engine, right: WriteRight, signer: bytes, chain_id: int, damaged: Path | None = None
+    ) -> None:
         super().__init__(engine)
         self.damaged = damaged  # where its damaged predecessor lies, when it had to be begun anew
         self.right = right
@@ -104,7 +106,7 @@ class Journal(History):
             highest = connection.scalar(select(func.max(INTENTS.c.nonce)).where(self._owner & states))
             return -1 if highest is None else int(highest)
 
-    def reserve(self, drafts: Sequence[tuple[Draft, int]]) -> list[Intent]:
+    def reserve(self, drafts: Sequence[tuple[TxRequest, int]]) -> list[Intent]:
         """New intents, each with its nonce, in one transaction."""
         with self._writing() as connection:
             ids = [self._insert(connection, draft, nonce) for draft, nonce in drafts]
@@ -157,7 +159,7 @@ class Journal(History):
             _set_state(connection, intent.id, state)
             return _load(connection, INTENTS.c.id == intent.id)[0]
 
-    def _insert(self, connection: Connection, draft: Draft, nonce: int) -> int:
+    def _insert(self, connection: Connection, draft: TxRequest, nonce: int) -> int:
         values: dict[str, Any] = {
             **self._identity,
             "state": str(IntentState.RESERVED),
@@ -187,7 +189,7 @@ class Journal(History):
                 self.right.fence(connection)
                 yield connection
         except SQLAlchemyError as error:
-            raise self._failed(f"the journal cannot be written: {reason_of(error)}") from None
+            raise self._failed(f"the journal cannot be written: {database_message(error)}") from None
 
 
 def open_journal(url: str, data_dir: Path, signer: bytes, chain_id: int, lease_s: float = DEFAULT_S) -> Journal:
@@ -202,7 +204,7 @@ def open_journal(url: str, data_dir: Path, signer: bytes, chain_id: int, lease_s
     was_ours = file is not None and lock_of(file).is_file()
     lock = WriterLock(lock_of(file)) if file else None
     engine = engine_for(address, lease_s)
-    right = Locks([lock]) if lock else Lease(engine, signer, chain_id, lease_s)
+    right = FileLocks([lock]) if lock else Lease(engine, signer, chain_id, lease_s)
     aside = None
     try:
         if file and was_ours:
@@ -220,7 +222,7 @@ def open_journal(url: str, data_dir: Path, signer: bytes, chain_id: int, lease_s
     return Journal(engine, right, signer, chain_id, aside)
 
 
-def open_history(url: str, data_dir: Path) -> History:
+def open_history(url: str, data_dir: Path) -> JournalReader:
     """The journal for reading. Raises OperatorError when there is none, or it cannot be used."""
     address = locate(url, data_dir)
     if file := file_of(address):
@@ -239,7 +241,7 @@ def open_history(url: str, data_dir: Path) -> History:
         if isinstance(error, OperatorError):
             raise
         raise unusable(error) from None
-    return History(engine)
+    return JournalReader(engine)
 
 
 def _state(connection: Connection, intent_id: int) -> IntentState:

@@ -38,6 +38,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import SQLAlchemyError
 
+from keeper.chain.ports import ChainReader
 from keeper.clock import uptime
 from keeper.errors import OperatorError
 from keeper.execute.leadership.right import HELD, LeaseLost
@@ -59,7 +60,7 @@ _SCHEMA_KEY = 0x6B6565706572  # the advisory lock under which tables are made
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class LeaseRow:
     """A lease as it stands in the database. `free`: whoever comes may take it."""
 
     token: int
@@ -135,18 +136,18 @@ class Lease:
             exit_code=HELD,
         )
 
-    def look(self, session: Connection) -> Held | None:
+    def look(self, session: Connection) -> LeaseRow | None:
         """Who holds it; None when nobody ever did."""
         return self._read(session) if inspect(session).has_table(LEASES.name) and self._exists(session) else None
 
     def _exists(self, session: Connection) -> bool:
         return session.scalar(select(LEASES.c.token).where(self._mine)) is not None
 
-    def _read(self, session: Connection) -> Held:
+    def _read(self, session: Connection) -> LeaseRow:
         columns = (LEASES.c.token, LEASES.c.holder, LEASES.c.expires_at, (LEASES.c.expires_at <= _NOW).label("expired"))
         row = session.execute(select(*columns).where(self._mine)).one()
         free = row.expired or bool(session.scalar(select(func.pg_try_advisory_xact_lock(self._session_key(row.token)))))
-        return Held(row.token, row.holder, row.expires_at, free)
+        return LeaseRow(row.token, row.holder, row.expires_at, free)
 
     def _session_key(self, token: int) -> int:
         """The advisory lock that a holder's session keeps while it lives: another one for each token."""
@@ -206,3 +207,17 @@ class Lease:
             finally:
                 session.invalidate()
                 session.close()
+
+
+BLOCKS = 16  # over which the time between blocks is taken
+SHORTEST_S, LONGEST_S = 1.0, 6.0
+
+
+async def lease_length(setting: float | None, reader: ChainReader) -> float:
+    """Seconds: KEEPER_LEASE_S, or half the time between blocks, within bounds. Raises Transient."""
+    if setting is not None:
+        return setting
+    head = await reader.head()
+    earlier = await reader.block_by_number(max(head.number - BLOCKS, 0))
+    block_s = (head.timestamp - earlier.timestamp) / max(head.number - earlier.number, 1)
+    return min(max(block_s / 2, SHORTEST_S), LONGEST_S)

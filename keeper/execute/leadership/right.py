@@ -1,16 +1,10 @@
-"""One writer: what gives the right to write a journal and to send, and the locks that give it on one machine."""
+"""The right to write a journal and to send: one keeper has it at a time."""
 
-import fcntl
-import os
-import tempfile
-from collections.abc import Sequence
-from contextlib import suppress
-from pathlib import Path
 from typing import Protocol
 
 from sqlalchemy import Connection
 
-from keeper.errors import OperatorError, Transient
+from keeper.errors import Transient
 
 HELD = 3  # the exit code when another keeper holds what this one needs
 
@@ -23,7 +17,7 @@ class LeaseLost(JournalUnavailable):
     """Another keeper may write now: this one signs and sends nothing more."""
 
 
-class Right(Protocol):
+class WriteRight(Protocol):
     """The right to write one signer's journal and to send what it holds, from `take` to `close`."""
 
     def take(self) -> None:
@@ -45,92 +39,3 @@ class Right(Protocol):
     def close(self) -> None:
         """Give it back. Callable twice."""
         ...
-
-
-class WriterLock:
-    """An operating-system lock on a file: it ends with its process, however that ends.
-
-    Held from construction to `close`. Raises OperatorError (exit code 3) when another process holds it. `shared`:
-    others may hold it, too, but nobody alone. `what` is held, in the words of the error.
-    """
-
-    def __init__(self, path: Path, shared: bool = False, what: str = "this signer") -> None:
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-        except OSError as error:
-            raise OperatorError(f"KEEPER_DATA_DIR: cannot write {path}: {error.strerror}") from None
-        try:
-            fcntl.flock(self._file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
-        except OSError:
-            holder = os.read(self._file, 32).decode(errors="replace").strip()
-            os.close(self._file)
-            named = f" (process {holder})" if holder.isdigit() else ""
-            raise OperatorError(
-                f"another keeper holds {what}{named}: stop it, or set another signer and KEEPER_DATA_DIR",
-                exit_code=HELD,
-            ) from None
-        with suppress(OSError):  # a full disk: the lock holds, only its holder is not named
-            os.ftruncate(self._file, 0)
-            os.pwrite(self._file, f"{os.getpid()}\n".encode(), 0)
-
-    def close(self) -> None:
-        """Let go. The file stays: removing it would let two processes lock two files of one name. Callable twice."""
-        if self._file >= 0:
-            os.close(self._file)
-            self._file = -1
-
-
-def lock_directory(data_dir: Path) -> WriterLock:
-    """The lock of a data directory, for one live keeper, leading or standing by. Raises OperatorError."""
-    return WriterLock(data_dir / "keeper.lock", what=f"the data directory {data_dir}")
-
-
-class Locks:
-    """The right to write that locks give: nobody takes them away while this process lives."""
-
-    def __init__(self, locks: Sequence[WriterLock]) -> None:
-        self._locks = locks
-
-    def take(self) -> None:
-        """They were taken when they were made."""
-
-    def fence(self, connection: Connection) -> None:
-        """Whoever holds the locks is the only one."""
-
-    def is_valid(self) -> bool:
-        return True
-
-    def renew(self) -> None:
-        """Locks do not run out."""
-
-    def close(self) -> None:
-        for lock in self._locks:
-            lock.close()
-
-    def __str__(self) -> str:
-        return "the lock of the journal's file"
-
-
-def lock_signer(signer: bytes, chain_id: int, genesis: bytes, shared: bool = False) -> WriterLock:
-    """The lock of a key on a chain, wherever the journal lies: it finds a second keeper of this user on this machine.
-
-    `genesis`: hash of the chain's first block, as development chains share their ids. `shared`: for keepers between
-    which a lease decides. Raises OperatorError: exit code 3 when another keeper holds it.
-    """
-    return WriterLock(_runtime_dir() / f"{chain_id}-{genesis[:4].hex()}-{signer.hex()}.lock", shared)
-
-
-def _runtime_dir() -> Path:
-    """A directory of this user's own, the same one for each of its sessions and services, that a reboot empties."""
-    user = os.getuid()
-    login = Path(f"/run/user/{user}")
-    path = login / "keeper" if os.access(login, os.W_OK) else Path(tempfile.gettempdir()) / f"keeper-{user}"
-    try:
-        path.mkdir(mode=0o700, exist_ok=True)
-        found = path.lstat()
-    except OSError as error:
-        raise OperatorError(f"cannot make {path} for the signer's lock: {error.strerror}") from None
-    if path.is_symlink() or not path.is_dir() or found.st_uid != user:
-        raise OperatorError(f"{path} is not a directory of this user's own: remove it")
-    return path

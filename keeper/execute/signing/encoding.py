@@ -6,7 +6,7 @@ import rlp
 from coincurve import PublicKey
 from eth_utils.crypto import keccak
 
-from keeper.execute.signing.signer import Signed, Tx
+from keeper.execute.signing.signer import SignedTx, UnsignedTx
 
 ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141  # of the curve secp256k1
 HALF_ORDER = ORDER // 2
@@ -26,21 +26,21 @@ class Signature:
             raise ValueError("not a signature")
 
 
-def unsigned(tx: Tx) -> bytes:
+def unsigned(tx: UnsignedTx) -> bytes:
     """What is signed, before it is hashed with keccak256."""
     return _TYPE + bytes(rlp.encode(_fields(tx)))
 
 
-def assembled(tx: Tx, signature: Signature) -> Signed:
-    """The transaction as it goes to a node. The signature is not looked at: the signing desk does that."""
+def assembled(tx: UnsignedTx, signature: Signature) -> SignedTx:
+    """The transaction as it goes to a node. The signature is not looked at: the policy signer does that."""
     raw = _TYPE + bytes(rlp.encode([*_fields(tx), signature.parity, signature.r, signature.s]))
-    return Signed(raw, keccak(raw))
+    return SignedTx(raw, keccak(raw))
 
 
 def low(r: int, s: int, digest: bytes, public_key: bytes) -> Signature:
     """The one of the two equivalent signatures that a chain takes, with its parity found by trying both.
 
-    public_key: 64 bytes. Where neither parity recovers to the key, parity 0: the signing desk finds another sender.
+    public_key: 64 bytes. Where neither parity recovers to the key, parity 0: the policy signer finds another sender.
     """
     if s > HALF_ORDER:
         s = ORDER - s
@@ -62,5 +62,5 @@ def _recovered(signature: Signature, digest: bytes) -> bytes:
         return b""
 
 
-def _fields(tx: Tx) -> list[object]:
+def _fields(tx: UnsignedTx) -> list[object]:
     return [tx.chain_id, tx.nonce, tx.priority_fee, tx.max_fee, tx.gas, tx.to, tx.value, tx.data, []]

@@ -1,7 +1,7 @@
 """A key that never leaves AWS KMS, for the optional extra `keeper[aws]`.
 
 KMS gives DER signatures without a recovery id, half of them with a high s: both are put right here. What comes out is
-verified by the signing desk like everything else.
+verified by the policy signer like everything else.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ from eth_utils.crypto import keccak
 
 from keeper.errors import OperatorError, Transient
 from keeper.execute.signing.encoding import Signature, address_of, assembled, low, unsigned
-from keeper.execute.signing.signer import Signed, Tx
+from keeper.execute.signing.signer import SignedTx, UnsignedTx
 from keeper.model.chain import hexed
 
 # A SubjectPublicKeyInfo (RFC 5480) of an uncompressed point on secp256k1; 64 bytes follow.
@@ -63,7 +63,7 @@ class KmsSigner:
     async def open(self) -> None:
         """The key was found when this was made."""
 
-    async def sign(self, tx: Tx) -> Signed:
+    async def sign(self, tx: UnsignedTx) -> SignedTx:
         """Raises Transient."""
         digest = keccak(unsigned(tx))
         answer = await asyncio.to_thread(self._ask, digest)

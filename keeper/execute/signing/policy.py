@@ -1,21 +1,13 @@
-"""The signing desk: the one place where something gets signed, and what may be."""
+"""What the key may sign."""
 
-import asyncio
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
-from eth_account import Account
-from eth_account.typed_transactions.typed_transaction import TypedTransaction
-from eth_keys.exceptions import BadSignature
 from eth_utils.crypto import keccak
-from eth_utils.exceptions import ValidationError
-from hexbytes import HexBytes
 
-from keeper.errors import InvariantBroken, Transient
-from keeper.execute.signing.encoding import HALF_ORDER
-from keeper.execute.signing.signer import Signed, Signer, Tx
+from keeper.errors import InvariantBroken
+from keeper.execute.signing.signer import UnsignedTx
 
 MAX_TX_GAS = 2**24  # EIP-7825
-BUDGET_S = 2.0
 _APPROVE = keccak(text="approve(address,uint256)")[:4]
 
 
@@ -35,12 +27,12 @@ class SigningPolicy:
     allowances: frozenset[tuple[bytes, bytes]] = field(default_factory=frozenset)
     creation: bytes = b""
 
-    def check(self, tx: Tx) -> None:
+    def check(self, tx: UnsignedTx) -> None:
         """Raises InvariantBroken for anything that this keeper has no reason to sign."""
         if problem := self._problem(tx):
             raise InvariantBroken(f"refused to sign: {problem}")
 
-    def _problem(self, tx: Tx) -> str:
+    def _problem(self, tx: UnsignedTx) -> str:
         if tx.chain_id != self.chain_id:
             return f"chain id {tx.chain_id} instead of {self.chain_id}"
         if tx.value:
@@ -53,101 +45,11 @@ class SigningPolicy:
             return "" if self.creation and keccak(tx.data) == self.creation else "the creation of a contract"
         return "" if self._may_call(tx) else f"a call to 0x{tx.to.hex()}"
 
-    def _may_call(self, tx: Tx) -> bool:
+    def _may_call(self, tx: UnsignedTx) -> bool:
         if tx.to == self.keeper:
             return not tx.data
         return tx.to in self.targets or self._approves(tx)
 
-    def _approves(self, tx: Tx) -> bool:
+    def _approves(self, tx: UnsignedTx) -> bool:
         well_formed = len(tx.data) == 68 and tx.data[:4] == _APPROVE and not any(tx.data[4:16])
         return well_formed and (tx.to, tx.data[16:36]) in self.allowances
-
-
-class SigningDesk:
-    """A signer behind its policy: checks before, verifies after, and waits no longer than its budget.
-
-    A signer that used up its budget is left alone for as long again: what else waits for it is told so at once.
-    """
-
-    def __init__(self, signer: Signer, policy: SigningPolicy, budget_s: float = BUDGET_S) -> None:
-        if signer.address != policy.keeper:
-            raise InvariantBroken("the signing policy is for another keeper")
-        self._signer = signer
-        self._policy = policy
-        self._budget_s = budget_s
-        self._silent_until = 0.0  # of the event loop's clock
-
-    @property
-    def address(self) -> bytes:
-        return self._signer.address
-
-    @property
-    def chain_id(self) -> int:
-        return self._policy.chain_id
-
-    @property
-    def max_gas(self) -> int:
-        return min(self._policy.max_gas, MAX_TX_GAS)
-
-    def allow(self, pairs: frozenset[tuple[bytes, bytes]]) -> None:
-        """Set the approvals that may be signed. Raises InvariantBroken for a spender that is not a target."""
-        if strangers := {spender for _, spender in pairs} - self._policy.targets:
-            raise InvariantBroken(f"an approval for 0x{min(strangers).hex()}, which is not a target")
-        self._policy = replace(self._policy, allowances=pairs)
-
-    async def sign(self, tx: Tx) -> Signed:
-        """Raises InvariantBroken when the policy forbids it or the signer returned something else than was asked.
-
-        Raises Transient when the signer does not sign, or not within its budget.
-        """
-        self._policy.check(tx)
-        signed = await self._in_time(tx)
-        if problem := _difference(tx, signed, self.address):
-            raise InvariantBroken(f"the signer returned {problem}")
-        return signed
-
-    async def close(self) -> None:
-        await self._signer.close()
-
-    async def _in_time(self, tx: Tx) -> Signed:
-        now = asyncio.get_running_loop().time
-        if now() < self._silent_until:
-            raise Transient("the signer did not answer a moment ago")
-        try:
-            async with asyncio.timeout(self._budget_s):
-                return await self._signer.sign(tx)
-        except TimeoutError:
-            self._silent_until = now() + self._budget_s
-            raise Transient(f"the signer did not sign within {self._budget_s:g} s (KEEPER_SIGNER_TIMEOUT_S)") from None
-
-
-def _difference(tx: Tx, signed: Signed, keeper: bytes) -> str:
-    """What is wrong with signed bytes; empty when they are the transaction, signed by the keeper."""
-    if keccak(signed.raw) != signed.tx_hash:
-        return "a wrong hash"
-    fields = TypedTransaction.from_bytes(HexBytes(signed.raw)).as_dict()
-    expected = {
-        "chainId": tx.chain_id,
-        "nonce": tx.nonce,
-        "to": tx.to,
-        "data": tx.data,
-        "gas": tx.gas,
-        "maxFeePerGas": tx.max_fee,
-        "maxPriorityFeePerGas": tx.priority_fee,
-        "value": tx.value,
-    }
-    for name, value in expected.items():
-        found = fields[name]
-        if (bytes(found) if isinstance(value, bytes) else found) != value:
-            return f"another {name}"
-    if not 0 < fields["s"] <= HALF_ORDER:
-        return "a signature with a high s"
-    return "" if _sender(signed.raw) == keeper else "another sender"
-
-
-def _sender(raw: bytes) -> bytes:
-    """Who signed; empty for a signature of nobody."""
-    try:
-        return bytes.fromhex(Account.recover_transaction(raw)[2:])
-    except (BadSignature, ValidationError):
-        return b""

@@ -1,7 +1,7 @@
 """A signer in another process or on another machine: Web3Signer's `eth1` API.
 
 It is given the unsigned transaction, hashes it and returns a signature; the transaction is put together here, so that
-it cannot sign something else than was asked without the signing desk finding another sender. Its JSON-RPC
+it cannot sign something else than was asked without the policy signer finding another sender. Its JSON-RPC
 `eth_signTransaction` is not used: it takes the chain id from its own configuration.
 """
 
@@ -12,7 +12,7 @@ import msgspec
 from keeper.chain.http import Answer, HttpService
 from keeper.errors import OperatorError, Transient
 from keeper.execute.signing.encoding import Signature, address_of, assembled, unsigned
-from keeper.execute.signing.signer import Signed, Tx
+from keeper.execute.signing.signer import SignedTx, UnsignedTx
 from keeper.model.chain import hexed
 
 _KEYS = "/api/v1/eth1/publicKeys"
@@ -44,7 +44,7 @@ class RemoteSigner:
                 f"KEEPER_REMOTE_SIGNER_URL: {error}. Start the signer, or correct KEEPER_SIGNER_ADDRESS", exit_code=4
             ) from None
 
-    async def sign(self, tx: Tx) -> Signed:
+    async def sign(self, tx: UnsignedTx) -> SignedTx:
         """Raises Transient."""
         self._identifier = self._identifier or await self._find()
         body = msgspec.json.encode({"data": hexed(unsigned(tx))})

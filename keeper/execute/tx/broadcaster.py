@@ -10,11 +10,9 @@ from keeper.abi import checksum
 from keeper.chain.evidence import RELAY_REFUSED
 from keeper.errors import InvariantBroken, Transient
 from keeper.execute.journal.journal import Journal
-from keeper.execute.signing.policy import SigningDesk
-from keeper.execute.signing.signer import Tx
-from keeper.execute.tx.fees import Fees
-from keeper.execute.tx.requests import FILL, Draft
-from keeper.execute.tx.routing import Courier
+from keeper.execute.signing.policy_signer import PolicySigner
+from keeper.execute.signing.signer import UnsignedTx
+from keeper.execute.tx.routing import Router
 from keeper.model.chain import hexed
 from keeper.model.events import (
     TX_CANCELLED,
@@ -27,7 +25,8 @@ from keeper.model.events import (
     Event,
     EventKind,
 )
-from keeper.model.intent import Attempt, Intent, IntentState, Route, SendResult, SendStatus
+from keeper.model.fees import Fees
+from keeper.model.intent import FILL, Attempt, Intent, IntentState, Route, SendResult, SendStatus, TxRequest
 
 TRANSFER_GAS = 21_000
 KNOWN = "already_known"
@@ -50,8 +49,8 @@ def identity(intent: Intent) -> dict[str, object]:
     return {"intent": intent.id, "account": checksum(intent.account), "nonce": intent.nonce}
 
 
-class Wire:
-    """Journal, signing desk and sender in the only order in which they may be used.
+class Broadcaster:
+    """Journal, policy signer and sender in the only order in which they may be used.
 
     `keep` is told each new version of an intent; `hook` is told the points at which a crash is interesting.
     `unsure`: intents whose last bytes nobody confirmed; `unwanted`: that relays refused. `too_high`: intent -> how
@@ -61,15 +60,15 @@ class Wire:
     def __init__(
         self,
         journal: Journal,
-        desk: SigningDesk,
-        courier: Courier,
+        signer: PolicySigner,
+        router: Router,
         emit: Emit,
         keep: Callable[[Intent], None],
         hook: Hook,
     ) -> None:
         self._journal = journal
-        self._desk = desk
-        self.courier = courier
+        self._signer = signer
+        self.router = router
         self.emit = emit
         self._keep = keep
         self.hook = hook
@@ -79,7 +78,7 @@ class Wire:
         self.unwanted: set[int] = set()
         self._thread = ThreadPoolExecutor(1, "journal")
 
-    async def record(self, write: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    async def journal_call(self, write: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """One of the journal's methods, off the event loop and in order."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, lambda: write(*args, **kwargs))
 
@@ -87,12 +86,12 @@ class Wire:
         self._thread.shutdown()
         self._journal.close()
 
-    async def launch(self, drafts: Sequence[Draft], nonces: Sequence[int], block: int) -> list[Intent]:
+    async def launch(self, drafts: Sequence[TxRequest], nonces: Sequence[int], block: int) -> list[Intent]:
         """Reserve, sign, commit and send new intents: one commit each for all of them, and all sends at once.
 
         A signer that does not answer costs no nonce. Raises InvariantBroken when something must not be signed.
         """
-        reserved = await self.record(self._journal.reserve, list(zip(drafts, nonces, strict=True)))
+        reserved = await self.journal_call(self._journal.reserve, list(zip(drafts, nonces, strict=True)))
         self._keep_all(reserved)
         self.hook("journal.reserved")
         attempts = list[Attempt]()
@@ -105,9 +104,9 @@ class Wire:
                 break
             except InvariantBroken:
                 for unsent in reserved:
-                    await self.drop(unsent, "the signing desk refused")
+                    await self.drop(unsent, "the policy signer refused")
                 raise
-        sent = await self._carry_out(attempts, TX_SENT)
+        sent = await self._commit_and_send(attempts, TX_SENT)
         # Sent at once with others it may have overtaken them: once more, after them.
         return [await self.rebroadcast(intent) if intent.id in self.too_high else intent for intent, _ in sent]
 
@@ -116,7 +115,7 @@ class Wire:
         path = "cancel." if cancels else "replacement."
         route = Route.PUBLIC if cancels else intent.attempts[-1].route
         attempt = await self._sign(intent, fees, block, cancels, route, path)
-        return (await self._carry_out([attempt], TX_REPLACED, path))[0]
+        return (await self._commit_and_send([attempt], TX_REPLACED, path))[0]
 
     async def rebroadcast(self, intent: Intent, older: bool = False) -> Intent:
         """The same bytes once more: the newest that a node takes. `older`: without the newest, which was just refused.
@@ -127,16 +126,16 @@ class Wire:
         chosen = [attempt for attempt in intent.attempts[: -1 if older else None] if attempt.cancels is kind]
         answers = list[Answer]()
         for attempt in reversed(chosen):
-            result = await self.courier.carry(attempt)
+            result = await self.router.send(attempt)
             answers.append((intent, attempt, result))
             if result.status is not SendStatus.REFUSED or result.reason in (KNOWN, USED):
                 break
         self.hook("rebroadcast.sender.sent")
-        return (await self._note(answers, None))[-1] if answers else intent
+        return (await self._record_replies(answers, None))[-1] if answers else intent
 
     async def publish(self, intent: Intent) -> Intent:
         """From now on in the open; written down before a public node sees it."""
-        public = await self.record(self._journal.publish, intent.id)
+        public = await self.journal_call(self._journal.publish, intent.id)
         self._keep(public)
         text = f"nonce {intent.nonce} was not mined through relays: it goes to public nodes"
         self.emit(Event(TX_PUBLISHED, text, None, {**identity(intent), "hash": hexed(intent.attempts[-1].tx_hash)}))
@@ -144,7 +143,7 @@ class Wire:
 
     async def drop(self, intent: Intent, reason: str) -> None:
         """End an intent that never left; its nonce is free."""
-        self._keep(await self.record(self._journal.move, intent.id, IntentState.DROPPED))
+        self._keep(await self.journal_call(self._journal.move, intent.id, IntentState.DROPPED))
         self._tell_dropped(intent, reason)
 
     def _tell_dropped(self, intent: Intent, reason: str) -> None:
@@ -153,42 +152,42 @@ class Wire:
     async def _sign(
         self, intent: Intent, fees: Fees, block: int, cancels: bool, route: Route, path: str = ""
     ) -> Attempt:
-        tx = Tx(
-            chain_id=self._desk.chain_id,
+        tx = UnsignedTx(
+            chain_id=self._signer.chain_id,
             nonce=intent.nonce,
-            to=self._desk.address if cancels else intent.to,
+            to=self._signer.address if cancels else intent.to,
             data=b"" if cancels else intent.data,
             gas=TRANSFER_GAS if cancels else intent.gas_limit,
             max_fee=fees.max_fee,
             priority_fee=fees.priority_fee,
         )
-        signed = await self._desk.sign(tx)
+        signed = await self._signer.sign(tx)
         self.hook(f"{path}signer.signed")
         return Attempt(intent.id, signed.tx_hash, signed.raw, fees.max_fee, fees.priority_fee, cancels, block, route)
 
-    async def _carry_out(
+    async def _commit_and_send(
         self, attempts: list[Attempt], kind: EventKind, path: str = ""
     ) -> list[tuple[Intent, SendResult]]:
         """Commit all, then send all, then note the answers. `path`: what its crash points are called after."""
         if not attempts:
             return []
-        intents = await self.record(self._journal.commit, attempts)
+        intents = await self.journal_call(self._journal.commit, attempts)
         self._keep_all(intents)
         self.hook(f"{path}journal.committed")
-        results = await asyncio.gather(*(self.courier.carry(attempt) for attempt in attempts))
+        results = await asyncio.gather(*(self.router.send(attempt) for attempt in attempts))
         self.hook(f"{path}sender.sent")
-        noted = await self._note(list(zip(intents, attempts, results, strict=True)), kind)
+        noted = await self._record_replies(list(zip(intents, attempts, results, strict=True)), kind)
         self.hook(f"{path}journal.noted")
         return list(zip(noted, results, strict=True))
 
-    async def _note(self, answers: Sequence[Answer], kind: EventKind | None) -> list[Intent]:
+    async def _record_replies(self, answers: Sequence[Answer], kind: EventKind | None) -> list[Intent]:
         """Write down answers; `kind` is the event of a new attempt, None for bytes that a node had before."""
         rows = list[tuple[Attempt, SendResult, IntentState | None]]()
         for intent, attempt, result in answers:
             moved = any(other.intent_id == intent.id for other, _, _ in rows)
             rows.append((attempt, result, None if moved else _state_after(intent, result, kind is not None)))
             self._learn(intent, result)
-        noted = await self.record(self._journal.note, rows)
+        noted = await self.journal_call(self._journal.note, rows)
         self._keep_all(noted)
         for intent, (attempt, result, state) in zip(noted, rows, strict=True):
             self._tell(intent, attempt, result, kind)

@@ -6,17 +6,16 @@ from enum import Enum
 from keeper.chain.ports import ChainSender
 from keeper.errors import Transient
 from keeper.execute.journal.journal import Journal, JournalUnavailable
-from keeper.execute.tx.broadcaster import OUTBID, USED, Wire, identity
-from keeper.execute.tx.fees import ceiling, needed, next_base, next_rung
-from keeper.execute.tx.nonce_repair import Mender
-from keeper.execute.tx.outcomes import Booked, Bookkeeper, booked_event
-from keeper.execute.tx.pending import Ledger, highest
-from keeper.execute.tx.requests import FILL
+from keeper.execute.tx.broadcaster import OUTBID, USED, Broadcaster, identity
+from keeper.execute.tx.fees import bumped_fees, fee_until_deadline, max_bid, next_base
+from keeper.execute.tx.nonce_repair import NonceRepair
+from keeper.execute.tx.outcomes import OutcomeBuilder, Result, booked_event
+from keeper.execute.tx.pending import PendingIntents, highest
 from keeper.execute.tx.routing import is_private
 from keeper.execute.tx.simulator import Simulator
 from keeper.model.chain import BlockRef, Call, Receipt, hexed
 from keeper.model.events import TX_REORGED, TX_STUCK, Event
-from keeper.model.intent import Attempt, Intent, IntentState, Outcome, SendStatus
+from keeper.model.intent import FILL, Attempt, Intent, IntentState, Outcome, SendStatus
 from keeper.model.plan import Policy
 from keeper.protocols.base import Snapshot
 from keeper.protocols.executor.batching import members
@@ -34,32 +33,32 @@ class Look(Enum):
     UNSURE = "unsure"  # no answer, or mined in a block that is not the snapshot's
 
 
-class Follower:
+class Confirmer:
     """The part of the executor that runs in each block. The executor's lock covers it."""
 
     def __init__(
         self,
         journal: Journal,
-        wire: Wire,
+        broadcaster: Broadcaster,
         sender: ChainSender,
-        ledger: Ledger,
+        pending: PendingIntents,
         simulator: Simulator,
-        books: Bookkeeper,
+        outcomes: OutcomeBuilder,
         policy: Policy,
-        mender: Mender,
+        nonce_repair: NonceRepair,
     ) -> None:
         self._journal = journal
-        self._wire = wire
+        self._broadcaster = broadcaster
         self._sender = sender
-        self._ledger = ledger
+        self._pending = pending
         self._simulator = simulator
-        self._books = books
+        self._outcomes = outcomes
         self._policy = policy
-        self._emit = wire.emit
+        self._emit = broadcaster.emit
         self.next_block_s = 1  # seconds to the next block's timestamp, as last expected
         self._last: BlockRef | None = None
         self._why: dict[int, str] = {}  # intent -> why it is being cancelled
-        self._mender = mender
+        self._nonce_repair = nonce_repair
         self._stuck: set[int] = set()
         self._ended: list[Intent] = []
         self.cancel_all = False  # the kill switch is on
@@ -76,10 +75,10 @@ class Follower:
 
     async def resume(self, head: BlockRef) -> None:
         """Take up what an earlier run left."""
-        self._wire.courier.head = head.number
-        for intent in self._ledger.open():
+        self._broadcaster.router.head = head.number
+        for intent in self._pending.open():
             if intent.state is IntentState.RESERVED:
-                await self._wire.drop(intent, "it was never signed")
+                await self._broadcaster.drop(intent, "it was never signed")
                 continue
             try:
                 if await self._receipt(intent) is None:
@@ -95,22 +94,22 @@ class Follower:
             why = "the deadline passed while the keeper was down" if late else KILLED
             await self._cancel(intent, head, why)
         else:
-            await self._wire.rebroadcast(intent)
+            await self._broadcaster.rebroadcast(intent)
 
     async def follow(self, snapshot: Snapshot) -> None:
         """One block. No answer from a node leaves an intent as it is, for the next block."""
         block = snapshot.block
-        self._wire.courier.head = block.number
+        self._broadcaster.router.head = block.number
         await self._take_back(block)
-        self._ledger.forget(block.number, self.window(block))
+        self._pending.forget(block.number, self.window(block))
         if waiting := await self._book(snapshot):
             try:
-                chain_nonce = await self._sender.nonce(self._books.keeper)
+                chain_nonce = await self._sender.nonce(self._outcomes.keeper)
             except Transient:
                 return
             for intent in waiting:
-                await self._push(intent, block, chain_nonce)
-            await self._mender.fill_gaps(self._books.keeper, block, chain_nonce)
+                await self._advance(intent, block, chain_nonce)
+            await self._nonce_repair.fill_gaps(self._outcomes.keeper, block, chain_nonce)
 
     # Booking.
 
@@ -123,12 +122,12 @@ class Follower:
 
     async def _book(self, snapshot: Snapshot) -> list[Intent]:
         """Book what was mined up to the snapshot, all in one commit; returns what surely was not mined anywhere yet."""
-        intents = self._ledger.open()
+        intents = self._pending.open()
         found = await asyncio.gather(*(self._look(intent, snapshot) for intent in intents))
         ends = [
             (intent.id, end.state, end.outcome)
             for intent, end in zip(intents, found, strict=True)
-            if isinstance(end, Booked)
+            if isinstance(end, Result)
         ]
         settled = await self._settle(ends) if ends else []
         for intent in settled:
@@ -136,15 +135,15 @@ class Follower:
             why = "it only filled a gap" if intent.kind == FILL else self._why.pop(intent.id, "its deadline passed")
             self._emit(booked_event(intent, why))
             if intent.state is not IntentState.MINED:
-                self._ledger.cool_all(members(intent), snapshot.block.number + self._policy.cooldown_blocks)
+                self._pending.cool_all(members(intent), snapshot.block.number + self._policy.cooldown_blocks)
         return [intent for intent, end in zip(intents, found, strict=True) if end is Look.WAITING]
 
     async def _settle(self, ends: list[tuple[int, IntentState, Outcome]]) -> list[Intent]:
-        settled = await self._wire.record(self._journal.settle, ends)
-        self._wire.hook("journal.settled")
+        settled = await self._broadcaster.journal_call(self._journal.settle, ends)
+        self._broadcaster.hook("journal.settled")
         return settled
 
-    async def _look(self, intent: Intent, snapshot: Snapshot) -> Booked | Look:
+    async def _look(self, intent: Intent, snapshot: Snapshot) -> Result | Look:
         """How an intent ended; one mined beyond the snapshot is left for the block that it is in."""
         block = snapshot.block
         try:
@@ -155,14 +154,14 @@ class Follower:
             elsewhere = receipt.block_number == block.number and receipt.block_hash != block.hash
             if receipt.block_number > block.number or elsewhere:
                 return Look.UNSURE
-            return await self._books.book(intent, attempt, receipt, snapshot)
+            return await self._outcomes.book(intent, attempt, receipt, snapshot)
         except Transient:
             return Look.UNSURE
 
     def _end(self, intent: Intent) -> None:
-        self._ledger.keep(intent)
+        self._pending.keep(intent)
         self._ended.append(intent)
-        self._mender.forget(intent)
+        self._nonce_repair.forget(intent)
         self._stuck.discard(intent.id)
 
     async def _take_back(self, block: BlockRef) -> None:
@@ -170,7 +169,7 @@ class Follower:
         last, self._last = self._last, block
         if last is not None and last.hash in (block.hash, block.parent):
             return
-        for intent in self._ledger.settled():
+        for intent in self._pending.settled():
             outcome = intent.outcome
             assert outcome is not None
             try:
@@ -179,40 +178,40 @@ class Follower:
                 self._last = None  # look again in the next block
                 continue
             if receipt is None or receipt.block_hash != outcome.block_hash:
-                self._ledger.keep(await self._wire.record(self._journal.reopen, intent))
+                self._pending.keep(await self._broadcaster.journal_call(self._journal.reopen, intent))
                 fields = {**identity(intent), "hash": hexed(outcome.tx_hash)}
                 message = f"block {outcome.block_number} of intent {intent.id} was replaced"
                 self._emit(Event(TX_REORGED, message, block.number, fields))
 
     # Pushing.
 
-    async def _push(self, intent: Intent, block: BlockRef, chain_nonce: int) -> None:
+    async def _advance(self, intent: Intent, block: BlockRef, chain_nonce: int) -> None:
         """Do what one block asks for an intent that is not mined."""
         try:
             if intent.state is IntentState.RESERVED:
-                await self._wire.drop(intent, "it was never signed")
+                await self._broadcaster.drop(intent, "it was never signed")
             elif chain_nonce > intent.nonce:
-                if ended := await self._mender.suspect(intent, block):
+                if ended := await self._nonce_repair.check_superseded(intent, block):
                     self._end(ended)
-            elif intent.id in self._wire.too_high and block.number < intent.deadline_block:
-                await self._mender.lower(intent, self._books.keeper, block)
+            elif intent.id in self._broadcaster.too_high and block.number < intent.deadline_block:
+                await self._nonce_repair.repair_too_high(intent, self._outcomes.keeper, block)
             else:
-                unsure = intent.id in self._wire.unsure and not is_private(intent)
-                await self._urge(await self._wire.rebroadcast(intent) if unsure else intent, block)
+                unsure = intent.id in self._broadcaster.unsure and not is_private(intent)
+                await self._unstick(await self._broadcaster.rebroadcast(intent) if unsure else intent, block)
         except JournalUnavailable:
             raise
         except Transient:
             return
 
-    async def _urge(self, intent: Intent, block: BlockRef) -> None:
+    async def _unstick(self, intent: Intent, block: BlockRef) -> None:
         """Whatever may get it mined, or its cancellation."""
         if intent.state is IntentState.CANCELLING:
             if self._is_due(intent, block):
-                await self._raise(intent, block, self._policy.max_fee, cancels=True)
+                await self._bump(intent, block, self._policy.max_fee, cancels=True)
         elif self.cancel_all or block.number >= intent.deadline_block:
             await self._cancel(intent, block, KILLED if self.cancel_all else "its deadline passed")
         elif is_private(intent) or self._is_due(intent, block):
-            await self._renew(intent, block)
+            await self._resimulate_and_bump(intent, block)
 
     def _is_due(self, intent: Intent, block: BlockRef) -> bool:
         return self._is_underpriced(intent, block) or self._is_old(intent, block)
@@ -223,46 +222,46 @@ class Follower:
     def _is_old(self, intent: Intent, block: BlockRef) -> bool:
         return block.number - intent.attempts[-1].signed_block >= PATIENCE
 
-    async def _renew(self, intent: Intent, block: BlockRef) -> None:
+    async def _resimulate_and_bump(self, intent: Intent, block: BlockRef) -> None:
         """Simulate again, then bump; cancel what is no longer valid; hold on to what may not cost more."""
         call = Call(intent.to, intent.data)
         timestamp = block.timestamp + self.next_block_s
-        if revert := await self._simulator.refusal(call, intent.gas_limit, block, timestamp):
+        if revert := await self._simulator.why_it_reverts(call, intent.gas_limit, block, timestamp):
             await self._cancel(intent, block, str(revert))
         elif is_private(intent):
-            await self._insist(intent, block)
+            await self._retry_relays(intent, block)
         else:
-            await self._raise(intent, block, ceiling(intent.bid, self._policy.max_fee), cancels=False)
+            await self._bump(intent, block, max_bid(intent.bid, self._policy.max_fee), cancels=False)
 
-    async def _insist(self, intent: Intent, block: BlockRef) -> None:
+    async def _retry_relays(self, intent: Intent, block: BlockRef) -> None:
         """To the relays in every block; when they had theirs, in the open at the same nonce, or not at all."""
-        courier = self._wire.courier
-        if courier.gave_up(intent, block.number) or intent.id in self._wire.unwanted:
-            if not courier.then_public:
+        router = self._broadcaster.router
+        if router.gave_up(intent, block.number) or intent.id in self._broadcaster.unwanted:
+            if not router.then_public:
                 await self._cancel(intent, block, "no relay got it mined")
                 return
-            intent = await self._wire.publish(intent)
+            intent = await self._broadcaster.publish(intent)
         if not self._is_underpriced(intent, block):
-            await self._wire.rebroadcast(intent)
-        elif not await self._climb(intent, block, ceiling(intent.bid, self._policy.max_fee), cancels=False):
+            await self._broadcaster.rebroadcast(intent)
+        elif not await self._bump_once(intent, block, max_bid(intent.bid, self._policy.max_fee), cancels=False):
             self._say_stuck(intent, block)
 
-    async def _raise(self, intent: Intent, block: BlockRef, limit: int, cancels: bool) -> None:
+    async def _bump(self, intent: Intent, block: BlockRef, limit: int, cancels: bool) -> None:
         """The same bytes again when the pool lost them, else a higher fee; at the limit, wait."""
-        if await self._revive(intent, block) and not self._is_underpriced(intent, block):
+        if await self._resend_if_dropped(intent, block) and not self._is_underpriced(intent, block):
             return
-        if not await self._climb(intent, block, limit, cancels):
+        if not await self._bump_once(intent, block, limit, cancels):
             self._say_stuck(intent, block)
 
     async def _cancel(self, intent: Intent, block: BlockRef, why: str) -> None:
         """Send a self-transfer at the same nonce. Where even that may not cost more, wait for whichever is mined."""
         self._why[intent.id] = why
-        if not await self._climb(intent, block, self._policy.max_fee, cancels=True):
+        if not await self._bump_once(intent, block, self._policy.max_fee, cancels=True):
             self._say_stuck(intent, block)
-            await self._revive(intent, block)
-        await self._wire.courier.take_back(intent)
+            await self._resend_if_dropped(intent, block)
+        await self._broadcaster.router.cancel_private(intent)
 
-    async def _climb(self, intent: Intent, block: BlockRef, limit: int, cancels: bool) -> bool:
+    async def _bump_once(self, intent: Intent, block: BlockRef, limit: int, cancels: bool) -> bool:
         """One rung up, and one more at once where a node knows a higher fee than we do. False at the limit.
 
         A rung that is refused leaves the one below: its bytes go out again, since the pool may have dropped them.
@@ -270,24 +269,24 @@ class Follower:
         for _ in range(2):
             known = highest(intent.attempts)
             left = self._policy.deadline_blocks if cancels else intent.deadline_block - block.number
-            fees = next_rung(known, needed(block, left, known.priority_fee, self._policy), limit)
+            fees = bumped_fees(known, fee_until_deadline(block, left, known.priority_fee, self._policy), limit)
             if fees is None:
                 return False
-            intent, reply = await self._wire.replace(intent, fees, block.number, cancels)
+            intent, reply = await self._broadcaster.replace(intent, fees, block.number, cancels)
             if reply.reason != OUTBID:
                 break
         if reply.status is SendStatus.REFUSED and reply.reason != USED:
-            await self._wire.rebroadcast(intent, older=True)
+            await self._broadcaster.rebroadcast(intent, older=True)
         return True
 
-    async def _revive(self, intent: Intent, block: BlockRef) -> bool:
+    async def _resend_if_dropped(self, intent: Intent, block: BlockRef) -> bool:
         """Send the same bytes again when the pool has none of ours any more. True when it had to."""
         if not self._is_old(intent, block):
             return False
         for attempt in reversed(intent.attempts):
             if await self._sender.transaction(attempt.tx_hash) is not None:
                 return False
-        await self._wire.rebroadcast(intent)
+        await self._broadcaster.rebroadcast(intent)
         return True
 
     def _say_stuck(self, intent: Intent, block: BlockRef) -> None:

@@ -1,20 +1,10 @@
 """Fees of first attempts, replacements and cancellations. Pure integers, wei."""
 
-from dataclasses import dataclass
-
 from keeper.model.chain import BlockRef
-from keeper.model.fees import fee_for_deadline, next_base_fee
+from keeper.model.fees import Fees, fee_for_deadline, next_base_fee
 from keeper.model.plan import Policy
 
 _BUMP_PERCENT = 10  # what nodes ask of a replacement, on both fields
-
-
-@dataclass(frozen=True, slots=True)
-class Fees:
-    """The two fee fields of a transaction, wei per gas."""
-
-    max_fee: int
-    priority_fee: int
 
 
 def next_base(block: BlockRef, policy: Policy) -> int:
@@ -28,18 +18,18 @@ def bump(fee: int) -> int:
     return max(-(-fee * (100 + _BUMP_PERCENT) // 100), fee + 1)
 
 
-def ceiling(bid: int, cap: int) -> int:
+def max_bid(bid: int, cap: int) -> int:
     """The most that a liquidation may offer: its bid, and so far under the cap that a self-transfer can replace it."""
     return min(bid, cap * 100 // (100 + _BUMP_PERCENT))
 
 
-def needed(block: BlockRef, blocks_left: int, tip: int, policy: Policy) -> int:
+def fee_until_deadline(block: BlockRef, blocks_left: int, tip: int, policy: Policy) -> int:
     """maxFeePerGas that stays valid through full blocks until the deadline."""
     chain = policy.base_fee_denominator, policy.base_fee_elasticity
     return fee_for_deadline(next_base(block, policy), tip, max(blocks_left - 1, 0), *chain)
 
 
-def next_rung(known: Fees, need: int, limit: int) -> Fees | None:
+def bumped_fees(known: Fees, need: int, limit: int) -> Fees | None:
     """Fees that replace the highest known at a nonce; None when that would go beyond the limit.
 
     Follows `need` as far as the limit allows, never less than the bump that nodes ask for.

@@ -7,12 +7,11 @@ from eth_utils.crypto import keccak
 
 from keeper.abi import checksum
 from keeper.execute.tx.broadcaster import identity
-from keeper.execute.tx.requests import APPROVE
 from keeper.execute.tx.simulator import Simulator
 from keeper.model.chain import Receipt, hexed
 from keeper.model.events import TX_CANCELLED, TX_MINED, TX_REVERTED, Event
 from keeper.model.health import WAD
-from keeper.model.intent import Attempt, Intent, IntentState, Outcome
+from keeper.model.intent import APPROVE, Attempt, Intent, IntentState, Outcome
 from keeper.protocols.base import Protocol, Snapshot
 from keeper.protocols.executor import steps_failed
 from keeper.protocols.executor.batching import BATCH, members
@@ -26,14 +25,14 @@ NativePrice = Callable[[Snapshot], int]
 
 
 @dataclass(frozen=True, slots=True)
-class Booked:
+class Result:
     """How an intent ended."""
 
     state: IntentState
     outcome: Outcome
 
 
-class Bookkeeper:
+class OutcomeBuilder:
     """Decides what a mined transaction achieved. `native_price`: dollars (1e18) of the native coin at a snapshot."""
 
     def __init__(self, protocol: Protocol, simulator: Simulator, keeper: bytes, native_price: NativePrice) -> None:
@@ -42,30 +41,30 @@ class Bookkeeper:
         self.keeper = keeper
         self._native_price = native_price
 
-    async def book(self, intent: Intent, attempt: Attempt, receipt: Receipt, snapshot: Snapshot) -> Booked:
+    async def book(self, intent: Intent, attempt: Attempt, receipt: Receipt, snapshot: Snapshot) -> Result:
         """The end of an intent. The gas is paid in any case; rewards come from the transaction's own logs."""
         profit = {NATIVE: -receipt.gas_used * receipt.effective_gas_price}
         if attempt.cancels:
-            return Booked(IntentState.CANCELLED, self._outcome(receipt, profit, "", snapshot))
+            return Result(IntentState.CANCELLED, self._outcome(receipt, profit, "", snapshot))
         if receipt.status != 1:
             reason = await self._simulator.reason(intent, receipt)
-            return Booked(IntentState.REVERTED, self._outcome(receipt, profit, reason, snapshot))
+            return Result(IntentState.REVERTED, self._outcome(receipt, profit, reason, snapshot))
         if intent.kind == APPROVE:
-            return Booked(IntentState.MINED, self._outcome(receipt, profit, "", snapshot))
+            return Result(IntentState.MINED, self._outcome(receipt, profit, "", snapshot))
         if intent.kind == BATCH:
             return self._book_batch(intent, receipt, profit, snapshot)
         achieved = self._protocol.achieved(snapshot.state, intent.account, self.keeper, receipt.logs)
         if achieved is None:
-            return Booked(IntentState.REVERTED, self._outcome(receipt, profit, "no_effect", snapshot))
+            return Result(IntentState.REVERTED, self._outcome(receipt, profit, "no_effect", snapshot))
         problem = ""
         for token, units in achieved.rewards.items():
             moved = self._moved(token, receipt)
             if moved not in (None, units):
                 problem = f"the token moved {moved} units instead of {units}"
             profit[token] = profit.get(token, 0) + (units if moved is None else moved)
-        return Booked(IntentState.MINED, self._outcome(receipt, profit, problem, snapshot, achieved.bad_debt_wad))
+        return Result(IntentState.MINED, self._outcome(receipt, profit, problem, snapshot, achieved.bad_debt_wad))
 
-    def _book_batch(self, intent: Intent, receipt: Receipt, profit: dict[bytes, int], snapshot: Snapshot) -> Booked:
+    def _book_batch(self, intent: Intent, receipt: Receipt, profit: dict[bytes, int], snapshot: Snapshot) -> Result:
         """The sum of its steps, and the reasons of those that failed."""
         accounts = members(intent)
         each = [self._protocol.achieved(snapshot.state, account, self.keeper, receipt.logs) for account in accounts]
@@ -80,7 +79,7 @@ class Bookkeeper:
         reason = "; ".join(failed)[:_LONGEST_REASON] if found else "no_effect"
         bad_debt_wad = sum(achieved.bad_debt_wad for achieved in found)
         state = IntentState.MINED if found else IntentState.REVERTED
-        return Booked(state, self._outcome(receipt, profit, reason, snapshot, bad_debt_wad))
+        return Result(state, self._outcome(receipt, profit, reason, snapshot, bad_debt_wad))
 
     def _moved(self, token: bytes, receipt: Receipt) -> int | None:
         """Units that the keeper gained by the token's own logs, where a fee shows; None when they are silent.

@@ -3,13 +3,13 @@
 from collections import Counter
 from collections.abc import Iterable
 
-from keeper.execute.tx.fees import Fees
+from keeper.model.fees import Fees
 from keeper.model.intent import Attempt, Intent
 from keeper.model.plan import InFlight
 from keeper.protocols.executor.batching import members
 
 
-class Ledger:
+class PendingIntents:
     """Open and recently settled intents, and the accounts that are left alone for a while."""
 
     def __init__(self) -> None:
@@ -35,7 +35,7 @@ class Ledger:
     def nonces(self) -> set[int]:
         return {intent.nonce for intent in self.open()}
 
-    def served(self, account: bytes) -> int:
+    def last_block_for(self, account: bytes) -> int:
         """The newest block in which something of ours was mined for an account: plans from before it are void."""
         blocks = [i.outcome.block_number for i in self._intents.values() if i.outcome and account in members(i)]
         return max(blocks, default=-1)

@@ -4,13 +4,13 @@ from dataclasses import dataclass
 
 from keeper.chain.evidence import NOT_SENT
 from keeper.chain.ports import ChainSender, PrivateSender
-from keeper.execute.leadership.right import Right
+from keeper.execute.leadership.right import WriteRight
 from keeper.model.intent import Attempt, Intent, Route, SendResult, SendStatus
 from keeper.model.plan import Plan
 
 
 @dataclass(frozen=True, slots=True)
-class Privacy:
+class RelayPolicy:
     """How plans travel privately: through relays for `blocks` blocks, then in the open, or not at all.
 
     `least_wad`: dollars (1e18) that a plan is worth from which on it travels so.
@@ -25,7 +25,7 @@ class Privacy:
 class FencedRelays:
     """Relays that ask for the right to send just before bytes leave, as the sender to nodes does."""
 
-    def __init__(self, inner: PrivateSender, right: Right) -> None:
+    def __init__(self, inner: PrivateSender, right: WriteRight) -> None:
         self._inner = inner
         self._right = right
 
@@ -41,14 +41,14 @@ class FencedRelays:
         await self._inner.close()
 
 
-class Courier:
+class Router:
     """Hands attempts over by their routes. Without relays everything is public.
 
     A private transaction is invisible to public nodes: while one is out, only the journal says that its nonce is taken.
     """
 
     def __init__(
-        self, sender: ChainSender, relays: PrivateSender | None = None, privacy: Privacy | None = None
+        self, sender: ChainSender, relays: PrivateSender | None = None, privacy: RelayPolicy | None = None
     ) -> None:
         self._sender = sender
         self._relays = relays
@@ -61,7 +61,7 @@ class Courier:
             return Route.PUBLIC
         return self._privacy.route
 
-    async def carry(self, attempt: Attempt) -> SendResult:
+    async def send(self, attempt: Attempt) -> SendResult:
         """Hand over one attempt, once. Does not raise."""
         if attempt.route is Route.PUBLIC:
             return await self._sender.send_raw(attempt.raw)
@@ -70,7 +70,7 @@ class Courier:
         head = max(self.head, attempt.signed_block)
         return await self._relays.send_private(attempt.raw, attempt.route, head, self._until(attempt))
 
-    async def take_back(self, intent: Intent) -> None:
+    async def cancel_private(self, intent: Intent) -> None:
         """Ask the relays to forget what they hold. Whether they do, only the chain will say."""
         for attempt in intent.attempts:
             if attempt.route is not Route.PUBLIC and self._relays is not None:

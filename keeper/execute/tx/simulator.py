@@ -15,7 +15,7 @@ class Simulator:
         self._protocol = protocol
         self._sender = sender
 
-    async def refusal(self, call: Call, gas_limit: int, block: BlockRef, timestamp: int) -> Revert | None:
+    async def why_it_reverts(self, call: Call, gas_limit: int, block: BlockRef, timestamp: int) -> Revert | None:
         """Why the call would fail in the block after this one; None when it would not. Raises Transient."""
         result = await self._reader.call(call, self._sender, block, max(timestamp, block.timestamp + 1), gas_limit)
         return None if result.ok else self._protocol.explain(result.data)

@@ -4,9 +4,8 @@ from collections import Counter
 from pathlib import Path
 
 from keeper.execute.journal.journal import open_history
-from keeper.execute.tx.requests import APPROVE
 from keeper.model.events import KEEPER_STARTED, TX_MINED
-from keeper.model.intent import IntentState
+from keeper.model.intent import APPROVE, IntentState
 from keeper.observe.pnl import NATIVE, summarise
 from tests.support.arena import Arena, arena_node, running
 

@@ -8,12 +8,12 @@ from eth_account import Account
 
 from keeper.errors import OperatorError, Transient
 from keeper.execute.signing.kms import KmsSigner, connect_kms
-from keeper.execute.signing.signer import Tx
+from keeper.execute.signing.signer import UnsignedTx
 from tests.support.anvil import dev_key
 from tests.support.kms import KmsKey, KmsService
 
 pytest.importorskip("boto3", reason="the extra keeper[aws] is not installed")
-TX = Tx(31337, 7, b"\xee" * 20, b"\1\2\3\4", 500_000, 10**11, 10**9)
+TX = UnsignedTx(31337, 7, b"\xee" * 20, b"\1\2\3\4", 500_000, 10**11, 10**9)
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 import pytest
 
 from keeper.errors import OperatorError
-from keeper.execute.executor import Executor
+from keeper.execute.executor import LiveExecution
 from keeper.execute.tx.requests import from_plan
 from keeper.model.chain import hexed
 from keeper.model.intent import IntentState
@@ -23,7 +23,7 @@ def crash_at(point: str):
 
 
 async def crashed(world, point: str) -> None:
-    executor: Executor = await world.executor(hook=crash_at(point))
+    executor: LiveExecution = await world.executor(hook=crash_at(point))
     with pytest.raises(CrashError):
         await world.submit(executor, await world.plan(0))
     await world.stop(executor)

@@ -13,7 +13,7 @@ from keeper.demo.aave_v3 import Bed, deploy
 from keeper.demo.anvil import Anvil, dev_key
 from keeper.demo.node import Node, Tx, impersonate
 from keeper.execute.journal.journal import open_history
-from keeper.execute.signing.signer import from_private_key
+from keeper.execute.signing.local import from_private_key
 from keeper.model.chain import hexed, unhexed
 from keeper.model.events import Event
 from keeper.model.intent import Intent, IntentState

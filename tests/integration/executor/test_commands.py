@@ -20,8 +20,8 @@ from keeper.demo.node import Node
 from keeper.errors import OperatorError
 from keeper.execute.admission.approvals import approval
 from keeper.execute.journal.journal import open_journal
-from keeper.execute.leadership.right import lock_directory
-from keeper.execute.signing.signer import from_private_key
+from keeper.execute.leadership.file_lock import lock_directory
+from keeper.execute.signing.local import from_private_key
 from keeper.model.chain import BlockRef
 from keeper.model.intent import IntentState
 from keeper.model.plan import Policy

@@ -12,14 +12,13 @@ from keeper.errors import OperatorError
 from keeper.execute.journal.journal import Journal, JournalUnavailable, open_history, open_journal
 from keeper.execute.leadership.lease import Lease
 from keeper.execute.leadership.right import LeaseLost
-from keeper.execute.tx.fees import Fees
-from keeper.execute.tx.requests import Draft
 from keeper.model.chain import Call
-from keeper.model.intent import Attempt, IntentState, Outcome, SendResult, SendStatus
+from keeper.model.fees import Fees
+from keeper.model.intent import Attempt, IntentState, Outcome, SendResult, SendStatus, TxRequest
 from tests.support.postgres import Postgres
 
 SIGNER, OTHER, TOKEN = b"\xaa" * 20, b"\xbb" * 20, b"\x0c" * 20
-DRAFT = Draft(
+DRAFT = TxRequest(
     b"\1" * 20, "liquidate", "ETH-PERP", 2**200, Call(b"\xee" * 20, b"\1\2"), 400_000, Fees(100, 1), 10**30, -5, 10, 16,
     {"cap:0:10": 2**90}, {TOKEN: 2**130},
 )  # fmt: skip

@@ -8,7 +8,7 @@ import pytest
 from keeper.demo.files import demo_settings, in_flight, make_signer, prepare, write_environment
 from keeper.errors import OperatorError
 from keeper.execute.journal.database import lock_of
-from keeper.execute.leadership.right import WriterLock
+from keeper.execute.leadership.file_lock import WriterLock
 from keeper.settings import load_settings
 
 

@@ -2,21 +2,23 @@
 
 import pytest
 
-from keeper.execute.breakers.breakers import DAY_S, HOUR_S, Breakers, End, Hold, Limits, Missed, Name
+from keeper.execute.breakers.breakers import DAY_S, HOUR_S, BreakerLimits, Breakers, BreakerState, TxResult
+from keeper.execute.breakers.missed import Missed
+from keeper.model.breaker import BreakerName
 from keeper.model.health import WAD
 
-LIMITS = Limits(max_reverts=3, reset_blocks=50, max_loss_wad=100 * WAD, max_gas_wad=10 * WAD)
+LIMITS = BreakerLimits(max_reverts=3, reset_blocks=50, max_loss_wad=100 * WAD, max_gas_wad=10 * WAD)
 
 
-def reverted(intent_id: int, time_s: int = 0) -> End:
-    return End(intent_id, time_s, mined=False, reverted=True, loss_wad=0, gas_wad=0)
+def reverted(intent_id: int, time_s: int = 0) -> TxResult:
+    return TxResult(intent_id, time_s, mined=False, reverted=True, loss_wad=0, gas_wad=0)
 
 
-def mined(intent_id: int, time_s: int = 0, loss: int = 0, gas: int = 0) -> End:
-    return End(intent_id, time_s, mined=True, reverted=False, loss_wad=loss * WAD, gas_wad=gas * WAD)
+def mined(intent_id: int, time_s: int = 0, loss: int = 0, gas: int = 0) -> TxResult:
+    return TxResult(intent_id, time_s, mined=True, reverted=False, loss_wad=loss * WAD, gas_wad=gas * WAD)
 
 
-def names(holds: list[Hold]) -> list[str]:
+def names(holds: list[BreakerState]) -> list[str]:
     return [str(hold.name) for hold in holds]
 
 
@@ -63,7 +65,7 @@ def test_losses_of_a_day_open_it_gains_do_not_make_up_for_them_and_only_a_person
     assert breakers.ended(mined(2, 2), 2) == []
     assert names(breakers.ended(mined(3, 3, loss=50), 3)) == ["loss"]
     assert breakers.tick(10**6, 10 * DAY_S) == []
-    assert names(breakers.adopt([Hold(Name.LOSS, "", 3)])) == ["loss"]
+    assert names(breakers.adopt([BreakerState(BreakerName.LOSS, "", 3)])) == ["loss"]
     assert breakers.ended(mined(4, 4, loss=60), 4) == []
 
 
@@ -82,7 +84,7 @@ def test_gas_of_an_hour_opens_it_and_a_cheaper_hour_closes_it():
     assert breakers.reason == ""
 
 
-@pytest.mark.parametrize("name", [Name.INVARIANT, Name.PARITY, Name.NONCE, Name.KILL])
+@pytest.mark.parametrize("name", [BreakerName.INVARIANT, BreakerName.PARITY, BreakerName.NONCE, BreakerName.KILL])
 def test_what_must_never_happen_waits_for_a_person(name):
     breakers = Breakers(LIMITS)
     assert names(breakers.trip(name, "why", 1, 1)) == [name]
@@ -93,8 +95,8 @@ def test_what_must_never_happen_waits_for_a_person(name):
 
 def test_each_has_its_own_reason_and_all_must_close():
     breakers = Breakers(LIMITS)
-    breakers.trip(Name.JOURNAL, "no disk", 1, 1)
-    breakers.trip(Name.PARITY, "a difference", 1, 1)
+    breakers.trip(BreakerName.JOURNAL, "no disk", 1, 1)
+    breakers.trip(BreakerName.PARITY, "a difference", 1, 1)
     assert breakers.reason == "a difference; no disk"
     assert names(breakers.tick(51, 51)) == ["journal"]
     assert breakers.reason == "a difference"
@@ -105,7 +107,7 @@ def test_a_restart_finds_everything_as_it_was():
     ends = [reverted(1, 1), reverted(2, 2), mined(3, 3, loss=90)]
     for end in ends[:2]:
         before.ended(end, 1)
-    holds = before.trip(Name.PARITY, "a difference", 5, 5)
+    holds = before.trip(BreakerName.PARITY, "a difference", 5, 5)
     after = Breakers(LIMITS, holds, ends[:2])
     assert after.reason == "a difference"
     assert names(after.ended(reverted(4, 4), 4)) == ["reverts"]

@@ -13,9 +13,11 @@ from hypothesis import given, settings, strategies as st
 from keeper.errors import InvariantBroken, OperatorError, Transient
 from keeper.execute.signing.encoding import HALF_ORDER, ORDER, Signature, address_of, assembled, low, unsigned
 from keeper.execute.signing.kms import KmsSigner, numbers_in, public_key_in
-from keeper.execute.signing.policy import SigningDesk, SigningPolicy
+from keeper.execute.signing.local import from_private_key
+from keeper.execute.signing.policy import SigningPolicy
+from keeper.execute.signing.policy_signer import PolicySigner
 from keeper.execute.signing.remote import identifiers_in, signature_in
-from keeper.execute.signing.signer import Signed, Tx, from_private_key
+from keeper.execute.signing.signer import SignedTx, UnsignedTx
 from tests.support.kms import KmsError, KmsKey, der
 
 PATIENT = settings(deadline=None)  # 10,000 examples each: --hypothesis-profile=thorough
@@ -23,7 +25,7 @@ KEY = b"\x4c" * 32
 PUBLIC = PrivateKey(KEY).public_key.format(compressed=False)[1:]
 LOCAL = from_private_key(KEY.hex())
 ENGINE = b"\xee" * 20
-TX = Tx(31337, 7, ENGINE, b"\1\2\3\4", 500_000, 10**11, 10**9)
+TX = UnsignedTx(31337, 7, ENGINE, b"\1\2\3\4", 500_000, 10**11, 10**9)
 POLICY = SigningPolicy(31337, LOCAL.address, frozenset({ENGINE}), 10**12)
 WORDS = st.integers(1, ORDER - 1)
 NUMBERS = st.integers(0, 2**64)
@@ -37,12 +39,12 @@ def found(digest: bytes) -> tuple[int, int, int]:
 @PATIENT
 @given(nonce=NUMBERS, max_fee=NUMBERS, priority_fee=NUMBERS, gas=NUMBERS, data=st.binary(max_size=300))
 def test_what_is_put_together_is_what_a_local_key_signs(nonce, max_fee, priority_fee, gas, data):
-    tx = Tx(31337, nonce, ENGINE, data, gas, max_fee, priority_fee)
+    tx = UnsignedTx(31337, nonce, ENGINE, data, gas, max_fee, priority_fee)
     r, s, parity = found(keccak(unsigned(tx)))
     fields = {"type": 2, "chainId": 31337, "nonce": nonce, "to": ENGINE, "data": data, "gas": gas, "value": 0}
     fees = {"maxFeePerGas": max_fee, "maxPriorityFeePerGas": priority_fee}
     expected = Account.from_key(KEY).sign_transaction(fields | fees)
-    assert assembled(tx, Signature(r, s, parity)) == Signed(bytes(expected.raw_transaction), bytes(expected.hash))
+    assert assembled(tx, Signature(r, s, parity)) == SignedTx(bytes(expected.raw_transaction), bytes(expected.hash))
 
 
 @PATIENT
@@ -127,9 +129,9 @@ def test_any_answer_of_kms_is_our_signature_an_error_or_a_fatal_stop(answer):
     """Through the desk: nothing that is not the keeper's, on the wire or as a crash."""
     key = KmsKey(KEY)
     key.spoil = lambda _: answer
-    desk = SigningDesk(KmsSigner(key, "id", (KmsError,)), POLICY)
+    desk = PolicySigner(KmsSigner(key, "id", (KmsError,)), POLICY)
 
-    async def sign() -> Signed:
+    async def sign() -> SignedTx:
         return await desk.sign(TX)
 
     with pytest.raises((Transient, InvariantBroken)):  # the signature is of another digest
@@ -141,7 +143,7 @@ async def test_kms_signs_what_recovers_to_its_address(high_s):
     key = KmsKey(KEY)
     key.high_s = high_s
     signer = KmsSigner(key, "id", (KmsError,))
-    signed = await SigningDesk(signer, POLICY).sign(TX)
+    signed = await PolicySigner(signer, POLICY).sign(TX)
     assert signer.address == LOCAL.address
     assert Account.recover_transaction(signed.raw) == Account.from_key(KEY).address
 
@@ -169,7 +171,7 @@ class Slow:
     async def open(self) -> None: ...
     async def close(self) -> None: ...
 
-    async def sign(self, tx: Tx) -> Signed:
+    async def sign(self, tx: UnsignedTx) -> SignedTx:
         self.asked += 1
         if self.wait():
             await asyncio.Event().wait()
@@ -178,7 +180,7 @@ class Slow:
 
 async def test_a_signer_that_used_up_its_budget_is_left_alone_for_a_while():
     slow = Slow(lambda: slow.asked == 1)
-    desk = SigningDesk(slow, POLICY, budget_s=0.05)
+    desk = PolicySigner(slow, POLICY, budget_s=0.05)
     with pytest.raises(Transient, match="KEEPER_SIGNER_TIMEOUT_S"):
         await desk.sign(TX)
     with pytest.raises(Transient, match="a moment ago"):

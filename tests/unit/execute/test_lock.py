@@ -8,15 +8,16 @@ from pathlib import Path
 import pytest
 
 from keeper.errors import OperatorError
-from keeper.execute.leadership import right
-from keeper.execute.leadership.right import HELD, WriterLock, lock_directory, lock_signer
+from keeper.execute.leadership import file_lock
+from keeper.execute.leadership.file_lock import WriterLock, lock_directory, lock_signer
+from keeper.execute.leadership.right import HELD
 
 SIGNER, OTHER, GENESIS = b"\xaa" * 20, b"\xbb" * 20, b"\x01" * 32
 
 
 @pytest.fixture(autouse=True)
 def _own_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(right, "_runtime_dir", lambda: tmp_path)
+    monkeypatch.setattr(file_lock, "_runtime_dir", lambda: tmp_path)
 
 
 def refused(take: object) -> OperatorError:
@@ -60,7 +61,8 @@ def test_keepers_between_which_a_lease_decides_share_the_lock_with_each_other_on
 
 
 def test_a_lock_ends_with_its_process(tmp_path):
-    program = "import sys; from pathlib import Path; from keeper.execute.leadership.right import WriterLock as L; L(Path(sys.argv[1]))"
+    module = "keeper.execute.leadership.file_lock"
+    program = f"import sys; from pathlib import Path; from {module} import WriterLock as L; L(Path(sys.argv[1]))"
     subprocess.run([sys.executable, "-c", program, str(tmp_path / "a.lock")], check=True)
     WriterLock(tmp_path / "a.lock").close()
 
@@ -76,8 +78,8 @@ def test_a_link_in_the_place_of_a_lock_is_not_followed(tmp_path):
 @pytest.mark.parametrize("kind", ["link", "file"])
 def test_a_runtime_directory_that_is_not_ones_own_is_refused(tmp_path, monkeypatch, kind):
     monkeypatch.undo()
-    monkeypatch.setattr(right.os, "access", lambda *_: False)
-    monkeypatch.setattr(right.tempfile, "gettempdir", lambda: str(tmp_path))
+    monkeypatch.setattr(file_lock.os, "access", lambda *_: False)
+    monkeypatch.setattr(file_lock.tempfile, "gettempdir", lambda: str(tmp_path))
     path = tmp_path / f"keeper-{os.getuid()}"
     if kind == "link":
         (tmp_path / "elsewhere").mkdir()

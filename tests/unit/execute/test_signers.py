@@ -10,14 +10,16 @@ from hypothesis import given, strategies as st
 
 from keeper.abi import load_abi
 from keeper.errors import InvariantBroken, OperatorError
-from keeper.execute.signing.policy import MAX_TX_GAS, SigningDesk, SigningPolicy
-from keeper.execute.signing.signer import LocalSigner, Signed, Tx, from_keystore, from_private_key
+from keeper.execute.signing.local import LocalSigner, from_keystore, from_private_key
+from keeper.execute.signing.policy import MAX_TX_GAS, SigningPolicy
+from keeper.execute.signing.policy_signer import PolicySigner
+from keeper.execute.signing.signer import SignedTx, UnsignedTx
 
 KEY = "4c0883a69102937d6231471b5dbb6204fe5129617082792ae468d01a3f362318"
 SIGNER = from_private_key(KEY)
 ENGINE, TOKEN, STRANGER = b"\xee" * 20, b"\xcc" * 20, b"\xdd" * 20
 POLICY = SigningPolicy(31337, SIGNER.address, frozenset({ENGINE}), 10**12, allowances=frozenset({(TOKEN, ENGINE)}))
-TX = Tx(31337, 7, ENGINE, b"\1\2\3\4", 500_000, 10**11, 10**9)
+TX = UnsignedTx(31337, 7, ENGINE, b"\1\2\3\4", 500_000, 10**11, 10**9)
 APPROVE = load_abi("IERC20Metadata").functions["approve"]
 TRANSFER = load_abi("IERC20Metadata").functions["transfer"]
 
@@ -75,7 +77,7 @@ def test_a_file_that_is_no_keystore_says_so(tmp_path, text):
 
 
 async def test_what_the_desk_signs_recovers_to_the_keeper():
-    signed = await SigningDesk(SIGNER, POLICY).sign(TX)
+    signed = await PolicySigner(SIGNER, POLICY).sign(TX)
     assert Account.recover_transaction(signed.raw) == "0x2c7536E3605D9C16a7a3D7b1898e529396a65c23"
 
 
@@ -99,7 +101,7 @@ FORBIDDEN = {
 @pytest.mark.parametrize("name", FORBIDDEN)
 async def test_the_desk_refuses(name):
     with pytest.raises(InvariantBroken, match="refused to sign"):
-        await SigningDesk(SIGNER, POLICY).sign(FORBIDDEN[name])
+        await PolicySigner(SIGNER, POLICY).sign(FORBIDDEN[name])
 
 
 @pytest.mark.parametrize(
@@ -107,16 +109,16 @@ async def test_the_desk_refuses(name):
     [TX, replace(TX, to=SIGNER.address, data=b"", gas=21_000), replace(TX, to=TOKEN, data=APPROVE.encode(ENGINE, 5))],
 )
 async def test_the_desk_signs_calls_cancellations_and_known_approvals(tx):
-    assert (await SigningDesk(SIGNER, POLICY).sign(tx)).raw[0] == 2
+    assert (await PolicySigner(SIGNER, POLICY).sign(tx)).raw[0] == 2
 
 
 async def test_only_the_one_creation_that_the_policy_names_is_signed() -> None:
     creating = replace(TX, to=b"", data=b"code")
     allowed = replace(POLICY, creation=keccak(b"code"))
-    assert (await SigningDesk(SIGNER, allowed).sign(creating)).raw[0] == 2
+    assert (await PolicySigner(SIGNER, allowed).sign(creating)).raw[0] == 2
     for other in (replace(creating, data=b"codes"), replace(creating, data=b""), replace(creating, value=1)):
         with pytest.raises(InvariantBroken, match="refused to sign"):
-            await SigningDesk(SIGNER, allowed).sign(other)
+            await PolicySigner(SIGNER, allowed).sign(other)
 
 
 @given(to=st.binary(min_size=20, max_size=20), data=st.binary(max_size=80))
@@ -128,7 +130,7 @@ def test_no_other_address_is_ever_called(to, data):
 
 def test_a_spender_that_is_no_target_cannot_be_approved():
     with pytest.raises(InvariantBroken, match="not a target"):
-        SigningDesk(SIGNER, POLICY).allow(frozenset({(TOKEN, STRANGER)}))
+        PolicySigner(SIGNER, POLICY).allow(frozenset({(TOKEN, STRANGER)}))
 
 
 class Crooked:
@@ -138,9 +140,9 @@ class Crooked:
         self.address = SIGNER.address
         self._signer, self._change, self._hash = signer, change, as_hash
 
-    async def sign(self, tx: Tx) -> Signed:
+    async def sign(self, tx: UnsignedTx) -> SignedTx:
         signed = await self._signer.sign(replace(tx, **self._change))
-        return Signed(signed.raw, self._hash or signed.tx_hash)
+        return SignedTx(signed.raw, self._hash or signed.tx_hash)
 
 
 CROOKED = {
@@ -157,4 +159,4 @@ CROOKED = {
 @pytest.mark.parametrize("what", CROOKED)
 async def test_a_signer_that_returns_something_else_is_found_out(what):
     with pytest.raises(InvariantBroken, match=f"the signer returned {what}"):
-        await SigningDesk(CROOKED[what], POLICY).sign(TX)
+        await PolicySigner(CROOKED[what], POLICY).sign(TX)
