@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 from benchmarks.figures import Figure, against, at_most, best_seconds, percentile
 from benchmarks.market import Site, multiplied
-from keeper.book.follower import Follower, load_snapshot
+from keeper.app.daemon import Daemon
+from keeper.book.sync import BookSync, load_snapshot
 from keeper.chain.connect import connect
-from keeper.daemon import Daemon
 from keeper.execute.signing.local import from_private_key
 from keeper.execute.signing.signer import UnsignedTx
 from keeper.model.events import HEAD_NEW, TX_MINED, TX_SENT, Event
@@ -73,7 +73,7 @@ def requests(site: Site, blocks: int = 10) -> list[Figure]:
 
     async def work() -> float:
         async with await connect([site.anvil.ws_url], 31337, 10.0, lambda _: None) as chain:
-            follower = Follower(chain.reader, site.protocol, 0, lambda _: None, audit_accounts=8)
+            follower = BookSync(chain.reader, site.protocol, 0, lambda _: None, audit_accounts=8)
             await follower.advance(await chain.reader.head())
             heads = chain.heads()
             await asyncio.to_thread(site.player.step, site.player.quiet(0), False)

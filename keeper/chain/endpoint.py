@@ -10,11 +10,11 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from keeper.chain.budget import MOST_AT_ONCE, Budget, Latencies, Priority, Shed, asks_to_wait
+from keeper.chain.codec import Envelope, shaped
+from keeper.chain.concurrency import MOST_AT_ONCE, Budget, Latencies, Priority, Shed, asks_to_wait
 from keeper.chain.errors import Disconnected, HttpStatus, RpcError, redact, scrub, secrets_of
-from keeper.chain.states import Health, Random
+from keeper.chain.node_state import NodeHealth, Random
 from keeper.chain.transport import HttpTransport, IpcTransport, Notify, Transport, WebSocketTransport
-from keeper.chain.wire import Envelope, shaped
 from keeper.clock import Clock, SystemClock
 from keeper.errors import Transient
 
@@ -60,7 +60,7 @@ class Endpoint:
         self.name = redact(url)
         self.url = url
         self.abilities = Abilities()
-        self.health = Health(jitter)
+        self.health = NodeHealth(jitter)
         self.latencies = Latencies()
         self.budget = Budget(clock or SystemClock(), timeout_s, jitter)
         self._secrets = secrets_of(url)

@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Self
 
+from keeper.chain.codec import WireBlock, WireNotice, block_of, shaped
 from keeper.chain.endpoint import Endpoint
 from keeper.chain.pool import Pool
 from keeper.chain.watch import Watch
-from keeper.chain.wire import WireBlock, WireNotice, block_of, shaped
 from keeper.clock import Clock, SystemClock
 from keeper.errors import Transient
 from keeper.model.chain import BlockRef

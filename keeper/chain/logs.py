@@ -5,20 +5,11 @@ from contextlib import suppress
 from typing import Any
 
 from keeper.chain.bloom import may_contain
-from keeper.chain.budget import Shed, asks_to_wait
+from keeper.chain.codec import WireBlock, WireLog, WireReceipt, block_of, logs_in, logs_of, quantity, select
+from keeper.chain.concurrency import Shed, asks_to_wait
 from keeper.chain.endpoint import Endpoint, served
 from keeper.chain.errors import Unreachable
 from keeper.chain.pool import Pool
-from keeper.chain.wire import (
-    WireBlock,
-    WireLog,
-    WireReceipt,
-    block_of,
-    logs_in,
-    logs_of,
-    quantity,
-    select,
-)
 from keeper.errors import Transient
 from keeper.model.chain import BlockRef, Log, LogFilter, hexed
 

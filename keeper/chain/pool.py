@@ -9,12 +9,12 @@ from functools import partial
 from itertools import takewhile
 from typing import Any, TypeVar
 
+from keeper.chain.codec import quantity
 from keeper.chain.endpoint import Endpoint
 from keeper.chain.errors import Unreachable, Unserved
+from keeper.chain.handshake import genesis_of, probe
 from keeper.chain.hedge import Late, first_answer, worst
-from keeper.chain.identity import genesis_of, probe
-from keeper.chain.states import Random, State
-from keeper.chain.wire import quantity
+from keeper.chain.node_state import Random, State
 from keeper.clock import Clock, SystemClock
 from keeper.errors import OperatorError, Transient
 from keeper.model.events import CHAIN_READY, CHAIN_UNREADY, NODE_DOWN, Emit, Event

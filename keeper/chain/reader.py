@@ -5,14 +5,14 @@ from functools import partial
 from itertools import accumulate, islice
 from typing import Any
 
-from keeper.chain import bulk
-from keeper.chain.budget import Priority
+from keeper.chain import multicall
+from keeper.chain.codec import WireBlock, block_of, octets, quantity
+from keeper.chain.concurrency import Priority
 from keeper.chain.endpoint import Endpoint, served
 from keeper.chain.errors import RpcError, StateMissing, Unserved
 from keeper.chain.logs import LogReader
+from keeper.chain.node_errors import reverted
 from keeper.chain.pool import Pool
-from keeper.chain.verdicts import reverted
-from keeper.chain.wire import WireBlock, block_of, octets, quantity
 from keeper.errors import Transient
 from keeper.model.chain import BlockRef, Call, CallResult, Log, LogFilter, hexed
 
@@ -139,13 +139,13 @@ async def _read(
     """None when one `eth_call` cannot carry so many. codes: of the contracts whose storage is read."""
     if not endpoint.abilities.code_override:
         return await _read_plainly(endpoint, block, calls)
-    overrides = bulk.overrides({call.to: codes[call.to] for call in calls if call.storage}, calls)
-    request = {"to": hexed(bulk.READER), "data": hexed(bulk.pack([*calls, bulk.clock()]))}
+    overrides = multicall.overrides({call.to: codes[call.to] for call in calls if call.storage}, calls)
+    request = {"to": hexed(multicall.READER), "data": hexed(multicall.pack([*calls, multicall.clock()]))}
     for _ in range(_TRIES):
         answer = await _call(endpoint, request, block, overrides)
         if not answer.ok:  # the reader itself never reverts: it ran out of gas
             return None if len(calls) > 1 else await _read_plainly(endpoint, block, calls)
-        *results, clock = bulk.unpack(answer.data, len(calls) + 1)
+        *results, clock = multicall.unpack(answer.data, len(calls) + 1)
         if _ran_in(block, clock):
             break
     else:

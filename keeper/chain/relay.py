@@ -15,12 +15,12 @@ from eth_account import Account
 from eth_account.messages import encode_defunct
 from eth_utils.crypto import keccak
 
+from keeper.chain.codec import messages, shaped
 from keeper.chain.errors import RpcError, Unreachable, scrub, secrets_of
-from keeper.chain.evidence import NOT_SENT, RELAY_REFUSED, merged
 from keeper.chain.http import HttpService
+from keeper.chain.node_errors import is_overload, judge
+from keeper.chain.replies import NOT_SENT, RELAY_REFUSED, merged
 from keeper.chain.transport import by_id
-from keeper.chain.verdicts import is_overload, judge
-from keeper.chain.wire import messages, shaped
 from keeper.errors import Transient
 from keeper.model.chain import hexed
 from keeper.model.intent import Route, SendResult, SendStatus

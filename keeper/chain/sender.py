@@ -6,12 +6,12 @@ from typing import Any, TypeVar
 
 from eth_utils.crypto import keccak
 
+from keeper.chain.codec import WireReceipt, fixed, quantity, receipt_of
 from keeper.chain.endpoint import Endpoint
 from keeper.chain.errors import RpcError, Unreachable
-from keeper.chain.evidence import NOT_SENT, merged
+from keeper.chain.node_errors import judge
 from keeper.chain.pool import Pool
-from keeper.chain.verdicts import judge
-from keeper.chain.wire import WireReceipt, fixed, quantity, receipt_of
+from keeper.chain.replies import NOT_SENT, merged
 from keeper.errors import Transient
 from keeper.model.chain import Receipt, hexed
 from keeper.model.intent import SendResult, SendStatus

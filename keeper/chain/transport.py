@@ -14,8 +14,8 @@ import aiohttp
 import websockets
 from websockets.asyncio.client import ClientConnection, connect as connect_websocket
 
+from keeper.chain.codec import Envelope, WireNotice, messages, shaped
 from keeper.chain.errors import Disconnected, HttpStatus, Unreachable
-from keeper.chain.wire import Envelope, WireNotice, messages, shaped
 from keeper.errors import Transient
 
 LARGEST_MESSAGE = 256 * 1024 * 1024

@@ -3,12 +3,12 @@
 import asyncio
 from collections import Counter
 
-from keeper.chain.budget import Priority
+from keeper.chain.codec import WireBlock, block_of
+from keeper.chain.concurrency import Priority
 from keeper.chain.endpoint import Endpoint, served
 from keeper.chain.hedge import Late
+from keeper.chain.node_state import State
 from keeper.chain.pool import Pool
-from keeper.chain.states import State
-from keeper.chain.wire import WireBlock, block_of
 from keeper.errors import Transient
 from keeper.model.chain import BlockRef, hexed
 from keeper.model.events import NODE_DISAGREES, NODE_LAGGING, Emit, Event

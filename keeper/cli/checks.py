@@ -1,16 +1,15 @@
 """The checks of `keeper doctor`: each says what is so, and what to do when it should not be."""
 
-from dataclasses import dataclass
-from enum import StrEnum
-
 from keeper.abi import checksum
+from keeper.app.policies import native_price_of, policy_of
+from keeper.app.session import Session, open_session
 from keeper.book.audit import audit_calls, mismatches
-from keeper.book.follower import load_snapshot
+from keeper.book.sync import load_snapshot
+from keeper.chain.balances import token_balances
 from keeper.chain.connect import Chain, connect
+from keeper.cli.check import Check, fail, ok, warn
 from keeper.clock import SystemClock, iso
-from keeper.daemon import Wiring, policy_of, token_balances, wire
 from keeper.errors import KeeperError, OperatorError, Transient
-from keeper.execute.build import native_price_of
 from keeper.model.chain import BlockRef, Call, LogFilter
 from keeper.model.events import ALERT_TEST, Event
 from keeper.model.fees import fee_for_deadline, next_base_fee
@@ -26,36 +25,6 @@ PARITY_PAGE = 500
 LIQUIDATIONS = 10  # that the balance should pay for
 TYPICAL_GAS = 500_000
 NEVER_REACHED = 2**64 - 2  # EIP-2681: the last nonce
-
-
-class Verdict(StrEnum):
-    """`fail` ends `keeper doctor` with exit code 4."""
-
-    OK = "ok"
-    WARN = "warn"
-    FAIL = "fail"
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One line of the doctor's report. `action` is empty when there is nothing to do."""
-
-    name: str
-    verdict: Verdict
-    message: str
-    action: str = ""
-
-
-def ok(name: str, message: str) -> Check:
-    return Check(name, Verdict.OK, message)
-
-
-def warn(name: str, message: str, action: str) -> Check:
-    return Check(name, Verdict.WARN, message, action)
-
-
-def fail(name: str, message: str, action: str = "") -> Check:
-    return Check(name, Verdict.FAIL, message, action)
 
 
 # ---- endpoints
@@ -137,23 +106,23 @@ async def check_market(settings: Settings, address: bytes | None) -> list[Check]
     from keeper.cli.executor_checks import check_executor
 
     try:
-        wiring = await wire(settings, lambda _: None)
+        session = await open_session(settings, lambda _: None)
     except KeeperError as error:
         return [fail("deployment", str(error))]
     try:
-        found = await check_code(wiring.chain, wiring.deployment)
-        snapshot = await load_snapshot(wiring.chain.reader, wiring.protocol, wiring.deployment.start_block)
-        found += check_prices(wiring.protocol, snapshot)
-        found.append(await check_parity(wiring.chain, wiring.protocol, snapshot))
-        found += await check_executor(settings, wiring, snapshot, address)
+        found = await check_code(session.chain, session.deployment)
+        snapshot = await load_snapshot(session.chain.reader, session.protocol, session.deployment.start_block)
+        found += check_prices(session.protocol, snapshot)
+        found.append(await check_parity(session.chain, session.protocol, snapshot))
+        found += await check_executor(settings, session, snapshot, address)
         if address is None:
             found.append(warn("signer", "none is set", "a dry run needs none; --live does: KEEPER_KEYSTORE_FILE"))
         else:
-            found += await check_signer(settings, wiring, snapshot, address)
+            found += await check_signer(settings, session, snapshot, address)
     except Transient as error:
         found = [fail("deployment", str(error), "the node does not serve what a start needs")]
     finally:
-        await wiring.chain.close()
+        await session.chain.close()
     return found
 
 
@@ -206,9 +175,9 @@ async def check_parity(chain: Chain, protocol: Protocol, snapshot: Snapshot) -> 
 # ---- the signer
 
 
-async def check_signer(settings: Settings, wiring: Wiring, snapshot: Snapshot, address: bytes) -> list[Check]:
+async def check_signer(settings: Settings, session: Session, snapshot: Snapshot, address: bytes) -> list[Check]:
     """The signer is a plain account that can pay for some liquidations, and may spend what they need."""
-    reader, block = wiring.chain.reader, snapshot.block
+    reader, block = session.chain.reader, snapshot.block
     found = []
     if await reader.code(address):
         found.append(
@@ -218,8 +187,8 @@ async def check_signer(settings: Settings, wiring: Wiring, snapshot: Snapshot, a
         )
     else:
         found.append(ok("signer: plain account", checksum(address)))
-    found.append(_balance(settings, wiring.protocol, snapshot, await reader.balance(address, block)))
-    found += await _tokens(wiring, snapshot, address)
+    found.append(_balance(settings, session.protocol, snapshot, await reader.balance(address, block)))
+    found += await _tokens(session, snapshot, address)
     return found
 
 
@@ -249,14 +218,16 @@ def _balance(settings: Settings, protocol: Protocol, snapshot: Snapshot, balance
     return ok("signer: balance", message)
 
 
-async def _tokens(wiring: Wiring, snapshot: Snapshot, address: bytes) -> list[Check]:
+async def _tokens(session: Session, snapshot: Snapshot, address: bytes) -> list[Check]:
     """Balances of what seizures spend, and allowances, which a live keeper grants itself."""
     from keeper.execute.admission.approvals import missing
 
-    pairs = wiring.protocol.allowances(snapshot.state)
-    symbols = wiring.protocol.token_symbols(snapshot.state)
-    balances = await token_balances(wiring.chain, snapshot.block, address, sorted({token for token, _ in pairs}))
-    lacking = {token for token, _ in await missing(wiring.chain.reader, snapshot.block, address, pairs)}
+    pairs = session.protocol.allowances(snapshot.state)
+    symbols = session.protocol.token_symbols(snapshot.state)
+    balances = await token_balances(
+        session.chain.reader, snapshot.block, address, sorted({token for token, _ in pairs})
+    )
+    lacking = {token for token, _ in await missing(session.chain.reader, snapshot.block, address, pairs)}
     found = []
     for token, amount in balances.items():
         symbol, decimals = symbols.get(token, (checksum(token), 0))
@@ -273,7 +244,7 @@ async def _tokens(wiring: Wiring, snapshot: Snapshot, address: bytes) -> list[Ch
 
 async def check_signing(settings: Settings) -> Check:
     """The signer signs, and for its own address: a self-transfer at a nonce that is never reached, which stays here."""
-    from keeper.execute.build import signer_of
+    from keeper.app.signers import signer_of
     from keeper.execute.signing.policy import SigningPolicy
     from keeper.execute.signing.policy_signer import PolicySigner
     from keeper.execute.signing.signer import UnsignedTx

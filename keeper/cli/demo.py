@@ -47,7 +47,7 @@ def command(
     Needs no settings. Compares with the same path without a keeper, and writes report.html. With --keep the chain
     stays up for a keeper on a fork of it: deployment.json, keeper.key and .env lie in the data directory.
     """
-    from keeper.daemon import Daemon
+    from keeper.app.daemon import Daemon
     from keeper.demo.run import DemoOptions, run_demo
 
     def ready(result: "DemoResult") -> None:

@@ -9,7 +9,7 @@ from keeper.cli.options import DEFAULT_ENV_FILE, AsJson, EnvFile, settings_from
 from keeper.cli.output import print_json, show, table
 
 if TYPE_CHECKING:
-    from keeper.cli.checks import Check
+    from keeper.cli.check import Check
     from keeper.settings import Settings
 
 EXAMPLES = "Examples: `keeper doctor`, `keeper doctor --json`, `keeper doctor --send-test-alert`"
@@ -45,14 +45,15 @@ async def examine(settings: "Settings", send_test_alert: bool) -> list["Check"]:
     Raises OperatorError for settings and a deployment file that cannot be used at all.
     """
     from keeper.cli import checks
-    from keeper.cli.wiring import signer_address
+    from keeper.cli.check import ok
+    from keeper.cli.session import signer_address
     from keeper.clock import SystemClock
     from keeper.protocols.registry import load_deployment
 
     deployment = load_deployment(settings.deployment, settings.chain_id, settings.protocol)
     address = signer_address(settings)
     mode = "live" if settings.live else "dry run"
-    found = [checks.ok("settings", f"{settings.protocol} on chain {settings.chain_id}, {mode}")]
+    found = [ok("settings", f"{settings.protocol} on chain {settings.chain_id}, {mode}")]
     now = SystemClock().now()
     for index, url in enumerate(settings.rpc_urls, 1):
         label = f"node {index}"

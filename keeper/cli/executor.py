@@ -12,10 +12,10 @@ from keeper.cli.output import print_json, show as show_table, table, units
 from keeper.errors import OperatorError
 
 if TYPE_CHECKING:
+    from keeper.app.one_shot import OneShotTx
+    from keeper.app.session import Session
     from keeper.chain.connect import Chain
-    from keeper.daemon import Wiring
     from keeper.defi.erc20 import Token
-    from keeper.execute.errand import Errand
     from keeper.model.chain import Receipt
     from keeper.protocols.executor import Ties
     from keeper.settings import Settings
@@ -88,63 +88,65 @@ def show(as_json: AsJson = False, env_file: EnvFile = DEFAULT_ENV_FILE) -> None:
 
 async def _deploy(settings: "Settings", factory: bytes, wait_s: float) -> None:
     from keeper.abi import checksum
-    from keeper.cli.wiring import signer_address, wired
-    from keeper.execute.errand import Errand, created
+    from keeper.app.one_shot import OneShotTx, created
+    from keeper.cli.session import connected, signer_address
     from keeper.protocols import executor
     from keeper.protocols.base import EXECUTOR
     from keeper.protocols.registry import name_contract
 
     owner = signer_address(settings) or b""
-    async with wired(settings, owner) as wiring:
-        if named := wiring.deployment.executor:
+    async with connected(settings, owner) as session:
+        if named := session.deployment.executor:
             raise OperatorError(
                 f"KEEPER_DEPLOYMENT names the executor {checksum(named)} already: sweep it, and take it out of the file"
             )
-        await _check_factory(wiring, factory)
-        await check_transient_storage(wiring.chain, owner)
+        await _check_factory(session, factory)
+        await check_transient_storage(session.chain, owner)
         _, nonce = await _run(
-            settings, wiring, Errand(b"", executor.creation(owner, factory), executor.explain), wait_s
+            settings, session, OneShotTx(b"", executor.creation(owner, factory), executor.explain), wait_s
         )
         address = created(owner, nonce)
         _say(f"the executor is {checksum(address)}, and obeys {checksum(owner)}")
-        if await _ties(wiring, address) != executor.Ties(owner, factory):
+        if await _ties(session, address) != executor.Ties(owner, factory):
             raise OperatorError(f"{checksum(address)} does not answer as an executor does: do not use it", 4)
     name_contract(settings.deployment, EXECUTOR, checksum(address))
     _say(f"{settings.deployment} names it: send it the tokens that it is to liquidate with")
 
 
 async def _sweep(settings: "Settings", wanted: str, amount: str, wait_s: float) -> None:
-    from keeper.cli.wiring import wired
-    from keeper.execute.errand import Errand
+    from keeper.app.one_shot import OneShotTx
+    from keeper.cli.session import connected
     from keeper.protocols import executor
 
-    async with wired(settings) as wiring:
-        address = _executor_of(wiring)
-        token = await _token(wiring, wanted)
-        held = await _balance(wiring, token.address, address)
+    async with connected(settings) as session:
+        address = _executor_of(session)
+        token = await _token(session, wanted)
+        held = await _balance(session, token.address, address)
         decimals = token.decimals or 0
         taken = held if amount == "all" else _units(amount, decimals)
         if not 0 < taken <= held:
             raise OperatorError(f"the executor holds {units(held, decimals)} {token.symbol}: {amount} cannot be taken")
-        await _run(settings, wiring, Errand(address, executor.sweep(token.address, taken), executor.explain), wait_s)
+        await _run(
+            settings, session, OneShotTx(address, executor.sweep(token.address, taken), executor.explain), wait_s
+        )
         _say(f"{units(taken, decimals)} {token.symbol} went to the owner")
 
 
 async def _look(settings: "Settings") -> dict[str, Any]:
     from keeper.abi import checksum
-    from keeper.cli.wiring import snapshot_at, wired
+    from keeper.cli.session import connected, snapshot_at
 
-    async with wired(settings) as wiring:
-        address = _executor_of(wiring)
-        ties = await _ties(wiring, address)
+    async with connected(settings) as session:
+        address = _executor_of(session)
+        ties = await _ties(session, address)
         if ties is None:
             raise OperatorError(f"{checksum(address)} does not answer as an executor does: check KEEPER_DEPLOYMENT", 4)
-        snapshot = await snapshot_at(wiring, None)
-        symbols = wiring.protocol.token_symbols(snapshot.state)
+        snapshot = await snapshot_at(session, None)
+        symbols = session.protocol.token_symbols(snapshot.state)
         holds = []
-        for token in wiring.protocol.purse(snapshot.state):
+        for token in session.protocol.purse(snapshot.state):
             symbol, decimals = symbols.get(token, ("", 0))
-            balance = str(await _balance(wiring, token, address))
+            balance = str(await _balance(session, token, address))
             holds.append({"token": checksum(token), "symbol": symbol, "decimals": decimals, "balance": balance})
     names = {"executor": address, "owner": ties.owner, "factory": ties.factory}
     return {**{name: checksum(value) for name, value in names.items()}, "holds": holds}
@@ -153,25 +155,28 @@ async def _look(settings: "Settings") -> dict[str, Any]:
 # ---- parts
 
 
-async def _run(settings: "Settings", wiring: "Wiring", errand: "Errand", wait_s: float) -> tuple["Receipt", int]:
-    from keeper.daemon import make_directory, policy_of
-    from keeper.execute.errand import run_errand
+async def _run(settings: "Settings", session: "Session", errand: "OneShotTx", wait_s: float) -> tuple["Receipt", int]:
+    from keeper.app.one_shot import send_once
+    from keeper.app.policies import policy_of
+    from keeper.execute.leadership.file_lock import make_data_dir
 
-    make_directory(settings.data_dir)
-    return await run_errand(
-        settings, policy_of(settings), wiring.chain, errand, wait_s, lambda sent: _say(f"sent: {sent}")
+    make_data_dir(settings.data_dir)
+    return await send_once(
+        settings, policy_of(settings), session.chain, errand, wait_s, lambda sent: _say(f"sent: {sent}")
     )
 
 
-async def _check_factory(wiring: "Wiring", factory: bytes) -> None:
+async def _check_factory(session: "Session", factory: bytes) -> None:
     """A factory gives an answer for any pool. Raises OperatorError."""
     from keeper.abi import checksum
     from keeper.defi import uniswap_reads
 
-    reader = wiring.chain.reader
+    reader = session.chain.reader
     [answer] = await reader.read(await reader.head(), [uniswap_reads.find(factory, b"\1" * 20, b"\2" * 20, 500)])
     if not answer.ok or len(answer.data) != 32:
-        raise OperatorError(f"--factory: {checksum(factory)} is no Uniswap v3 factory on chain {wiring.chain.chain_id}")
+        raise OperatorError(
+            f"--factory: {checksum(factory)} is no Uniswap v3 factory on chain {session.chain.chain_id}"
+        )
 
 
 async def check_transient_storage(chain: "Chain", sender: bytes) -> None:
@@ -185,27 +190,27 @@ async def check_transient_storage(chain: "Chain", sender: bytes) -> None:
         raise OperatorError(f"{message}: {error.message}", 4) from None
 
 
-async def _ties(wiring: "Wiring", address: bytes) -> "Ties | None":
+async def _ties(session: "Session", address: bytes) -> "Ties | None":
     from keeper.protocols import executor
 
-    reader = wiring.chain.reader
+    reader = session.chain.reader
     return executor.ties(await reader.read(await reader.head(), executor.ties_calls(address)))
 
 
-async def _balance(wiring: "Wiring", token: bytes, holder: bytes) -> int:
-    from keeper.daemon import token_balances
+async def _balance(session: "Session", token: bytes, holder: bytes) -> int:
+    from keeper.chain.balances import token_balances
 
-    balances = await token_balances(wiring.chain, await wiring.chain.reader.head(), holder, [token])
+    balances = await token_balances(session.chain.reader, await session.chain.reader.head(), holder, [token])
     return balances[token]
 
 
-async def _token(wiring: "Wiring", wanted: str) -> "Token":
+async def _token(session: "Session", wanted: str) -> "Token":
     """By address or symbol. Raises OperatorError."""
-    from keeper.cli.wiring import snapshot_at
+    from keeper.cli.session import snapshot_at
     from keeper.defi import erc20
 
     if not wanted.startswith("0x"):
-        known = wiring.protocol.token_symbols((await snapshot_at(wiring, None)).state)
+        known = session.protocol.token_symbols((await snapshot_at(session, None)).state)
         found = [address for address, (symbol, _) in known.items() if symbol == wanted]
         if len(found) != 1:
             names = ", ".join(sorted({symbol for symbol, _ in known.values()}))
@@ -213,14 +218,14 @@ async def _token(wiring: "Wiring", wanted: str) -> "Token":
         [address] = found
     else:
         address = _address("TOKEN", wanted)
-    reader = wiring.chain.reader
+    reader = session.chain.reader
     return erc20.described(address, await reader.read(await reader.head(), erc20.describe(address)))
 
 
-def _executor_of(wiring: "Wiring") -> bytes:
-    if not wiring.deployment.executor:
+def _executor_of(session: "Session") -> bytes:
+    if not session.deployment.executor:
         raise OperatorError("KEEPER_DEPLOYMENT names no Executor: `keeper executor deploy --factory ADDRESS --live`")
-    return wiring.deployment.executor
+    return session.deployment.executor
 
 
 def _require_live(settings: "Settings") -> None:

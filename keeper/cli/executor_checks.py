@@ -1,9 +1,10 @@
 """What `keeper doctor` checks of the executor: it is there, obeys the signer, trades with a factory, holds capital."""
 
 from keeper.abi import checksum
+from keeper.app.session import Session
+from keeper.chain.balances import token_balances
 from keeper.chain.connect import Chain
-from keeper.cli.checks import Check, fail, ok, warn
-from keeper.daemon import Wiring, token_balances
+from keeper.cli.check import Check, fail, ok, warn
 from keeper.protocols import executor
 from keeper.protocols.base import Snapshot
 from keeper.protocols.executor import Ties
@@ -12,19 +13,19 @@ from keeper.settings import Settings
 _DEPLOY = "run `keeper executor deploy --factory ADDRESS --live`"
 
 
-async def check_executor(settings: Settings, wiring: Wiring, snapshot: Snapshot, signer: bytes | None) -> list[Check]:
+async def check_executor(settings: Settings, session: Session, snapshot: Snapshot, signer: bytes | None) -> list[Check]:
     """Nothing where the protocol needs none."""
-    if not wiring.protocol.needs_executor:
+    if not session.protocol.needs_executor:
         return []
-    address = wiring.deployment.executor
+    address = session.deployment.executor
     if not address:
         verdict = fail if settings.live else warn
-        return [verdict("executor", f"{wiring.protocol.name} is liquidated through one, and none is named", _DEPLOY)]
-    ties = executor.ties(await wiring.chain.reader.read(snapshot.block, executor.ties_calls(address)))
+        return [verdict("executor", f"{session.protocol.name} is liquidated through one, and none is named", _DEPLOY)]
+    ties = executor.ties(await session.chain.reader.read(snapshot.block, executor.ties_calls(address)))
     if ties is None:
         return [fail("executor", f"{checksum(address)} does not answer as an executor does", "check KEEPER_DEPLOYMENT")]
-    found = [_owner(ties, signer), await _factory(wiring.chain, ties)]
-    return found + await _capital(wiring, snapshot, address)
+    found = [_owner(ties, signer), await _factory(session.chain, ties)]
+    return found + await _capital(session, snapshot, address)
 
 
 def _owner(ties: Ties, signer: bytes | None) -> Check:
@@ -45,11 +46,11 @@ async def _factory(chain: Chain, ties: Ties) -> Check:
     return ok(name, f"it trades with pools of {checksum(ties.factory)}")
 
 
-async def _capital(wiring: Wiring, snapshot: Snapshot, address: bytes) -> list[Check]:
+async def _capital(session: Session, snapshot: Snapshot, address: bytes) -> list[Check]:
     """What it holds of the tokens that liquidations spend. Where flash loans are taken, nothing is enough."""
-    symbols = wiring.protocol.token_symbols(snapshot.state)
-    tokens = wiring.protocol.purse(snapshot.state)
-    balances = await token_balances(wiring.chain, snapshot.block, address, tokens)
+    symbols = session.protocol.token_symbols(snapshot.state)
+    tokens = session.protocol.purse(snapshot.state)
+    balances = await token_balances(session.chain.reader, snapshot.block, address, tokens)
     named = {token: symbols.get(token, (checksum(token), 0)) for token in tokens}
     held = [
         ok(f"executor: {named[token][0]}", f"{amount / 10 ** named[token][1]:,.2f} {named[token][0]}")

@@ -67,8 +67,8 @@ def _on_its_way(settings: "Settings") -> list["Intent"]:
 
 async def _cancelled(settings: "Settings", wait_s: float) -> list["Intent"]:
     """What is still on its way after the wait. Runs a keeper where none does; the flag makes it cancel."""
-    from keeper.daemon import Daemon
-    from keeper.observe.build import secrets_of
+    from keeper.app.daemon import Daemon
+    from keeper.app.observers import secrets_of
     from keeper.observe.log import Log
 
     clock = SystemClock()

@@ -8,7 +8,7 @@ from keeper.cli.output import dollars, print_json, ratio, show, table
 from keeper.errors import OperatorError
 
 if TYPE_CHECKING:
-    from keeper.daemon import Wiring
+    from keeper.app.session import Session
     from keeper.model.plan import Funds, InFlight, Plan, Rejected
     from keeper.protocols.base import Snapshot
     from keeper.settings import Settings
@@ -23,10 +23,10 @@ def command(as_json: AsJson = False, env_file: EnvFile = DEFAULT_ENV_FILE) -> No
     running keeper has on the way is taken from its journal. Signs and sends nothing.
     """
     settings = settings_from(env_file)
-    from keeper.cli.wiring import run_once, signer_address
+    from keeper.cli.session import run_once, signer_address
 
-    async def look(wiring: "Wiring") -> dict[str, Any]:
-        return await _document(wiring, settings)
+    async def look(session: "Session") -> dict[str, Any]:
+        return await _document(session, settings)
 
     document = run_once(settings, look, signer_address(settings) or b"")
     if as_json:
@@ -46,26 +46,27 @@ def command(as_json: AsJson = False, env_file: EnvFile = DEFAULT_ENV_FILE) -> No
     show(plans, rejected)
 
 
-async def _document(wiring: "Wiring", settings: "Settings") -> dict[str, Any]:
+async def _document(session: "Session", settings: "Settings") -> dict[str, Any]:
     """The newest block's schedule, as one document: dollars and wei as decimal strings."""
-    from keeper.cli.wiring import snapshot_at
-    from keeper.daemon import BlockTimes, policy_of
+    from keeper.app.decide import BlockTimes
+    from keeper.app.policies import policy_of
+    from keeper.cli.session import snapshot_at
     from keeper.model.chain import hexed
     from keeper.plan.planner import choose
     from keeper.risk.screening import assess
 
-    snapshot = await snapshot_at(wiring, None)
+    snapshot = await snapshot_at(session, None)
     times = BlockTimes()
     if snapshot.block.number > 0:
-        times.saw(await wiring.chain.reader.block_by_hash(snapshot.block.parent))
+        times.saw(await session.chain.reader.block_by_hash(snapshot.block.parent))
     times.saw(snapshot.block)
     timestamp = times.next_timestamp(snapshot.block)
-    assessment = assess(wiring.protocol, snapshot, timestamp)
-    funds, in_flight = await _means(wiring, settings, snapshot, timestamp)
-    schedule = choose(wiring.protocol, snapshot, assessment, timestamp, policy_of(settings), funds, in_flight)
+    assessment = assess(session.protocol, snapshot, timestamp)
+    funds, in_flight = await _means(session, settings, snapshot, timestamp)
+    schedule = choose(session.protocol, snapshot, assessment, timestamp, policy_of(settings), funds, in_flight)
     block = snapshot.block
     return {
-        "protocol": wiring.protocol.name,
+        "protocol": session.protocol.name,
         "block": {"number": block.number, "hash": hexed(block.hash), "timestamp": block.timestamp},
         "executes_at": timestamp,
         "accounts": assessment.active,
@@ -76,20 +77,21 @@ async def _document(wiring: "Wiring", settings: "Settings") -> dict[str, Any]:
 
 
 async def _means(
-    wiring: "Wiring", settings: "Settings", snapshot: "Snapshot", timestamp: int
+    session: "Session", settings: "Settings", snapshot: "Snapshot", timestamp: int
 ) -> tuple["Funds", "InFlight"]:
     """What the signer could spend, and what its journal has on the way."""
-    from keeper.daemon import UNLIMITED, token_balances
-    from keeper.execute.build import native_price_of
+    from keeper.app.decide import UNLIMITED
+    from keeper.app.policies import native_price_of
+    from keeper.chain.balances import token_balances
     from keeper.model.plan import Funds, InFlight
 
-    price = native_price_of(settings).at(wiring.protocol, snapshot, timestamp)
-    tokens = wiring.protocol.purse(snapshot.state)
-    address = wiring.deployment.means.keeper
+    price = native_price_of(settings).at(session.protocol, snapshot, timestamp)
+    tokens = session.protocol.purse(snapshot.state)
+    address = session.deployment.means.keeper
     if not address:
         return Funds(UNLIMITED, price, dict.fromkeys(tokens, UNLIMITED)), InFlight()
-    balances = await token_balances(wiring.chain, snapshot.block, wiring.deployment.holder, tokens)
-    native = await wiring.chain.reader.balance(address, snapshot.block)
+    balances = await token_balances(session.chain.reader, snapshot.block, session.deployment.holder, tokens)
+    native = await session.chain.reader.balance(address, snapshot.block)
     in_flight = _in_flight(settings)
     left = {token: max(amount - in_flight.spends.get(token, 0), 0) for token, amount in balances.items()}
     return Funds(max(native - in_flight.native, 0), price, left), in_flight

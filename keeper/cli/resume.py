@@ -14,7 +14,7 @@ def command(env_file: EnvFile = DEFAULT_ENV_FILE) -> None:
     switch is turned off, since breakers belong to a signer.
     """
     settings = settings_from(env_file)
-    from keeper.cli.wiring import signer_address
+    from keeper.cli.session import signer_address
     from keeper.execute.breakers.store import EVERYONE, open_breaker_store
 
     signer = signer_address(settings) or EVERYONE

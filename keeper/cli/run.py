@@ -34,8 +34,8 @@ def command(live: Live = False, once: Once = False, blocks: Blocks = None, env_f
 
 
 async def _run(settings: "Settings", blocks: int | None) -> int:
-    from keeper.daemon import Daemon
-    from keeper.observe.build import observing
+    from keeper.app.daemon import Daemon
+    from keeper.app.observers import observing
 
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()

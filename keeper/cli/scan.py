@@ -28,11 +28,11 @@ def command(
     KEEPER_RPC_URLS and the deployment file; needs no key and sends nothing.
     """
     settings = settings_from(env_file)
-    from keeper.cli.wiring import run_once, snapshot_at
-    from keeper.daemon import Wiring
+    from keeper.app.session import Session
+    from keeper.cli.session import run_once, snapshot_at
 
-    async def look(wiring: Wiring) -> dict[str, Any]:
-        return report(wiring.protocol, await snapshot_at(wiring, block))
+    async def look(session: Session) -> dict[str, Any]:
+        return report(session.protocol, await snapshot_at(session, block))
 
     document = run_once(settings, look)
     if as_json:

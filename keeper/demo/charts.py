@@ -7,8 +7,8 @@ from typing import Any
 
 from plotly.subplots import make_subplots
 
-from keeper.demo.census import Act, Record
 from keeper.demo.results import all_acts, ever_unsafe
+from keeper.sim.records import Liquidation, Record
 
 BLUE, ORANGE, GREEN, RED, PURPLE, GREY = "#3d85c6", "#dd8a1c", "#2a9d76", "#d5485c", "#8b6bc0", "#8a929e"
 SERIES = (ORANGE, BLUE, PURPLE, GREEN, GREY)
@@ -74,7 +74,7 @@ def prices(records: Sequence[Record]) -> Figure:
     for colour, label in zip(SERIES, first, strict=False):
         change = {record.number: record.prices[label] / first[label] - 1 for record in records}
         figure.add_scatter(x=list(change), y=list(change.values()), name=label, line={"color": colour, "width": 2})
-        done: dict[int, list[Act]] = {}
+        done: dict[int, list[Liquidation]] = {}
         for act in all_acts(records):
             if act.kind == "liquidate" and act.subject == label:
                 done.setdefault(act.block, []).append(act)
@@ -183,9 +183,9 @@ def rescues(records: Sequence[Record]) -> Figure:
     return figure
 
 
-def before_and_after(records: Sequence[Record]) -> list[tuple[Act, float, float]]:
+def before_and_after(records: Sequence[Record]) -> list[tuple[Liquidation, float, float]]:
     """Every act with its account's health in the block before it and in its own."""
-    found: list[tuple[Act, float, float]] = []
+    found: list[tuple[Liquidation, float, float]] = []
     if not records:
         return found
     rows = {account: row for row, account in enumerate(records[0].accounts)}

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from keeper.abi import checksum
 from keeper.demo import charts
-from keeper.demo.census import Record
 from keeper.demo.results import DemoResult
 from keeper.demo.view import dollars
+from keeper.sim.records import Record
 
 _STYLE = """
 :root { --paper: #fdfdfc; --card: #ffffff; --ink: #1c2430; --soft: #5b6675; --line: #e2e5ea; --good: #1f7d5c;

@@ -4,8 +4,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
-from keeper.demo.census import Act, Record
 from keeper.model.intent import Intent
+from keeper.sim.records import Liquidation, Record
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +103,7 @@ def rescued(records: Sequence[Record]) -> set[int]:
     return {row for row in ever_unsafe(records) if not last.states[row].unsafe and last.accounts[row] not in debtors}
 
 
-def all_acts(records: Sequence[Record]) -> list[Act]:
+def all_acts(records: Sequence[Record]) -> list[Liquidation]:
     """Liquidations and seizures of all blocks, oldest first."""
     return [act for record in records for act in record.acts]
 

@@ -13,9 +13,16 @@ from pathlib import Path
 from typing import Protocol
 
 from keeper.abi import checksum
-from keeper.demo.anvil import Anvil, find_anvil
-from keeper.demo.census import Record
-from keeper.demo.files import (
+from keeper.demo.report import write_report
+from keeper.demo.results import DemoResult, summarise
+from keeper.demo.view import View, make_view
+from keeper.errors import InvariantBroken, KeeperError, OperatorError
+from keeper.execute.journal.journal import open_history
+from keeper.model.events import HEAD_NEW, Emit, Event
+from keeper.model.health import WAD
+from keeper.model.intent import Intent
+from keeper.settings import Settings
+from keeper.sim.keeper import (
     CHAIN_ID,
     FORK_PORT,
     JOURNAL,
@@ -25,19 +32,12 @@ from keeper.demo.files import (
     prepare,
     write_environment,
 )
-from keeper.demo.node import Node
-from keeper.demo.player import BLOCK_S, FIRST_BASE_FEE, GAS_LIMIT, Player
-from keeper.demo.report import write_report
-from keeper.demo.results import DemoResult, summarise
-from keeper.demo.scenario import CALM_DEMAND, LATE_DEMAND, Scenario, Step
-from keeper.demo.stage import Show, Stage, show_of
-from keeper.demo.view import View, make_view
-from keeper.errors import InvariantBroken, KeeperError, OperatorError
-from keeper.execute.journal.journal import open_history
-from keeper.model.events import HEAD_NEW, Emit, Event
-from keeper.model.health import WAD
-from keeper.model.intent import Intent
-from keeper.settings import Settings
+from keeper.sim.market import Market, MarketSpec, show_of
+from keeper.sim.node.anvil import Anvil, find_anvil
+from keeper.sim.node.client import Node
+from keeper.sim.player import BLOCK_S, FIRST_BASE_FEE, GAS_LIMIT, Player
+from keeper.sim.records import Record
+from keeper.sim.scenario import CALM_DEMAND, LATE_DEMAND, Scenario, Step
 
 KEEPER_ETH = 100  # for so many accounts as a market of scale 1 has, like the dollars
 ACCOUNTS_OF_SCALE_1 = 300
@@ -179,12 +179,12 @@ class _Demo:
 
     options: DemoOptions
     files: DemoFiles
-    show: Show
+    show: MarketSpec
     scenario: Scenario
     anvil: Anvil
     view: View
     records: list[Record] = field(default_factory=list)
-    _stage: Stage = field(init=False)
+    _stage: Market = field(init=False)
     _player: Player = field(init=False)
     _handled: int = 0  # the newest block that the keeper is done with
     _progress: asyncio.Event = field(default_factory=asyncio.Event)

@@ -15,9 +15,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from keeper.demo.census import Record
 from keeper.demo.results import DemoResult, all_acts, bad_debt, ever_unsafe, rescued
 from keeper.model.events import Event
+from keeper.sim.records import Record
 
 BARS = "▁▂▃▄▅▆▇█"
 BUCKETS = (

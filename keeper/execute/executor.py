@@ -5,10 +5,11 @@ from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
+from keeper.chain.balances import token_balances
 from keeper.chain.ports import ChainReader, ChainSender, PrivateSender
 from keeper.errors import InvariantBroken, OperatorError, Transient
-from keeper.execute.admission import approvals, conflicts
-from keeper.execute.admission.conflicts import Balances, Reservations
+from keeper.execute.admission import approvals
+from keeper.execute.admission.conflicts import Balances, Reservations, tokens_of
 from keeper.execute.admission.quarantine import Quarantine, is_assets, key_of
 from keeper.execute.breakers.monitor import BreakerMonitor
 from keeper.execute.execution import plan_made, rejected
@@ -213,7 +214,7 @@ class LiveExecution:
             raise
 
     async def _submit(self, plans: Sequence[Plan], known: BlockRef, timestamp: int) -> list[Rejected]:
-        tokens = conflicts.token_balances(self._reader, known, self._holder, conflicts.tokens_of(plans))
+        tokens = token_balances(self._reader, known, self._holder, tokens_of(plans))
         head, chain_nonce, native, held = await asyncio.gather(
             self._reader.head(), self._sender.nonce(self.address), self._reader.balance(self.address), tokens
         )

@@ -119,7 +119,7 @@ class Standby:
 
     async def _begin(self, journal: Journal) -> None:
         """Start-up, whether or not another led before. The lease is renewed meanwhile."""
-        keeping = asyncio.create_task(Renewal(journal, self._interval_s).run())
+        keeping = asyncio.create_task(Renewal(journal.right, lambda: journal.failure, self._interval_s).run())
         try:
             leader = await self._lead(journal)
         except BaseException:

@@ -22,13 +22,13 @@ from rich.console import Console
 from rich.table import Table
 
 from keeper.book.book import differences
-from keeper.book.follower import Follower
+from keeper.book.sync import BookSync
 from keeper.chain.connect import connect
-from keeper.demo.files import CHAIN_ID, JOURNAL
 from keeper.model.events import BOOK_PARITY_FAILED
 from keeper.model.intent import Intent, IntentState
 from keeper.observe.pnl import summarise
 from keeper.protocols.registry import load_deployment, load_protocol
+from keeper.sim.keeper import CHAIN_ID, JOURNAL
 from tests.chaos.weather import FAULTS
 from tests.support import invariants
 from tests.support.arena import Arena, Running, arena_node, running
@@ -197,7 +197,7 @@ async def _mismatches(arena: Arena, keeper: Running) -> int:
     assert snapshot is not None
     async with await connect([arena.anvil.url], CHAIN_ID, 10, lambda _: None) as chain:
         deployment = load_deployment(arena.files.deployment, CHAIN_ID, "margin_engine")
-        follower = Follower(chain.reader, load_protocol(deployment), deployment.start_block, lambda _: None)
+        follower = BookSync(chain.reader, load_protocol(deployment), deployment.start_block, lambda _: None)
         fresh = await follower.advance(await chain.reader.head())
     assert fresh is not None
     found = len(differences(snapshot.columns, fresh.snapshot.columns)) + (snapshot.state != fresh.snapshot.state)

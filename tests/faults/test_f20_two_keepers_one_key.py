@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
-from keeper.demo.files import CHAIN_ID
+from keeper.sim.keeper import CHAIN_ID
 from tests.support.arena import WAIT_S, Arena, arena_node
 from tests.support.proxy import FaultProxy
 from tests.support.succession import WORST_BLOCK, assert_sound, pair

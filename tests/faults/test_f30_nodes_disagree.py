@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from keeper.chain.connect import connect
+from keeper.chain.node_state import State
 from keeper.chain.pool import Pool
-from keeper.chain.states import State
 from keeper.errors import OperatorError, Transient
 from keeper.model.events import CHAIN_READY, CHAIN_UNREADY, NODE_DISAGREES, PLAN_MADE, Event, Level
 from tests.support.anvil import Anvil

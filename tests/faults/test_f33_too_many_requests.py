@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from keeper.chain.budget import MOST_AT_ONCE, Shed
+from keeper.chain.concurrency import MOST_AT_ONCE, Shed
 from keeper.chain.endpoint import Endpoint
 from keeper.chain.pool import Pool
 from keeper.chain.sender import NodeSender

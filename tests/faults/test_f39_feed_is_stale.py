@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from keeper.abi import checksum
-from keeper.demo.census import Record
 from keeper.model.events import PLAN_REJECTED, PRICE_STALE, TX_MINED, TX_SENT
+from keeper.sim.records import Record
 from tests.support.arena import Arena, arena_node, running
 from tests.support.invariants import assert_invariants
 from tests.support.proxy import FaultProxy

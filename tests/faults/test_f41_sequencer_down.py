@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from keeper.abi import checksum
-from keeper.demo.deploy import artifact
 from keeper.model.events import PLAN_MADE, PLAN_REJECTED, SEQUENCER_DOWN, SEQUENCER_UP, TX_MINED, Level
+from keeper.sim.markets.margin_engine.deploy import artifact
 from tests.support.arena import Arena, Running, arena_node, running
 from tests.support.invariants import assert_invariants
 from tests.support.proxy import FaultProxy

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from keeper.demo.deploy import artifact
 from keeper.model.events import ASSET_QUARANTINED, PLAN_MADE, PLAN_REJECTED, TX_MINED, TX_REVERTED
+from keeper.sim.markets.margin_engine.deploy import artifact
 from tests.support.arena import Arena, Running, arena_node, running
 from tests.support.invariants import assert_invariants
 from tests.support.proxy import FaultProxy

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from keeper.demo.files import JOURNAL
 from keeper.model.events import JOURNAL_REBUILT, LEASE_ACQUIRED, LEASE_LOST, TX_MINED
 from keeper.settings import Settings
+from keeper.sim.keeper import JOURNAL
 from tests.faults.test_f20_two_keepers_one_key import start, until_something_is_sent
 from tests.support.arena import WAIT_S, Arena, Running, arena_node, running
 from tests.support.invariants import assert_invariants

@@ -11,8 +11,8 @@ from pathlib import Path
 from aiohttp import web
 from pydantic import SecretStr
 
+from keeper.app.observers import observing
 from keeper.model.events import BREAKER_OPEN, HEAD_NEW, Event
-from keeper.observe.build import observing
 from keeper.observe.bus import Bus
 from keeper.settings import Settings
 from tests.integration.daemon.test_process import finish, intents, start

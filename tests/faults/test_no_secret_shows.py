@@ -10,10 +10,10 @@ from aiohttp import web
 from eth_account import Account
 from pydantic import SecretStr
 
+from keeper.app.observers import observing
 from keeper.chain.connect import connect
 from keeper.errors import KeeperError
 from keeper.model.events import ALERT_FAILED, BREAKER_OPEN, Event
-from keeper.observe.build import observing
 from tests.faults.test_f46_stopped_stuck_unheard import heard
 from tests.support.anvil import free_port
 from tests.support.arena import Arena, arena_node

@@ -4,11 +4,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from keeper.demo.aave_v3 import V3_6
-from keeper.demo.anvil import Anvil
 from keeper.model.health import WAD
 from keeper.model.plan import Opportunity, token_key
 from keeper.protocols.aave_v3.calldata import OWN
+from keeper.sim.markets.aave_v3 import V3_6
+from keeper.sim.node.anvil import Anvil
 from tests.support.aave import AaveBench
 from tests.support.market import account
 

@@ -12,18 +12,18 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings, strategies as st
 
-from keeper.demo.aave_v3 import STABLE, V3_0_2, V3_6, VARIABLE
-from keeper.demo.anvil import Anvil
-from keeper.demo.node import Tx
 from keeper.errors import Refused
 from keeper.model.health import WAD
 from keeper.model.plan import Opportunity, token_key
 from keeper.protocols.aave_v3.calldata import FLASH
 from keeper.protocols.aave_v3.health import Market, health_of
-from keeper.protocols.aave_v3.liquidate import Outcome, pairs
+from keeper.protocols.aave_v3.simulate import Outcome, pairs
 from keeper.protocols.aave_v3.state import DEBTS, SUPPLIES, Holdings, holdings_of
 from keeper.protocols.base import Snapshot
 from keeper.risk.screening import assess
+from keeper.sim.markets.aave_v3 import STABLE, V3_0_2, V3_6, VARIABLE
+from keeper.sim.node.anvil import Anvil
+from keeper.sim.node.client import Tx
 from tests.support.aave import KEEPER, AaveBench
 from tests.support.market import account, log_of
 from tests.support.parity import note_parity

@@ -13,16 +13,16 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
-from keeper.demo.artifacts import calldata
-from keeper.demo.curie import balance
-from keeper.demo.node import Tx
 from keeper.errors import Refused
 from keeper.model.health import WAD
 from keeper.model.plan import Opportunity, token_key
 from keeper.protocols.base import Snapshot
-from keeper.protocols.curie import collateral, positions
-from keeper.protocols.curie.liquidation import cancelled, liquidate
+from keeper.protocols.curie.opportunities import collateral, position
+from keeper.protocols.curie.simulate import cancelled, liquidate
 from keeper.protocols.curie.state import Holdings, holdings_of
+from keeper.sim.markets.curie import balance
+from keeper.sim.node.artifacts import calldata
+from keeper.sim.node.client import Tx
 from tests.support.curie import OWNER, CurieBench, account, curie_bench
 from tests.support.parity import note_parity
 
@@ -222,7 +222,7 @@ crashes = st.fixed_dictionaries(
 
 
 def test_each_liquidation_comes_to_what_was_predicted(bench: CurieBench) -> None:
-    done = {positions.LIQUIDATE: 0, collateral.SEIZE: 0}
+    done = {position.LIQUIDATE: 0, collateral.SEIZE: 0}
     kinds = Counter[str]()  # beside them: whose orders were cancelled first, shorts, and who was bankrupt
 
     @given(crashes)
@@ -302,7 +302,7 @@ def _carry_out(bench: CurieBench, snapshot: Snapshot, row: int, opportunity: Opp
 def _holdings_after(bench: CurieBench, snapshot: Snapshot, row: int, opportunity: Opportunity, now: int) -> Holdings:
     case = bench.protocol.case(snapshot, row, now, WAD, {})
     details = opportunity.details
-    if opportunity.kind == positions.LIQUIDATE:
+    if opportunity.kind == position.LIQUIDATE:
         return liquidate(cancelled(case.standing), details["market"], details["size"]).after
     return collateral.seize(case.standing, snapshot.state.tokens[details["token"]], details["paid"]).after
 

@@ -9,8 +9,8 @@ from hypothesis import HealthCheck, Phase, given, settings, strategies as st
 
 from keeper.defi import exits
 from keeper.defi.tick_math import sqrt_price_at_tick
-from keeper.demo.anvil import Anvil
 from keeper.errors import Refused
+from keeper.sim.node.anvil import Anvil
 from tests.support.uniswap import GAS, Pools
 
 SALES = int(os.environ.get("UNISWAP_SALES", "25"))

@@ -9,14 +9,14 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings, strategies as st
 
 from keeper.book.audit import audit_calls
-from keeper.demo.anvil import Anvil
-from keeper.demo.deploy import artifact, collateral_params, market_params
-from keeper.demo.node import Tx
 from keeper.errors import Refused
 from keeper.model.chain import BlockRef, Call
 from keeper.model.health import WAD
 from keeper.protocols.base import Snapshot
 from keeper.protocols.margin_engine.state import BALANCES, POSITIONS, EngineState
+from keeper.sim.markets.margin_engine.deploy import artifact, collateral_params, market_params
+from keeper.sim.node.anvil import Anvil
+from keeper.sim.node.client import Tx
 from tests.support.market import Bench, account
 from tests.support.parity import note_parity
 

@@ -5,7 +5,7 @@ from hypothesis import given, settings, strategies as st
 
 from keeper.model.health import WAD
 from keeper.protocols.base import Snapshot
-from keeper.protocols.margin_engine.prices import FeedAnswer, Readings
+from keeper.protocols.margin_engine.reads import FeedAnswer, Readings
 from keeper.protocols.margin_engine.state import Holdings, Position
 from tests.support.engine_state import ETH_FEED, NOW, PROTOCOL, WETH_FEED, market, snapshot, state
 

@@ -9,20 +9,20 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings, strategies as st
 
-from keeper.demo.anvil import Anvil
-from keeper.demo.deploy import Market, artifact, market_params
-from keeper.demo.listing import MarketSpec
-from keeper.demo.node import Tx
 from keeper.errors import Refused
 from keeper.model.chain import Call
 from keeper.model.health import WAD
 from keeper.model.plan import Opportunity
 from keeper.protocols.base import Snapshot
 from keeper.protocols.margin_engine.health import equity_requirement, health_of
-from keeper.protocols.margin_engine.prices import FeedAnswer, Readings
+from keeper.protocols.margin_engine.reads import FeedAnswer, Readings
 from keeper.protocols.margin_engine.simulate import simulate_seizure
 from keeper.protocols.margin_engine.sizing import choose
 from keeper.protocols.margin_engine.state import EngineState, holdings_of
+from keeper.sim.markets.margin_engine.deploy import Market, artifact, market_params
+from keeper.sim.markets.margin_engine.listing import MarketSpec
+from keeper.sim.node.anvil import Anvil
+from keeper.sim.node.client import Tx
 from tests.support.market import Bench, account, log_of
 from tests.support.parity import note_parity
 

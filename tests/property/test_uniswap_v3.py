@@ -18,11 +18,11 @@ from keeper.defi.tick_math import (
 )
 from keeper.defi.uniswap_oracle import Ring, tick_cumulative, written
 from keeper.defi.uniswap_v3 import Pool, PoolState, Swapped, swap_exact_in, swap_exact_out
-from keeper.demo.anvil import Anvil
-from keeper.demo.artifacts import Batch, calldata, forged
-from keeper.demo.node import Tx
-from keeper.demo.uniswap import TICK_SPACINGS
 from keeper.errors import Refused
+from keeper.sim.markets.uniswap import TICK_SPACINGS
+from keeper.sim.node.anvil import Anvil
+from keeper.sim.node.artifacts import Batch, calldata, forged
+from keeper.sim.node.client import Tx
 from tests.support.uniswap import GAS, POOL, Pools, Traded, logs_of
 
 POOLS = int(os.environ.get("UNISWAP_POOLS", "40"))

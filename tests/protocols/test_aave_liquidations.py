@@ -4,13 +4,13 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from keeper.demo.aave_v3 import V3_0_2, V3_6
-from keeper.demo.anvil import Anvil
-from keeper.demo.node import Tx
 from keeper.errors import Refused
 from keeper.model.health import WAD
 from keeper.model.plan import Opportunity, token_key
 from keeper.protocols.aave_v3.calldata import FLASH, OWN
+from keeper.sim.markets.aave_v3 import V3_0_2, V3_6
+from keeper.sim.node.anvil import Anvil
+from keeper.sim.node.client import Tx
 from tests.support.aave import KEEPER, AaveBench
 from tests.support.market import account, log_of
 

@@ -6,17 +6,17 @@ import pytest
 from eth_abi.abi import encode
 
 from keeper.book.discovery import discover
-from keeper.book.follower import Advance, Follower
+from keeper.book.sync import Advance, BookSync
 from keeper.chain.connect import connect
-from keeper.demo.aave_v3 import STABLE, V3_0_2, V3_6, VARIABLE
-from keeper.demo.anvil import Anvil
-from keeper.demo.artifacts import Artifact, ask, calldata, forged
-from keeper.demo.node import Tx
 from keeper.errors import InvariantBroken, OperatorError
 from keeper.model.chain import hexed, unhexed
 from keeper.protocols.aave_v3 import AaveV3Protocol
 from keeper.protocols.aave_v3.state import holdings_of
 from keeper.protocols.base import Deployment
+from keeper.sim.markets.aave_v3 import STABLE, V3_0_2, V3_6, VARIABLE
+from keeper.sim.node.anvil import Anvil
+from keeper.sim.node.artifacts import Artifact, ask, calldata, forged
+from keeper.sim.node.client import Tx
 from tests.support.aave import AaveBench
 from tests.support.market import account
 
@@ -130,7 +130,7 @@ async def test_reserves_that_are_listed_and_dropped_are_followed_by_logs_alone(b
     async with await connect([bench.anvil.url], bed.chain_id, 10, lambda _: None) as chain:
         deployment = Deployment("aave_v3", bed.chain_id, bed.start_block, {"PoolAddressesProvider": bed.provider})
         protocol = await discover(chain.reader, AaveV3Protocol(deployment))
-        follower = Follower(chain.reader, protocol, bed.start_block, lambda _: None, audit_accounts=10)
+        follower = BookSync(chain.reader, protocol, bed.start_block, lambda _: None, audit_accounts=10)
 
         async def follow() -> Advance:
             advance = await follower.advance(await chain.reader.head())
@@ -149,7 +149,7 @@ async def test_reserves_that_are_listed_and_dropped_are_followed_by_logs_alone(b
         assert (reserve.id, len(state.listed()), len(state.reserves)) == (known, known + 1, known + 2)
         # A keeper that starts now finds the same.
         again = await discover(chain.reader, AaveV3Protocol(deployment))
-        fresh = Follower(chain.reader, again, bed.start_block, lambda _: None, audit_accounts=10)
+        fresh = BookSync(chain.reader, again, bed.start_block, lambda _: None, audit_accounts=10)
         advance = await fresh.advance(await chain.reader.head())
         assert advance is not None
         assert advance.mismatches == ()
@@ -161,7 +161,7 @@ async def test_reserves_that_are_listed_and_dropped_are_followed_by_logs_alone(b
         assert again.health(advance.snapshot, row, when) == protocol.health((await _same(follower)), there, when)
 
 
-async def _same(follower: Follower):  # type: ignore[no-untyped-def]
+async def _same(follower: BookSync):  # type: ignore[no-untyped-def]
     """The follower's snapshot once more."""
     follower.look_again()
     advance = await follower.advance(follower.book.head)  # type: ignore[arg-type]

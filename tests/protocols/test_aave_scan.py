@@ -9,22 +9,22 @@ from typing import Any
 import pytest
 
 from keeper.cli.main import main
-from keeper.demo.aave_v3 import USER_DATA, VERSIONS
-from keeper.demo.aave_v3.stage import AaveStage, scenario, show
-from keeper.demo.anvil import Anvil
-from keeper.demo.node import Node
 from keeper.model.chain import hexed, unhexed
+from keeper.sim.markets.aave_v3 import USER_DATA, VERSIONS
+from keeper.sim.markets.aave_v3.market import AaveMarket, scenario, show
+from keeper.sim.node.anvil import Anvil
+from keeper.sim.node.client import Node
 
 ACCOUNTS, BLOCKS, DAY = 300, 40, 86_400
 LATER = 90 * DAY  # between the two scans
 
 
 @pytest.fixture(scope="module", params=VERSIONS)
-def market(request: pytest.FixtureRequest) -> Iterator[tuple[Anvil, AaveStage, Sequence[bytes]]]:
+def market(request: pytest.FixtureRequest) -> Iterator[tuple[Anvil, AaveMarket, Sequence[bytes]]]:
     """A seeded market, half way down, with some who repaid, moved and gave away what they had."""
     with Anvil(mining=False, gas_limit=60_000_000) as anvil:
         stage = show(request.param).deploy(Node.at(anvil.url), 1.0)
-        assert isinstance(stage, AaveStage)
+        assert isinstance(stage, AaveMarket)
         script = scenario(11, ACCOUNTS, BLOCKS, request.param)
         for start in range(0, ACCOUNTS, 50):
             stage.open(script.openings[start : start + 50])
@@ -46,7 +46,7 @@ Scan = Callable[..., dict[str, Any]]
 
 @pytest.fixture
 def scan(
-    market: tuple[Anvil, AaveStage, Sequence[bytes]],
+    market: tuple[Anvil, AaveMarket, Sequence[bytes]],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -74,7 +74,7 @@ def scan(
 
 
 def test_every_account_is_there_and_equals_the_pool_now_and_a_quarter_of_a_year_later(
-    market: tuple[Anvil, AaveStage, Sequence[bytes]], scan: Scan
+    market: tuple[Anvil, AaveMarket, Sequence[bytes]], scan: Scan
 ) -> None:
     anvil, stage, accounts = market
     earlier = anvil.block_number()
@@ -91,7 +91,7 @@ def test_every_account_is_there_and_equals_the_pool_now_and_a_quarter_of_a_year_
 
 
 def test_a_start_after_the_listings_is_refused_as_it_would_miss_who_came_before(
-    market: tuple[Anvil, AaveStage, Sequence[bytes]], scan: Scan, capsys: pytest.CaptureFixture[str]
+    market: tuple[Anvil, AaveMarket, Sequence[bytes]], scan: Scan, capsys: pytest.CaptureFixture[str]
 ) -> None:
     anvil, _, _ = market
     path = Path("deployment.json")

@@ -5,29 +5,29 @@ from pathlib import Path
 
 import pytest
 
-from keeper.demo.aave_v3 import V3_6, VERSIONS
-from keeper.demo.aave_v3.people import Opening
-from keeper.demo.aave_v3.stage import AaveStage, scenario, show
-from keeper.demo.anvil import Anvil
-from keeper.demo.census import State
-from keeper.demo.node import Node, Tx, impersonate
 from keeper.model.chain import unhexed
 from keeper.protocols import executor
+from keeper.sim.markets.aave_v3 import V3_6, VERSIONS
+from keeper.sim.markets.aave_v3.accounts import Opening
+from keeper.sim.markets.aave_v3.market import AaveMarket, scenario, show
+from keeper.sim.node.anvil import Anvil
+from keeper.sim.node.client import Node, Tx, impersonate
+from keeper.sim.records import State
 
 ALICE, BOB, KEEPER = b"\xa1" * 20, b"\xb0" * 20, b"\xee" * 20
 USD, ETHER = 10**6, 10**18
 
 
 @pytest.fixture(scope="module", params=VERSIONS)
-def deployed(request: pytest.FixtureRequest) -> Iterator[tuple[Anvil, AaveStage]]:
+def deployed(request: pytest.FixtureRequest) -> Iterator[tuple[Anvil, AaveMarket]]:
     with Anvil(mining=False, gas_limit=60_000_000) as anvil:
         stage = show(request.param).deploy(Node.at(anvil.url), 1.0)
-        assert isinstance(stage, AaveStage)
+        assert isinstance(stage, AaveMarket)
         yield anvil, stage
 
 
 @pytest.fixture
-def stage(deployed: tuple[Anvil, AaveStage], tmp_path: Path) -> Iterator[AaveStage]:
+def stage(deployed: tuple[Anvil, AaveMarket], tmp_path: Path) -> Iterator[AaveMarket]:
     """A market with one account and a keeper, the executor among its contracts."""
     anvil, found = deployed
     snapshot = anvil.snapshot()
@@ -38,17 +38,17 @@ def stage(deployed: tuple[Anvil, AaveStage], tmp_path: Path) -> Iterator[AaveSta
     anvil.revert(snapshot)
 
 
-def state(stage: AaveStage, account: bytes) -> State:
+def state(stage: AaveMarket, account: bytes) -> State:
     [(to, data)] = stage.views(account)
     request = {"to": "0x" + to.hex(), "data": "0x" + data.hex()}
     return stage.state(account, [unhexed(stage.bed.node.rpc("eth_call", request, "latest"))])
 
 
-def liquidation(stage: AaveStage, repay: int, flash_loan: bool) -> Tx:
+def liquidation(stage: AaveMarket, repay: int, flash_loan: bool) -> Tx:
     return Tx(KEEPER, stage.executor, order(stage, ALICE, repay, flash_loan).data())
 
 
-def order(stage: AaveStage, account: bytes, repay: int, flash_loan: bool) -> executor.AaveLiquidation:
+def order(stage: AaveMarket, account: bytes, repay: int, flash_loan: bool) -> executor.AaveLiquidation:
     bed = stage.bed
     swap = executor.Swap((bed.exits.pools[("WETH", "USDC", 500)],))
     pair = (bed.reserves["WETH"].token, bed.reserves["USDC"].token)
@@ -56,7 +56,7 @@ def order(stage: AaveStage, account: bytes, repay: int, flash_loan: bool) -> exe
 
 
 @pytest.mark.parametrize("flash_loan", [False, True])
-def test_an_act_earns_what_the_executor_has_more(stage: AaveStage, flash_loan: bool) -> None:
+def test_an_act_earns_what_the_executor_has_more(stage: AaveMarket, flash_loan: bool) -> None:
     bed, fallen = stage.bed, {**stage.prices, "ETH": 2_800.0}
     bed.node.send(*stage.moves(fallen))
     assert state(stage, ALICE).unsafe
@@ -72,7 +72,7 @@ def test_an_act_earns_what_the_executor_has_more(stage: AaveStage, flash_loan: b
     assert not state(stage, ALICE).unsafe
 
 
-def test_a_batch_is_as_many_acts_that_share_its_gas(stage: AaveStage) -> None:
+def test_a_batch_is_as_many_acts_that_share_its_gas(stage: AaveMarket) -> None:
     bed, fallen = stage.bed, {**stage.prices, "ETH": 2_800.0}
     bed.node.send(*stage.moves(fallen))
     before = bed.balance(bed.reserves["USDC"].token, stage.executor)
@@ -85,7 +85,7 @@ def test_a_batch_is_as_many_acts_that_share_its_gas(stage: AaveStage) -> None:
     assert sum(round(act.reward_usd * USD) for act in acts) == earned
 
 
-def test_debt_that_is_left_without_collateral_is_bad_and_not_missed(stage: AaveStage) -> None:
+def test_debt_that_is_left_without_collateral_is_bad_and_not_missed(stage: AaveMarket) -> None:
     bed, fallen = stage.bed, {**stage.prices, "ETH": 1_500.0, "wstETH": 1_800.0}
     bed.node.send(*stage.moves(fallen))
     assert state(stage, ALICE).shortfall_usd == pytest.approx(1_700, abs=1)
@@ -103,7 +103,7 @@ def test_debt_that_is_left_without_collateral_is_bad_and_not_missed(stage: AaveS
         assert after.shortfall_usd == pytest.approx(4_700 - acts[0].notional_usd, abs=1)
 
 
-def test_a_seeded_market_opens_and_falls(deployed: tuple[Anvil, AaveStage]) -> None:
+def test_a_seeded_market_opens_and_falls(deployed: tuple[Anvil, AaveMarket]) -> None:
     anvil, stage = deployed
     snapshot = anvil.snapshot()
     script = scenario(3, 60, 20, stage.bed.version)

@@ -6,14 +6,14 @@ from collections.abc import Iterator
 import pytest
 from eth_utils.crypto import keccak
 
-from keeper.demo.anvil import Anvil
-from keeper.demo.artifacts import ask, log_of, package_file
-from keeper.demo.curie import DEMO, HOUSE, Bed, Listing, MarketSpec, Parameters, balance, deploy
-from keeper.demo.curie.people import build_openings
-from keeper.demo.curie.stage import SHOW
-from keeper.demo.node import Node, Tx
-from keeper.demo.player import GAS_LIMIT, Player
 from keeper.model.chain import hexed, unhexed
+from keeper.sim.markets.curie import DEMO, HOUSE, Deployed, Listing, MarketSpec, Parameters, balance, deploy
+from keeper.sim.markets.curie.accounts import build_openings
+from keeper.sim.markets.curie.market import SHOW
+from keeper.sim.node.anvil import Anvil
+from keeper.sim.node.artifacts import ask, log_of, package_file
+from keeper.sim.node.client import Node, Tx
+from keeper.sim.player import GAS_LIMIT, Player
 
 ALICE, BOB, CAROL = (bytes([letter]) * 20 for letter in (0xA1, 0xB0, 0xCA))
 ETH = 10**18
@@ -22,7 +22,7 @@ IMPLEMENTATION = hex(int.from_bytes(keccak(text="eip1967.proxy.implementation"),
 
 
 @pytest.fixture
-def bed() -> Iterator[Bed]:
+def bed() -> Iterator[Deployed]:
     with Anvil(mining=False, gas_limit=GAS_LIMIT) as anvil:
         bed = deploy(Node.at(anvil.url))
         bed.admit(ALICE, BOB, CAROL)
@@ -31,7 +31,7 @@ def bed() -> Iterator[Bed]:
         yield bed
 
 
-def reverts_with(bed: Bed, tx: Tx) -> str:
+def reverts_with(bed: Deployed, tx: Tx) -> str:
     """The reason that a transaction would revert with now; empty when it would not."""
     assert tx.to is not None
     [receipt] = bed.node.try_send([tx])
@@ -45,13 +45,13 @@ def reverts_with(bed: Bed, tx: Tx) -> str:
     return "?"
 
 
-def falls(bed: Bed, label: str, market: str, dollars: float) -> None:
+def falls(bed: Deployed, label: str, market: str, dollars: float) -> None:
     """Oracle and pool together, and the 15 seconds that mark prices take to follow."""
     bed.node.send(bed.set_oracle(label, dollars), *bed.move_pool(market, dollars))
     bed.warp(16)
 
 
-def value(bed: Bed, account: bytes) -> tuple[int, int]:
+def value(bed: Deployed, account: bytes) -> tuple[int, int]:
     """(account value, margin requirement), 1e18 dollars."""
     house, accounts = bed.contracts["ClearingHouse"], bed.contracts["AccountBalance"]
     return (
@@ -60,14 +60,14 @@ def value(bed: Bed, account: bytes) -> tuple[int, int]:
     )
 
 
-def size(bed: Bed, account: bytes, market: str) -> int:
+def size(bed: Deployed, account: bytes, market: str) -> int:
     """Of a position, 1e18."""
     where = (bed.contracts["AccountBalance"], "getTotalPositionSize(address,address)", account)
     found: int = ask(bed.node, *where, bed.places[market].base, returns=["int256"])
     return found
 
 
-def test_what_runs_is_the_packages_own_bytecode(bed: Bed) -> None:
+def test_what_runs_is_the_packages_own_bytecode(bed: Deployed) -> None:
     for name in ("ClearingHouse", "Vault", "AccountBalance", "Exchange", "OrderBook", "CollateralManager"):
         path = package_file("@perp/curie-contract", "artifacts", "contracts", f"{name}.sol", f"{name}.json")
         slot = bed.node.rpc("eth_getStorageAt", hexed(bed.contracts[name]), IMPLEMENTATION, "latest")
@@ -75,7 +75,7 @@ def test_what_runs_is_the_packages_own_bytecode(bed: Bed) -> None:
         assert code == json.loads(path.read_text())["deployedBytecode"], name
 
 
-def test_the_markets_lie_in_the_same_factory_as_the_pools_for_collateral(bed: Bed) -> None:
+def test_the_markets_lie_in_the_same_factory_as_the_pools_for_collateral(bed: Deployed) -> None:
     registry, factory = bed.contracts["MarketRegistry"], bed.exits.uniswap.factory
     assert ask(bed.node, registry, "getUniswapV3Factory()", returns=["address"]) == factory
     for place in bed.places.values():
@@ -83,7 +83,7 @@ def test_the_markets_lie_in_the_same_factory_as_the_pools_for_collateral(bed: Be
         assert place.base < bed.contracts["QuoteToken"]
 
 
-def test_a_long_that_fell_is_taken_over_and_closed(bed: Bed) -> None:
+def test_a_long_that_fell_is_taken_over_and_closed(bed: Deployed) -> None:
     bed.node.send(*bed.fund(ALICE, "USDC", 3_000 * USDC))
     bed.node.send(bed.trade(ALICE, "vETH", 9 * ETH))
     assert "CH_EAV" in reverts_with(bed, bed.liquidate(CAROL, ALICE, "vETH"))
@@ -96,7 +96,7 @@ def test_a_long_that_fell_is_taken_over_and_closed(bed: Bed) -> None:
     assert size(bed, CAROL, "vETH") == 0
 
 
-def test_a_short_can_be_closed_and_withdrawn(bed: Bed) -> None:
+def test_a_short_can_be_closed_and_withdrawn(bed: Deployed) -> None:
     bed.node.send(*bed.fund(ALICE, "USDC", 3_000 * USDC))
     bed.node.send(bed.trade(ALICE, "vBTC", -ETH // 10))
     assert size(bed, ALICE, "vBTC") == -ETH // 10
@@ -105,7 +105,7 @@ def test_a_short_can_be_closed_and_withdrawn(bed: Bed) -> None:
     assert 2_900 * USDC < balance(bed, "USDC", ALICE) < 3_000 * USDC
 
 
-def test_a_maker_without_margin_loses_his_orders_to_anyone(bed: Bed) -> None:
+def test_a_maker_without_margin_loses_his_orders_to_anyone(bed: Deployed) -> None:
     bed.node.send(*bed.fund(BOB, "USDC", 3_700 * USDC))
     ticks = bed.ticks("vETH", 2_850.0, 3_150.0)
     bed.node.send(bed.add_liquidity(BOB, "vETH", 6 * ETH, 18_000 * ETH, *ticks))
@@ -118,7 +118,7 @@ def test_a_maker_without_margin_loses_his_orders_to_anyone(bed: Bed) -> None:
     assert reverts_with(bed, bed.liquidate(CAROL, BOB, "vETH")) == ""
 
 
-def test_collateral_of_eight_decimals_is_bought_below_its_price(bed: Bed) -> None:
+def test_collateral_of_eight_decimals_is_bought_below_its_price(bed: Deployed) -> None:
     bed.node.send(*bed.fund(ALICE, "WBTC", 10**8))
     bed.node.send(bed.trade(ALICE, "vETH", 120 * ETH))
     for dollars in (2_850.0, 2_700.0):
@@ -129,7 +129,7 @@ def test_collateral_of_eight_decimals_is_bought_below_its_price(bed: Bed) -> Non
     assert balance(bed, "WBTC", CAROL) == 5_000 * 10**8 // discounted
 
 
-def test_a_bankrupt_account_is_paid_for_by_the_insurance_fund(bed: Bed) -> None:
+def test_a_bankrupt_account_is_paid_for_by_the_insurance_fund(bed: Deployed) -> None:
     bed.node.send(*bed.fund(ALICE, "USDC", 1_000 * USDC))
     bed.node.send(bed.trade(ALICE, "vETH", 3 * ETH))
     for dollars in (2_750.0, 2_520.0):
@@ -141,7 +141,7 @@ def test_a_bankrupt_account_is_paid_for_by_the_insurance_fund(bed: Bed) -> None:
     assert value(bed, ALICE) == (0, 0)
 
 
-def test_who_is_in_a_market_that_closes_is_paid_its_last_price(bed: Bed) -> None:
+def test_who_is_in_a_market_that_closes_is_paid_its_last_price(bed: Deployed) -> None:
     bed.node.send(*bed.fund(ALICE, "USDC", 3_000 * USDC))
     bed.node.send(bed.trade(ALICE, "vETH", ETH))
     bed.node.send(bed.pause_market("vETH"))

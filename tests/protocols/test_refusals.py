@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 
 from keeper.cli.main import main
-from keeper.demo.anvil import Anvil, dev_key
-from keeper.demo.artifacts import calldata
-from keeper.demo.files import CHAIN_ID
-from keeper.demo.node import Node, Tx
-from keeper.demo.player import GAS_LIMIT
-from keeper.demo.stage import show_of
 from keeper.model.chain import hexed, unhexed
+from keeper.sim.keeper import CHAIN_ID
+from keeper.sim.market import show_of
+from keeper.sim.node.anvil import Anvil, dev_key
+from keeper.sim.node.artifacts import calldata
+from keeper.sim.node.client import Node, Tx
+from keeper.sim.player import GAS_LIMIT
 
 ACCOUNTS = 24
 KEEPER = 7  # which development account

@@ -11,9 +11,9 @@ import signal
 import sys
 from pathlib import Path
 
-from keeper.daemon import Daemon
+from keeper.app.daemon import Daemon
+from keeper.app.observers import observing
 from keeper.model.events import HEAD_NEW, Event
-from keeper.observe.build import observing
 from keeper.settings import load_settings
 
 EVERY = 25  # blocks

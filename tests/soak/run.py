@@ -13,11 +13,11 @@ from math import exp, sin
 from pathlib import Path
 from typing import Any
 
-from keeper.demo.files import CHAIN_ID
-from keeper.demo.node import Node, Tx
-from keeper.demo.scenario import Step
 from keeper.execute.journal.journal import open_history
 from keeper.model.chain import hexed
+from keeper.sim.keeper import CHAIN_ID
+from keeper.sim.node.client import Node, Tx
+from keeper.sim.scenario import Step
 from tests.support.arena import Arena, arena_node
 from tests.support.proxy import (
     Action,

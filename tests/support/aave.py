@@ -5,15 +5,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from keeper.book.book import Book
-from keeper.chain import bulk
+from keeper.chain import multicall
 from keeper.chain.errors import RpcError
-from keeper.demo.aave_v3 import DEMO, Bed, Listing, deploy
-from keeper.demo.anvil import Anvil
-from keeper.demo.artifacts import forged
-from keeper.demo.node import Node, Tx, impersonate
 from keeper.model.chain import BlockRef, Call, CallResult, hexed, unhexed
 from keeper.protocols.aave_v3 import AaveV3Protocol
 from keeper.protocols.base import Deployment, Snapshot
+from keeper.sim.markets.aave_v3 import DEMO, Deployed, Listing, deploy
+from keeper.sim.node.anvil import Anvil
+from keeper.sim.node.artifacts import forged
+from keeper.sim.node.client import Node, Tx, impersonate
 from tests.support.market import account, block_ref, log_of
 
 KEEPER = account(0xEE)
@@ -26,7 +26,7 @@ class AaveBench:
 
     anvil: Anvil
     node: Node
-    bed: Bed
+    bed: Deployed
     executor: bytes
     protocol: AaveV3Protocol
     book: Book
@@ -80,10 +80,10 @@ class AaveBench:
         for start in range(0, len(calls), _MOST_CALLS):
             part = calls[start : start + _MOST_CALLS]
             codes = {call.to: self.codes[call.to] for call in part if call.storage}
-            request = {"to": hexed(bulk.READER), "data": hexed(bulk.pack(part)), "gas": hex(10**9)}
+            request = {"to": hexed(multicall.READER), "data": hexed(multicall.pack(part)), "gas": hex(10**9)}
             at = {"blockHash": hexed(block.hash)}
-            answer = self.node.rpc("eth_call", request, at, bulk.overrides(codes, part))
-            found += bulk.unpack(unhexed(answer), len(part))
+            answer = self.node.rpc("eth_call", request, at, multicall.overrides(codes, part))
+            found += multicall.unpack(unhexed(answer), len(part))
         return found
 
     def snapshot(self) -> Snapshot:
@@ -126,7 +126,7 @@ class AaveBench:
         return ""
 
 
-def deploy_executor(node: Node, bed: Bed, owner: bytes = KEEPER) -> bytes:
+def deploy_executor(node: Node, bed: Deployed, owner: bytes = KEEPER) -> bytes:
     """An executor of the keeper's, on the pools of the bed."""
     data = forged("KeeperExecutor").creation(owner, bed.exits.uniswap.factory)
     [receipt] = node.send(Tx(owner, None, data))

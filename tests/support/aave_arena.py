@@ -9,16 +9,10 @@ from typing import Any
 from eth_abi.abi import decode
 
 from keeper.abi import load_abi
-from keeper.book.follower import load_snapshot
-from keeper.daemon import policy_of, token_balances, wire
-from keeper.demo.aave_v3.stage import AaveStage, show
-from keeper.demo.anvil import Anvil
-from keeper.demo.census import Record
-from keeper.demo.files import DemoFiles, demo_settings, make_signer, prepare
-from keeper.demo.node import Node, impersonate
-from keeper.demo.player import BLOCK_S, Player
-from keeper.demo.scenario import Scenario, Step
-from keeper.execute.build import native_price_of
+from keeper.app.daemon import token_balances
+from keeper.app.policies import native_price_of, policy_of
+from keeper.app.session import open_session
+from keeper.book.sync import load_snapshot
 from keeper.execute.journal.journal import open_history
 from keeper.model.health import WAD
 from keeper.model.intent import Intent, IntentState
@@ -28,6 +22,13 @@ from keeper.plan.planner import choose
 from keeper.protocols import executor
 from keeper.risk.screening import assess
 from keeper.settings import Settings
+from keeper.sim.keeper import DemoFiles, demo_settings, make_signer, prepare
+from keeper.sim.markets.aave_v3.market import AaveMarket, show
+from keeper.sim.node.anvil import Anvil
+from keeper.sim.node.client import Node, impersonate
+from keeper.sim.player import BLOCK_S, Player
+from keeper.sim.records import Record
+from keeper.sim.scenario import Scenario, Step
 from tests.support.arena import Running
 from tests.support.market import log_of
 
@@ -41,7 +42,7 @@ class AaveArena:
     """Blocks are mined by `step`; nothing happens in between. `given`: token -> units of the executor at first."""
 
     anvil: Anvil
-    stage: AaveStage
+    stage: AaveMarket
     scenario: Scenario
     player: Player
     files: DemoFiles
@@ -55,7 +56,7 @@ class AaveArena:
         files, node = prepare(directory), Node.at(anvil.url)
         scenario = shown.scenario(seed, accounts, 20)
         made = shown.deploy(node, 1.0)
-        assert isinstance(made, AaveStage)
+        assert isinstance(made, AaveMarket)
         keeper = make_signer(files)
         anvil.set_balance(keeper, 1_000 * WAD)
         player = Player(node, made, scenario, keeper)
@@ -151,7 +152,7 @@ class AaveArena:
 
 async def plans_left(settings: Settings, keeper: bytes) -> tuple[Plan, ...]:
     """What a keeper with its means and nothing on the way would send now, from a look of its own at the chain."""
-    wiring = await wire(settings, lambda _: None, keeper=keeper)
+    wiring = await open_session(settings, lambda _: None, keeper=keeper)
     try:
         snapshot = await load_snapshot(wiring.chain.reader, wiring.protocol, wiring.deployment.start_block)
         tokens = wiring.protocol.purse(snapshot.state)

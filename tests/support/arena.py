@@ -9,18 +9,18 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from keeper.daemon import Daemon
-from keeper.demo.anvil import Anvil
-from keeper.demo.census import Record
-from keeper.demo.deploy import Market, deploy
-from keeper.demo.engine import EngineStage
-from keeper.demo.files import CHAIN_ID, JOURNAL, DemoFiles, make_signer, prepare
-from keeper.demo.node import Node
-from keeper.demo.player import GAS_LIMIT, Player
-from keeper.demo.scenario import CALM_DEMAND, Scenario, build_scenario
+from keeper.app.daemon import Daemon
 from keeper.model.events import HEAD_NEW, Event, EventKind
 from keeper.model.health import WAD
 from keeper.settings import Settings
+from keeper.sim.keeper import CHAIN_ID, JOURNAL, DemoFiles, make_signer, prepare
+from keeper.sim.markets.margin_engine.deploy import Market, deploy
+from keeper.sim.markets.margin_engine.market import EngineMarket
+from keeper.sim.node.anvil import Anvil
+from keeper.sim.node.client import Node
+from keeper.sim.player import GAS_LIMIT, Player
+from keeper.sim.records import Record
+from keeper.sim.scenario import CALM_DEMAND, Scenario, build_scenario
 from tests.support import harsh
 
 WAIT_S = 90.0
@@ -50,7 +50,7 @@ class Arena:
         anvil.set_balance(keeper, 1_000 * WAD)
         node.send(market.mint("USDC", keeper, 100_000_000 * 10**6))
         market.write_deployment(files.deployment)
-        player = Player(node, EngineStage(node, market), scenario, keeper)
+        player = Player(node, EngineMarket(node, market), scenario, keeper)
         player.open(lambda done, total: None)
         return cls(anvil, market, scenario, player, files, keeper, opened=anvil.block_number())
 

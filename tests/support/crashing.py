@@ -91,8 +91,7 @@ class Zygote:
 
 def _main() -> None:
     """The parent's loop."""
-    import keeper.cli.run
-    import keeper.daemon  # noqa: F401 - what children need is loaded once
+    import keeper.app.daemon  # noqa: F401 - what children need is loaded once
 
     for line in sys.stdin:
         order = json.loads(line)
@@ -106,9 +105,9 @@ def _main() -> None:
 
 def _live(environment: Mapping[str, str], point: str, nth: int) -> None:
     """Be a keeper. Does not return."""
-    import keeper.daemon
+    import keeper.app.daemon
     from keeper.__main__ import main
-    from keeper.execute.build import build_execution
+    from keeper.app.execution import build_execution
 
     silence = os.open(os.devnull, os.O_RDWR)
     for stream in (0, 1) if os.environ.get("CRASHING_VERBOSE") else (0, 1, 2):
@@ -122,7 +121,7 @@ def _live(environment: Mapping[str, str], point: str, nth: int) -> None:
         if name == point and seen[name] == nth:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    keeper.daemon.build_execution = functools.partial(build_execution, hook=hook)
+    keeper.app.daemon.build_execution = functools.partial(build_execution, hook=hook)
     sys.argv = ["keeper", "run", "--live"]
     try:
         main()

@@ -8,15 +8,15 @@ from typing import Any
 
 from keeper.book.audit import Mismatch, audit_calls, mismatches
 from keeper.book.discovery import discover
-from keeper.book.follower import Follower
-from keeper.chain import bulk
+from keeper.book.sync import BookSync
+from keeper.chain import multicall
 from keeper.chain.connect import connect
-from keeper.demo.anvil import Anvil
-from keeper.demo.curie import DEMO, Bed, Listing, deploy
-from keeper.demo.node import Node, Tx
 from keeper.model.chain import Call, CallResult, hexed, unhexed
 from keeper.protocols.base import Deployment, Snapshot
 from keeper.protocols.curie import CurieProtocol
+from keeper.sim.markets.curie import DEMO, Deployed, Listing, deploy
+from keeper.sim.node.anvil import Anvil
+from keeper.sim.node.client import Node, Tx
 from tests.support.executors import OWNER, Hand
 
 __all__ = ["OWNER", "CurieBench", "account", "curie_bench"]
@@ -34,10 +34,10 @@ class CurieBench:
 
     anvil: Anvil
     node: Node
-    bed: Bed
+    bed: Deployed
     executor: bytes
     protocol: CurieProtocol
-    follower: Follower
+    follower: BookSync
     chain: Any
     loop: asyncio.AbstractEventLoop
     last: Snapshot | None = None
@@ -55,7 +55,7 @@ class CurieBench:
 
     def resync(self) -> Snapshot:
         """Begin anew from the first log, as a keeper that was just started."""
-        self.follower = Follower(self.chain.reader, self.protocol, self.bed.start_block, lambda _: None)
+        self.follower = BookSync(self.chain.reader, self.protocol, self.bed.start_block, lambda _: None)
         return self.snapshot()
 
     def went_back(self) -> None:
@@ -71,9 +71,9 @@ class CurieBench:
 
     def read(self, calls: Sequence[Call], timestamp: int) -> list[CallResult]:
         """Many views at the head, in a block of that time."""
-        request = {"to": hexed(bulk.READER), "data": hexed(bulk.pack(calls)), "gas": hex(_GAS)}
-        answer = self.anvil.rpc("eth_call", request, "latest", bulk.overrides({}), {"time": hex(timestamp)})
-        return bulk.unpack(unhexed(answer), len(calls))
+        request = {"to": hexed(multicall.READER), "data": hexed(multicall.pack(calls)), "gas": hex(_GAS)}
+        answer = self.anvil.rpc("eth_call", request, "latest", multicall.overrides({}), {"time": hex(timestamp)})
+        return multicall.unpack(unhexed(answer), len(calls))
 
     def differences(self, snapshot: Snapshot, timestamp: int) -> list[Mismatch]:
         """Accounts whose local views differ from the contracts', were the next block at that time."""
@@ -105,7 +105,7 @@ def curie_bench(listing: Listing = DEMO, **options: Any) -> Iterator[CurieBench]
 
 
 async def _bench(
-    anvil: Anvil, bed: Bed, executor: bytes, stack: AsyncExitStack, loop: asyncio.AbstractEventLoop
+    anvil: Anvil, bed: Deployed, executor: bytes, stack: AsyncExitStack, loop: asyncio.AbstractEventLoop
 ) -> CurieBench:
     contracts = {"ClearingHouse": bed.contracts["ClearingHouse"], "Executor": executor}
     chain = await stack.enter_async_context(await connect([anvil.url], bed.chain_id, 30, lambda _: None))
@@ -113,5 +113,5 @@ async def _bench(
         chain.reader, CurieProtocol(Deployment("curie", bed.chain_id, bed.start_block, contracts))
     )
     assert isinstance(protocol, CurieProtocol)
-    follower = Follower(chain.reader, protocol, bed.start_block, lambda _: None)
+    follower = BookSync(chain.reader, protocol, bed.start_block, lambda _: None)
     return CurieBench(anvil, bed.node, bed, executor, protocol, follower, chain, loop)

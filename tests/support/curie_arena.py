@@ -9,20 +9,20 @@ from typing import Any
 from eth_abi.abi import decode
 
 from keeper.abi import load_abi
-from keeper.demo.anvil import Anvil
-from keeper.demo.census import Record
-from keeper.demo.curie import MOVER, balance
-from keeper.demo.curie.stage import SETTINGS, SHOW, CurieStage
-from keeper.demo.files import DemoFiles, demo_settings, make_signer, prepare
-from keeper.demo.node import Node, impersonate
-from keeper.demo.player import Player
-from keeper.demo.scenario import Scenario, Step
 from keeper.execute.journal.journal import open_history
 from keeper.model.health import WAD
 from keeper.model.intent import Intent, IntentState
 from keeper.observe.pnl import NATIVE, summarise
 from keeper.protocols import executor
 from keeper.settings import Settings
+from keeper.sim.keeper import DemoFiles, demo_settings, make_signer, prepare
+from keeper.sim.markets.curie import MOVER, balance
+from keeper.sim.markets.curie.market import SETTINGS, SHOW, CurieMarket
+from keeper.sim.node.anvil import Anvil
+from keeper.sim.node.client import Node, impersonate
+from keeper.sim.player import Player
+from keeper.sim.records import Record
+from keeper.sim.scenario import Scenario, Step
 from tests.support.aave_arena import plans_left
 from tests.support.arena import Running
 from tests.support.market import log_of
@@ -36,7 +36,7 @@ class CurieArena:
     """Blocks are mined by `step`; nothing happens in between. `given`: dollars of the executor at first, in units."""
 
     anvil: Anvil
-    stage: CurieStage
+    stage: CurieMarket
     scenario: Scenario
     player: Player
     files: DemoFiles
@@ -49,7 +49,7 @@ class CurieArena:
         files, node = prepare(directory), Node.at(anvil.url)
         scenario = SHOW.scenario(seed, accounts, 20)
         made = SHOW.deploy(node, 1.0)
-        assert isinstance(made, CurieStage)
+        assert isinstance(made, CurieMarket)
         keeper = make_signer(files)
         anvil.set_balance(keeper, 1_000 * WAD)
         player = Player(node, made, scenario, keeper)

@@ -11,9 +11,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from keeper.demo.files import CHAIN_ID, JOURNAL
 from keeper.model.chain import hexed
 from keeper.settings import Settings
+from keeper.sim.keeper import CHAIN_ID, JOURNAL
 from tests.support import invariants
 from tests.support.arena import WAIT_S, Arena, arena_node, running
 from tests.support.crashing import CANCEL, LAUNCH, Zygote

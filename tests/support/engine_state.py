@@ -10,7 +10,7 @@ from keeper.model.health import WAD
 from keeper.protocols.base import Deployment, Snapshot
 from keeper.protocols.columns import Columns, Writer
 from keeper.protocols.margin_engine import MarginEngineProtocol
-from keeper.protocols.margin_engine.prices import FeedAnswer, Readings
+from keeper.protocols.margin_engine.reads import FeedAnswer, Readings
 from keeper.protocols.margin_engine.state import (
     BALANCES,
     POSITIONS,

@@ -7,7 +7,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from keeper.demo.anvil import Anvil
+from keeper.sim.node.anvil import Anvil
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "examples" / "lending-plugin"

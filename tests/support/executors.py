@@ -10,12 +10,12 @@ from eth_abi.abi import encode
 
 from keeper.abi import load_creation
 from keeper.chain.errors import RpcError
-from keeper.demo.anvil import Anvil
-from keeper.demo.artifacts import ask
-from keeper.demo.node import Node, Tx, impersonate
 from keeper.model.chain import hexed, unhexed
 from keeper.protocols import executor as calls
 from keeper.protocols.executor import AaveLiquidation, CurieCollateral, CurieLiquidation, Order
+from keeper.sim.node.anvil import Anvil
+from keeper.sim.node.artifacts import ask
+from keeper.sim.node.client import Node, Tx, impersonate
 from tests.support.market import account
 
 OWNER = account(0xEE)

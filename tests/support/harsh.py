@@ -2,9 +2,9 @@
 
 from dataclasses import replace
 
-from keeper.demo.listing import DEMO
-from keeper.demo.scenario import Weather
 from keeper.model.health import WAD
+from keeper.sim.markets.margin_engine.listing import DEMO
+from keeper.sim.scenario import Weather
 
 _TIERS = {
     "BTC": ((0, 250), (100_000, 400), (500_000, 600), (2_000_000, 1_000)),

@@ -14,23 +14,23 @@ from dataclasses import dataclass
 import rlp
 from prometheus_client import generate_latest
 
+from keeper.app.observers import secrets_of
 from keeper.book.book import differences
-from keeper.book.follower import Follower
+from keeper.book.sync import BookSync
 from keeper.chain.connect import connect
-from keeper.demo.anvil import Anvil
-from keeper.demo.files import CHAIN_ID
 from keeper.execute.journal.journal import open_history
 from keeper.model.chain import hexed
 from keeper.model.events import Event
 from keeper.model.intent import Intent, IntentState
 from keeper.observe.alerts import body_for
-from keeper.observe.build import secrets_of
 from keeper.observe.log import json_line
 from keeper.observe.metrics import Metrics
 from keeper.observe.pnl import NATIVE, summarise
 from keeper.protocols.base import Snapshot
 from keeper.protocols.registry import load_deployment, load_protocol
 from keeper.settings import Settings
+from keeper.sim.keeper import CHAIN_ID
+from keeper.sim.node.anvil import Anvil
 from tests.support.arena import Arena, Running
 from tests.support.proxy import FaultProxy
 
@@ -172,7 +172,7 @@ async def book_is_fresh(arena: Arena, snapshot: Snapshot) -> None:
     """6. The book at the head equals a fresh sync, integer for integer."""
     async with await connect([arena.anvil.url], CHAIN_ID, 10, lambda _: None) as chain:
         deployment = load_deployment(arena.files.deployment, CHAIN_ID, "margin_engine")
-        follower = Follower(chain.reader, load_protocol(deployment), deployment.start_block, lambda _: None)
+        follower = BookSync(chain.reader, load_protocol(deployment), deployment.start_block, lambda _: None)
         head = await chain.reader.head()
         assert snapshot.block == head, f"the book stands at {snapshot.block}, the head is {head}"
         again = await follower.advance(head)

@@ -7,14 +7,14 @@ from typing import Any
 from keeper.abi import load_abi, load_runtime
 from keeper.book.book import Book
 from keeper.chain.errors import RpcError
-from keeper.demo.anvil import Anvil
-from keeper.demo.deploy import Market, deploy
-from keeper.demo.listing import CollateralSpec, Listing, MarketSpec
-from keeper.demo.node import Node, Tx, impersonate
 from keeper.model.chain import BlockRef, Call, CallResult, Log, hexed, unhexed
 from keeper.model.health import WAD
 from keeper.protocols.base import Deployment, Snapshot
 from keeper.protocols.margin_engine import MarginEngineProtocol
+from keeper.sim.markets.margin_engine.deploy import Market, deploy
+from keeper.sim.markets.margin_engine.listing import CollateralSpec, Listing, MarketSpec
+from keeper.sim.node.anvil import Anvil
+from keeper.sim.node.client import Node, Tx, impersonate
 
 READER = b"\xbb" * 20
 _READ = load_abi("BulkReader").functions["read"]

@@ -14,10 +14,10 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from keeper.demo.anvil import Anvil
-from keeper.demo.census import Record
 from keeper.model.events import BOOK_PARITY_FAILED, TX_MINED, EventKind
 from keeper.observe.metrics import Metrics
+from keeper.sim.node.anvil import Anvil
+from keeper.sim.records import Record
 from tests.support.arena import Arena, Running, arena_node, running
 from tests.support.invariants import assert_invariants, journal_of
 from tests.support.proxy import FaultProxy

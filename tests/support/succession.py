@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from keeper.demo.files import CHAIN_ID
 from keeper.model.intent import IntentState
 from keeper.settings import Settings
+from keeper.sim.keeper import CHAIN_ID
 from tests.support.arena import Arena, running
 from tests.support.invariants import assert_invariants, journal_of
 from tests.support.proxy import FaultProxy, Seen

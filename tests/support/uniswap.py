@@ -5,17 +5,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from keeper.abi import load_abi
-from keeper.chain import bulk
+from keeper.chain import multicall
 from keeper.defi import uniswap_reads
 from keeper.defi.proxies import words
 from keeper.defi.tick_math import MAX_TICK
 from keeper.defi.uniswap_oracle import Ring, observation_slots, ring_of
 from keeper.defi.uniswap_v3 import Pool, PoolState
-from keeper.demo.anvil import Anvil
-from keeper.demo.artifacts import Batch, ask, forged
-from keeper.demo.node import Node, Tx
-from keeper.demo.uniswap import TICK_SPACINGS, Uniswap, deploy_uniswap
 from keeper.model.chain import Call, CallResult, Log, hexed, storage_read, unhexed
+from keeper.sim.markets.uniswap import TICK_SPACINGS, Uniswap, deploy_uniswap
+from keeper.sim.node.anvil import Anvil
+from keeper.sim.node.artifacts import Batch, ask, forged
+from keeper.sim.node.client import Node, Tx
 
 PLENTY = 2**200
 GAS = 400_000_000
@@ -106,9 +106,9 @@ class Pools:
         for contract in {call.to for call in calls if call.storage} - self._codes.keys():
             self._codes[contract] = unhexed(self.anvil.rpc("eth_getCode", hexed(contract), "latest"))
         codes = {call.to: self._codes[call.to] for call in calls if call.storage}
-        request = {"to": hexed(bulk.READER), "data": hexed(bulk.pack(calls))}
-        answer = self.anvil.rpc("eth_call", request, "latest", bulk.overrides(codes, calls))
-        return bulk.unpack(unhexed(answer), len(calls))
+        request = {"to": hexed(multicall.READER), "data": hexed(multicall.pack(calls))}
+        answer = self.anvil.rpc("eth_call", request, "latest", multicall.overrides(codes, calls))
+        return multicall.unpack(unhexed(answer), len(calls))
 
 
 def logs_of(receipt: Any) -> list[Log]:

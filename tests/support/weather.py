@@ -7,12 +7,12 @@ from typing import Any
 from eth_abi.abi import encode
 from eth_utils.crypto import keccak
 
-from keeper.demo.census import Record
-from keeper.demo.deploy import artifact
-from keeper.demo.node import Node, Tx
-from keeper.demo.scenario import Step
 from keeper.model.chain import hexed
 from keeper.settings import Settings
+from keeper.sim.markets.margin_engine.deploy import artifact
+from keeper.sim.node.client import Node, Tx
+from keeper.sim.records import Record
+from keeper.sim.scenario import Step
 from tests.support.arena import Arena, Running
 
 FIRST_IN_BLOCK_WEI = 5_000 * 10**9

@@ -13,7 +13,6 @@ from eth_utils.crypto import keccak
 
 from keeper.chain.connect import Chain, connect
 from keeper.chain.ports import ChainSender, PrivateSender
-from keeper.demo.deploy import artifact
 from keeper.execute.breakers.breakers import BreakerLimits
 from keeper.execute.breakers.monitor import BreakerMonitor
 from keeper.execute.breakers.store import open_breaker_store
@@ -30,6 +29,7 @@ from keeper.model.health import Health
 from keeper.model.intent import Intent, SendResult, SendStatus
 from keeper.model.plan import Opportunity, Plan, Policy
 from keeper.protocols.base import Achieved, Revert, RevertAction, Snapshot
+from keeper.sim.markets.margin_engine.deploy import artifact
 from tests.support.anvil import Anvil, dev_key
 
 GWEI = 10**9

@@ -14,8 +14,8 @@ import pytest
 from eth_abi.abi import encode
 
 from keeper.abi import Contract
-from keeper.demo.anvil import Anvil
 from keeper.protocols.base import Deployment
+from keeper.sim.node.anvil import Anvil
 
 SOURCES = Path(__file__).parents[1] / "contracts"
 WAD = 10**18

@@ -13,7 +13,7 @@ from tiny_lend.adapter import TinyLendProtocol
 
 from keeper.book.book import differences
 from keeper.book.discovery import discover
-from keeper.book.follower import Advance, Follower, load_snapshot
+from keeper.book.sync import Advance, BookSync, load_snapshot
 from keeper.chain.connect import connect
 from keeper.chain.ports import ChainReader
 from keeper.errors import InvariantBroken
@@ -29,7 +29,7 @@ class Watch:
 
     def __init__(self, bench: Bench, reader: ChainReader, protocol: Protocol) -> None:
         self.bench, self.reader, self.protocol = bench, reader, protocol
-        self.follower = Follower(reader, protocol, 0, lambda _: None, audit_accounts=100)
+        self.follower = BookSync(reader, protocol, 0, lambda _: None, audit_accounts=100)
 
     async def advance(self) -> Advance:
         self.follower.look_again()

@@ -4,13 +4,8 @@ from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from keeper.abi import checksum, load_abi
-from keeper.chain.ports import ChainReader
-from keeper.errors import Transient
-from keeper.model.chain import BlockRef, Call
+from keeper.abi import checksum
 from keeper.model.plan import InFlight, Plan, Rejection
-
-_BALANCE_OF = load_abi("IERC20Metadata").functions["balanceOf"]
 
 Conflict = tuple[Rejection, str]
 
@@ -21,22 +16,6 @@ class Balances:
 
     native: int
     tokens: Mapping[bytes, int]
-
-
-async def token_balances(
-    reader: ChainReader, block: BlockRef, owner: bytes, tokens: Collection[bytes]
-) -> dict[bytes, int]:
-    """Units of each token at a block. Raises Transient when a token does not answer."""
-    ordered = sorted(tokens)
-    if not ordered:
-        return {}
-    results = await reader.read(block, [Call(token, _BALANCE_OF.encode(owner)) for token in ordered])
-    balances = {}
-    for token, result in zip(ordered, results, strict=True):
-        if not result.ok or len(result.data) < 32:
-            raise Transient(f"token {checksum(token)} does not answer balanceOf")
-        balances[token] = int(_BALANCE_OF.decode(result.data)[0])
-    return balances
 
 
 def tokens_of(plans: Collection[Plan]) -> set[bytes]:

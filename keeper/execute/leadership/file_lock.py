@@ -100,3 +100,14 @@ def _runtime_dir() -> Path:
     if path.is_symlink() or not path.is_dir() or found.st_uid != user:
         raise OperatorError(f"{path} is not a directory of this user's own: remove it")
     return path
+
+
+def make_data_dir(path: Path) -> None:
+    """The data directory. Raises OperatorError when it cannot be made or written to."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        writable = os.access(path, os.W_OK | os.X_OK)
+    except OSError as error:
+        raise OperatorError(f"KEEPER_DATA_DIR: cannot make {path}: {error.strerror}") from None
+    if not writable:
+        raise OperatorError(f"KEEPER_DATA_DIR: {path} is not writable")

@@ -6,17 +6,22 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from keeper.clock import uptime
-from keeper.execute.journal.journal import Journal
-from keeper.execute.leadership.right import LeaseLost
+from keeper.execute.leadership.right import LeaseLost, WriteRight
 
 HUNG_S = 15.0  # an event loop that shows no life for so long is dead: another keeper shall lead
 
 
 class Renewal:
-    """A block that takes long to plan does not cost the lease; a program that hangs does."""
+    """A block that takes long to plan does not cost the lease; a program that hangs does.
 
-    def __init__(self, journal: Journal, interval_s: float, clock: Callable[[], float] = uptime) -> None:
-        self._journal = journal
+    `failed`: why the writer can write no more, empty while it can.
+    """
+
+    def __init__(
+        self, right: WriteRight, failed: Callable[[], str], interval_s: float, clock: Callable[[], float] = uptime
+    ) -> None:
+        self._right = right
+        self._failed = failed
         self._interval_s = interval_s
         self._clock = clock
         self._alive_at = clock()
@@ -38,12 +43,12 @@ class Renewal:
     def renew(self) -> str:
         """The same, in the thread. Empty when it was told to stop."""
         while not self._stop.is_set():
-            if self._journal.failure:
-                return self._journal.failure
+            if failure := self._failed():
+                return failure
             if self._clock() - self._alive_at > HUNG_S:
                 return f"the program did not react for {HUNG_S:.0f} s"
             try:
-                self._journal.right.renew()
+                self._right.renew()
             except LeaseLost as error:
                 return str(error)
             self._stop.wait(self._interval_s)

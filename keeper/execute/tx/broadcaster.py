@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
 
 from keeper.abi import checksum
-from keeper.chain.evidence import RELAY_REFUSED
+from keeper.chain.replies import RELAY_REFUSED
 from keeper.errors import InvariantBroken, Transient
 from keeper.execute.journal.journal import Journal
 from keeper.execute.signing.policy_signer import PolicySigner

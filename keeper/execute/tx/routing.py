@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from keeper.chain.evidence import NOT_SENT
 from keeper.chain.ports import ChainSender, PrivateSender
+from keeper.chain.replies import NOT_SENT
 from keeper.execute.leadership.right import WriteRight
 from keeper.model.intent import Attempt, Intent, Route, SendResult, SendStatus
 from keeper.model.plan import Plan

@@ -5,18 +5,18 @@ from collections.abc import Sequence
 from keeper.defi.proxies import bits, mapping_slot, words
 from keeper.errors import Transient
 from keeper.model.chain import Call, CallResult, storage_read
-from keeper.protocols.aave_v3 import layout
-from keeper.protocols.aave_v3.layout import Version
+from keeper.protocols.aave_v3 import storage
 from keeper.protocols.aave_v3.state import ACCOUNTS, DEBTS, SUPPLIES, AaveState
+from keeper.protocols.aave_v3.storage import Version
 from keeper.protocols.columns import Writer
 
 
 def reads(pool: bytes, state: AaveState, account: bytes) -> list[Call]:
     """One of the pool, and one of each token of each reserve."""
-    supply = [mapping_slot(layout.SUPPLY_STATE, account)]
-    debt = [mapping_slot(layout.DEBT_STATE, account)]
-    stable = [*debt, mapping_slot(layout.STABLE_TIMES, account)]
-    calls = [storage_read(pool, [mapping_slot(layout.USERS, account), mapping_slot(layout.USER_CATEGORIES, account)])]
+    supply = [mapping_slot(storage.SUPPLY_STATE, account)]
+    debt = [mapping_slot(storage.DEBT_STATE, account)]
+    stable = [*debt, mapping_slot(storage.STABLE_TIMES, account)]
+    calls = [storage_read(pool, [mapping_slot(storage.USERS, account), mapping_slot(storage.USER_CATEGORIES, account)])]
     for reserve in state.listed():
         calls += [storage_read(reserve.supply_token, supply), storage_read(reserve.debt_token, debt)]
         if reserve.stable_token:
@@ -39,7 +39,7 @@ def fold(version: Version, state: AaveState, account: bytes, results: Sequence[C
             bits(owed, 0, version.balance_bits),
             bits(principal, 0, 128),
             bits(principal, 128, 128) if principal else 0,
-            bits(since, 0, layout.UINT40),
+            bits(since, 0, storage.UINT40),
             marks & 1,
         )
         _put(writer, SUPPLIES, account, reserve.index, supply)

@@ -11,12 +11,12 @@ from keeper.model.chain import Call, CallResult, Log, LogFilter
 from keeper.model.health import Health
 from keeper.model.plan import Opportunity
 from keeper.protocols import executor
-from keeper.protocols.aave_v3 import accounts, calldata, discovery, events, opportunities, prices, readings, screen
+from keeper.protocols.aave_v3 import accounts, calldata, discovery, events, opportunities, prices, reads, screen
 from keeper.protocols.aave_v3.discovery import Found
 from keeper.protocols.aave_v3.health import Market, health_of
-from keeper.protocols.aave_v3.layout import Version
-from keeper.protocols.aave_v3.readings import Readings
+from keeper.protocols.aave_v3.reads import Readings
 from keeper.protocols.aave_v3.state import TABLES, AaveState, holdings_of
+from keeper.protocols.aave_v3.storage import Version
 from keeper.protocols.base import Achieved, Defaults, Deployment, PriceReading, Protocol, Revert, Screen, Snapshot
 from keeper.protocols.columns import TableSpec, Writer
 
@@ -61,10 +61,10 @@ class AaveV3Protocol(Defaults):
         return events.fold(self._version, self._found.pool, state, log, writer)
 
     def reads(self, state: AaveState) -> list[Call]:
-        return readings.reads(self._found.pool, self._found.pools, state)
+        return reads.reads(self._found.pool, self._found.pools, state)
 
     def decode_reads(self, state: AaveState, results: Sequence[CallResult]) -> Readings:
-        return readings.decode(self._version, self._found.revision, self._found.pools, state, results)
+        return reads.decode(self._version, self._found.revision, self._found.pools, state, results)
 
     def account_reads(self, state: AaveState, account: bytes) -> list[Call]:
         return accounts.reads(self._found.pool, state, account)

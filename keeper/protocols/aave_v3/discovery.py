@@ -18,9 +18,9 @@ from keeper.defi.uniswap_v3 import Pool
 from keeper.errors import OperatorError
 from keeper.model.chain import Call, CallResult, storage_read
 from keeper.protocols import executor
-from keeper.protocols.aave_v3 import layout
-from keeper.protocols.aave_v3.layout import VERSIONS, Version
+from keeper.protocols.aave_v3 import storage
 from keeper.protocols.aave_v3.state import AaveState, Reserve
+from keeper.protocols.aave_v3.storage import VERSIONS, Version
 
 _PROVIDER = load_abi("IAaveAddressesProvider").functions
 _POOL = load_abi("IAavePool").functions
@@ -53,7 +53,7 @@ def calls(found: Found) -> list[Call]:
     if not found.pool:
         return [Call(found.provider, _PROVIDER[name].encode()) for name in _NAMES]
     if found.version is None:
-        categories = [slot for id_ in _category_ids() for slot in list(layout.category_slots(id_))[:1]]
+        categories = [slot for id_ in _category_ids() for slot in list(storage.category_slots(id_))[:1]]
         return [
             Call(found.pool, _POOL["POOL_REVISION"].encode()),
             Call(found.pool, _POOL["getReservesList"].encode()),
@@ -68,7 +68,7 @@ def calls(found: Found) -> list[Call]:
 
 
 def _category_ids() -> range:
-    return range(1, layout.MOST_CATEGORIES + 1)
+    return range(1, storage.MOST_CATEGORIES + 1)
 
 
 def _token_calls(found: Found) -> list[Call]:
@@ -76,7 +76,7 @@ def _token_calls(found: Found) -> list[Call]:
     asked = []
     for reserve in found.state.reserves:
         asked += [
-            storage_read(found.pool, layout.reserve_slots(reserve.asset)),
+            storage_read(found.pool, storage.reserve_slots(reserve.asset)),
             erc20.symbol(reserve.asset),
             Call(found.state.oracle, _ORACLE["getSourceOfAsset"].encode(reserve.asset)),
         ]
@@ -138,7 +138,7 @@ def _pool(found: Found, results: Sequence[CallResult]) -> Found:
     (assets,) = _POOL["getReservesList"].decode(listed.data)
     reserves = tuple(Reserve(index, 0, bytes.fromhex(asset[2:]), "", b"", b"") for index, asset in enumerate(assets))
     categories = {
-        id_: layout.address_at(word >> 48) if not version.modern and word >> 48 else b""
+        id_: storage.address_at(word >> 48) if not version.modern and word >> 48 else b""
         for id_, word in zip(_category_ids(), words(stored), strict=True)
         if word
     }
@@ -154,8 +154,8 @@ def _tokens(found: Found, results: Sequence[CallResult]) -> Found:
         slots = words(next(answers))
         symbol = erc20.symbol_of(next(answers)) or "0x" + reserve.asset.hex()[:8]
         sources[reserve.asset] = chainlink.address_of(next(answers)) or b""
-        stable = layout.address_at(slots[5]) if found.version.stable else b""
-        tokens = layout.address_at(slots[4]), layout.address_at(slots[6]), stable if any(stable) else b""
+        stable = storage.address_at(slots[5]) if found.version.stable else b""
+        tokens = storage.address_at(slots[4]), storage.address_at(slots[6]), stable if any(stable) else b""
         reserves.append(
             Reserve(
                 reserve.index, bits(slots[3], 168, 16), reserve.asset, symbol, *tokens, decimals=bits(slots[0], 48, 8)

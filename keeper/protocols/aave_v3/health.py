@@ -10,7 +10,7 @@ from keeper.defi.fixed_point import PERCENT, mul_div_ceil, percent_mul, percent_
 from keeper.errors import Refused
 from keeper.model.health import INFINITE_HEALTH, WAD, Health
 from keeper.protocols.aave_v3.rates import compounded
-from keeper.protocols.aave_v3.readings import Category, Readings, ReserveData, Terms
+from keeper.protocols.aave_v3.reads import Category, Readings, ReserveData, Terms
 from keeper.protocols.aave_v3.state import AaveState, Debt, Holdings, Reserve
 
 _NO_CATEGORY = Category(0, 0, 0)

@@ -14,7 +14,7 @@ from keeper.protocols.aave_v3 import exits
 from keeper.protocols.aave_v3.calldata import FLASH, OWN
 from keeper.protocols.aave_v3.exits import Quote
 from keeper.protocols.aave_v3.health import Market, health_of
-from keeper.protocols.aave_v3.liquidate import Outcome, Pair, pairs
+from keeper.protocols.aave_v3.simulate import Outcome, Pair, pairs
 from keeper.protocols.aave_v3.sizing import legal, restoring, sizes
 from keeper.protocols.aave_v3.state import Holdings
 

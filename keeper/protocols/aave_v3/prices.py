@@ -1,7 +1,7 @@
 """The oracle's prices, for guards, people and the value of tokens."""
 
 from keeper.model.health import WAD
-from keeper.protocols.aave_v3.readings import Readings
+from keeper.protocols.aave_v3.reads import Readings
 from keeper.protocols.aave_v3.state import AaveState
 from keeper.protocols.base import PriceReading
 

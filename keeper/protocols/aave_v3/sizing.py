@@ -2,7 +2,7 @@
 
 from keeper.defi.sizing import largest, smallest
 from keeper.model.health import WAD
-from keeper.protocols.aave_v3.liquidate import Pair
+from keeper.protocols.aave_v3.simulate import Pair
 
 # A whole debt grows until the block that executes: the offer for one is larger by a share, and takes no more.
 _GROWTH = 2_000  # one part in so many: more than an hour at 400 % a year

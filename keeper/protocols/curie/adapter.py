@@ -11,14 +11,15 @@ from keeper.model.health import Health
 from keeper.model.plan import Opportunity
 from keeper.protocols.base import Achieved, Defaults, Deployment, PriceReading, Protocol, Revert, Screen, Snapshot
 from keeper.protocols.columns import TableSpec, Writer
-from keeper.protocols.curie import accounts, calldata, collateral, events, lookups, positions, prices, reads, screen
-from keeper.protocols.curie.case import Case
+from keeper.protocols.curie import accounts, calldata, events, lookups, prices, reads, screen
+from keeper.protocols.curie.account_value import AccountValue
 from keeper.protocols.curie.contracts import CORE, Contracts
+from keeper.protocols.curie.exits import Venues
 from keeper.protocols.curie.health import health_of
+from keeper.protocols.curie.opportunities import collateral, position
+from keeper.protocols.curie.query import Query
 from keeper.protocols.curie.reads import Readings
-from keeper.protocols.curie.standing import Standing
 from keeper.protocols.curie.state import SETTLEMENT, TABLES, CurieState, Holdings, holdings_of
-from keeper.protocols.curie.venues import Venues
 from keeper.protocols.curie.view import view_at
 
 _AUDITED = (
@@ -111,10 +112,10 @@ class CurieProtocol(Defaults):
     def health(self, snapshot: Snapshot, row: int, timestamp: int) -> Health:
         return health_of(self.standing(snapshot, row, timestamp))
 
-    def standing(self, snapshot: Snapshot, row: int, timestamp: int) -> Standing:
+    def standing(self, snapshot: Snapshot, row: int, timestamp: int) -> AccountValue:
         """The account in the contracts' integers. Raises Refused("unpriced")."""
         view = view_at(snapshot.state, snapshot.readings, timestamp)
-        return Standing(view, holdings_of(snapshot.state, snapshot.columns, row), self._contracts.unit)
+        return AccountValue(view, holdings_of(snapshot.state, snapshot.columns, row), self._contracts.unit)
 
     def audit(self, snapshot: Snapshot, row: int) -> list[Call]:
         account = snapshot.columns.accounts.address(row)
@@ -148,7 +149,7 @@ class CurieProtocol(Defaults):
         if case.address in (self._contracts.insurance_fund, self._deployment.executor):
             raise Refused("unsupported", "the insurance fund and the executor are not liquidated by this keeper")
         found, refusals = [], []
-        for kind in (positions, collateral):
+        for kind in (position, collateral):
             try:
                 found += kind.opportunities(case)
             except Refused as refusal:
@@ -157,7 +158,7 @@ class CurieProtocol(Defaults):
             raise refusals[0]
         return found
 
-    def case(self, snapshot: Snapshot, row: int, timestamp: int, target_wad: int, limits: Mapping[str, int]) -> Case:
+    def case(self, snapshot: Snapshot, row: int, timestamp: int, target_wad: int, limits: Mapping[str, int]) -> Query:
         """What liquidating an account starts from. Raises Refused("unpriced")."""
         accounts, state = snapshot.columns.accounts, snapshot.state
         standing = self.standing(snapshot, row, timestamp)
@@ -169,8 +170,8 @@ class CurieProtocol(Defaults):
         )
         # Anybody can give the executor collateral: it is not counted on, and stands in nobody's way.
         own = replace(own, balances={token: units for token, units in own.balances.items() if token == SETTLEMENT})
-        fund_standing = Standing(standing.view, fund, standing.unit)
-        return Case(self._contracts, accounts.address(row), standing, own, fund_standing, target_wad, limits)
+        fund_standing = AccountValue(standing.view, fund, standing.unit)
+        return Query(self._contracts, accounts.address(row), standing, own, fund_standing, target_wad, limits)
 
     def encode(self, snapshot: Snapshot, opportunity: Opportunity, floor_wad: int) -> Call:
         executor = self._deployment.executor

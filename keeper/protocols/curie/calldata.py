@@ -11,7 +11,7 @@ from keeper.model.plan import Opportunity
 from keeper.protocols import executor as orders
 from keeper.protocols.base import Achieved, Revert, RevertAction
 from keeper.protocols.curie.contracts import Contracts
-from keeper.protocols.curie.positions import LIQUIDATE
+from keeper.protocols.curie.opportunities.position import LIQUIDATE
 from keeper.protocols.curie.state import CurieState
 
 _EVENTS = load_abi("ICurie").events

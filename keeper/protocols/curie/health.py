@@ -1,10 +1,10 @@
 """One account's health: liquidatable when either test holds, of its positions or of its collateral."""
 
 from keeper.model.health import INFINITE_HEALTH, Health, ratio_wad
-from keeper.protocols.curie.standing import Standing
+from keeper.protocols.curie.account_value import AccountValue
 
 
-def health_of(standing: Standing) -> Health:
+def health_of(standing: AccountValue) -> Health:
     """Equity and requirement are the position test's; `health_wad` is the lowest of all tests. Raises Refused."""
     value, requirement = standing.account_value, standing.requirement
     seizable = standing.seizable
@@ -19,7 +19,7 @@ def health_of(standing: Standing) -> Health:
     return Health(value, requirement, standing.liquidatable or seizable, health, views)
 
 
-def _collateral_ratios(standing: Standing) -> list[int]:
+def _collateral_ratios(standing: AccountValue) -> list[int]:
     """Each of the Vault's tests as a ratio in 1e18, below 1e18 where it holds."""
     by_collateral, by_threshold = standing.most_debt
     debt = standing.settlement_debt

@@ -8,8 +8,8 @@ from keeper.defi import erc20, uniswap_reads
 from keeper.defi.uniswap_v3 import Pool
 from keeper.model.chain import Call, CallResult
 from keeper.protocols.curie.contracts import CORE, Contracts
+from keeper.protocols.curie.exits import Venues
 from keeper.protocols.curie.state import SETTLEMENT, CurieState, Market, Source, Token
-from keeper.protocols.curie.venues import Venues
 
 _AROUND = load_abi("ICurieMarket").functions
 _WORD = 32

@@ -10,9 +10,9 @@ from keeper.model.health import WAD, Health
 from keeper.model.plan import Opportunity
 from keeper.protocols.base import Achieved, Defaults, Deployment, PriceReading, Protocol, Revert, Screen, Snapshot
 from keeper.protocols.columns import TableSpec, Writer
-from keeper.protocols.margin_engine import calldata, events, opportunities, prices, screen
+from keeper.protocols.margin_engine import calldata, events, opportunities, reads, screen
 from keeper.protocols.margin_engine.health import equity_requirement, health_of
-from keeper.protocols.margin_engine.prices import Readings
+from keeper.protocols.margin_engine.reads import Readings
 from keeper.protocols.margin_engine.state import SETTLEMENT, TABLES, EngineState, holdings_of
 
 _VIEWS = load_abi("MarginEngine").functions
@@ -43,10 +43,10 @@ class MarginEngineProtocol(Defaults):
         return events.fold(state, log, writer)
 
     def reads(self, state: EngineState) -> list[Call]:
-        return prices.reads(state)
+        return reads.reads(state)
 
     def decode_reads(self, state: EngineState, results: Sequence[CallResult]) -> Readings:
-        return prices.decode_reads(state, results)
+        return reads.decode_reads(state, results)
 
     def cross_checks(self, state: EngineState) -> list[tuple[Call, bytes]]:
         counts = {"collateralCount": len(state.collaterals), "marketCount": len(state.markets)}
@@ -55,7 +55,7 @@ class MarginEngineProtocol(Defaults):
         ]
 
     def prices(self, snapshot: Snapshot, timestamp: int) -> list[PriceReading]:
-        return prices.price_readings(snapshot.state, snapshot.readings, timestamp)
+        return reads.price_readings(snapshot.state, snapshot.readings, timestamp)
 
     def screen(self, snapshot: Snapshot, timestamp: int) -> Screen:
         return screen.screen(snapshot.state, snapshot.readings, snapshot.columns, timestamp)
@@ -127,7 +127,7 @@ class MarginEngineProtocol(Defaults):
         if item.source is None:
             return 0
         readings: Any = snapshot.readings
-        price, problem = prices.judge(readings, item.source, snapshot.block.timestamp)
+        price, problem = reads.judge(readings, item.source, snapshot.block.timestamp)
         return 0 if problem else amount * item.scale * price // WAD
 
 

@@ -10,7 +10,7 @@ from keeper.model.chain import Log
 from keeper.model.health import WAD
 from keeper.model.plan import Opportunity
 from keeper.protocols.base import Achieved, Revert, RevertAction
-from keeper.protocols.margin_engine.prices import Readings, price_of
+from keeper.protocols.margin_engine.reads import Readings, price_of
 from keeper.protocols.margin_engine.rounding import div_up
 from keeper.protocols.margin_engine.state import SETTLEMENT, EngineState
 

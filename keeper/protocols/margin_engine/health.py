@@ -2,7 +2,7 @@
 
 from keeper.errors import Refused
 from keeper.model.health import WAD, Health, ratio_wad
-from keeper.protocols.margin_engine.prices import Readings, price_of
+from keeper.protocols.margin_engine.reads import Readings, price_of
 from keeper.protocols.margin_engine.rounding import div_trunc, mul_ceil, mul_floor, mul_up
 from keeper.protocols.margin_engine.state import Bracket, Collateral, EngineState, Holdings, Market, MarketRules
 

@@ -8,7 +8,7 @@ from keeper.model.health import WAD, Health
 from keeper.model.plan import Opportunity, token_key
 from keeper.protocols.margin_engine.calldata import LIQUIDATE, SEIZE
 from keeper.protocols.margin_engine.health import equity_requirement, health_of, market_price
-from keeper.protocols.margin_engine.prices import Readings, price_of
+from keeper.protocols.margin_engine.reads import Readings, price_of
 from keeper.protocols.margin_engine.risk import shortfall
 from keeper.protocols.margin_engine.rounding import mul_up
 from keeper.protocols.margin_engine.simulate import simulate_seizure

@@ -6,7 +6,7 @@ from keeper.model.health import WAD
 from keeper.protocols.base import Screen
 from keeper.protocols.columns import Columns
 from keeper.protocols.margin_engine.health import funding_index, rules_of
-from keeper.protocols.margin_engine.prices import Readings, judge
+from keeper.protocols.margin_engine.reads import Readings, judge
 from keeper.protocols.margin_engine.state import BALANCES, POSITIONS, EngineState
 
 _EPS = 2.0**-52

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 from keeper.model.health import WAD
 from keeper.protocols.margin_engine.health import equity_requirement, funding_index, maintenance, market_price, rules_of
-from keeper.protocols.margin_engine.prices import Readings, price_of
+from keeper.protocols.margin_engine.reads import Readings, price_of
 from keeper.protocols.margin_engine.rounding import div_trunc, div_up, mul_ceil, mul_down, mul_floor, mul_up
 from keeper.protocols.margin_engine.state import SETTLEMENT, EngineState, Holdings, Market, Position
 

@@ -12,7 +12,7 @@ from functools import cache
 from keeper.defi.sizing import smallest
 from keeper.model.health import WAD
 from keeper.protocols.margin_engine.health import rules_of
-from keeper.protocols.margin_engine.prices import Readings
+from keeper.protocols.margin_engine.reads import Readings
 from keeper.protocols.margin_engine.rounding import div_up, mul_down, mul_up
 from keeper.protocols.margin_engine.simulate import Closing, Liquidation, Outcome
 from keeper.protocols.margin_engine.state import EngineState, Holdings

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from keeper.demo.aave_v3 import V3_0_2, V3_6
 from keeper.model.events import BOOK_PARITY_FAILED
+from keeper.sim.markets.aave_v3 import V3_0_2, V3_6
 from tests.support.aave_arena import AaveArena
 from tests.support.arena import arena_node, running
 

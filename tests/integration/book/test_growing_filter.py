@@ -3,13 +3,13 @@
 import pytest
 from eth_abi.abi import encode
 
-from keeper.book.follower import Follower
+from keeper.book.sync import BookSync
 from keeper.chain.connect import connect
-from keeper.demo.anvil import Anvil
-from keeper.demo.deploy import artifact
 from keeper.model.chain import Log, LogFilter, unhexed
 from keeper.protocols.base import Defaults
 from keeper.protocols.columns import TableSpec, Writer
+from keeper.sim.markets.margin_engine.deploy import artifact
+from keeper.sim.node.anvil import Anvil
 
 LISTS_THE_OTHER = 7
 FEED = artifact("SettableFeed")[0]
@@ -55,7 +55,7 @@ async def test_logs_older_than_the_listing_are_not_missed(anvil: Anvil, live: bo
         anvil.receipt(anvil.send(feed, FEED.functions["set"].encode(answer), sender=sender))
 
     async with await connect([anvil.url], 31337, 5, lambda _: None) as chain:
-        follower = Follower(chain.reader, Listing(first, second), 0, lambda _: None)  # type: ignore[arg-type]
+        follower = BookSync(chain.reader, Listing(first, second), 0, lambda _: None)  # type: ignore[arg-type]
         say(second, 20)
         if live:
             await follower.advance(await chain.reader.head())

@@ -8,15 +8,15 @@ import pytest
 from eth_abi.abi import encode
 
 from keeper.book.book import differences
-from keeper.book.follower import Advance, Follower, load_snapshot
+from keeper.book.sync import Advance, BookSync, load_snapshot
 from keeper.chain.connect import connect
-from keeper.demo.anvil import Anvil
-from keeper.demo.deploy import artifact
 from keeper.errors import OperatorError, Transient
 from keeper.model.chain import BlockRef, Call, CallResult, Log, LogFilter
 from keeper.model.events import HEAD_REORG, Event
 from keeper.protocols.base import Defaults
 from keeper.protocols.columns import TableSpec, Writer
+from keeper.sim.markets.margin_engine.deploy import artifact
+from keeper.sim.node.anvil import Anvil
 from tests.support.shaky import Shaky
 
 FEED, CODE = artifact("SettableFeed")
@@ -100,7 +100,7 @@ async def test_through_reorgs_the_book_knows_what_a_fresh_sync_finds_out(anvil: 
     async with await connect([anvil.url], 31337, 5, lambda _: None) as chain:
         protocol = Catalogue(first)
         reader = Shaky(chain.reader, dice, chance)
-        follower = Follower(reader, protocol, 0, events.append, undo_blocks=8)  # type: ignore[arg-type]
+        follower = BookSync(reader, protocol, 0, events.append, undo_blocks=8)  # type: ignore[arg-type]
         for _ in range(30):
             for _ in range(dice.randrange(1, 3)):
                 say(anvil, dice.choice([first, *others]), dice.randrange(1, 100))
@@ -120,7 +120,7 @@ async def test_through_reorgs_the_book_knows_what_a_fresh_sync_finds_out(anvil: 
     assert most > 1
 
 
-async def attempt(follower: Follower, head: BlockRef) -> Advance | None:
+async def attempt(follower: BookSync, head: BlockRef) -> Advance | None:
     """What a daemon does; None when the node did not answer."""
     follower.look_again()
     try:

@@ -8,14 +8,14 @@ import pytest
 
 from keeper.book.book import differences
 from keeper.book.discovery import discover
-from keeper.book.follower import Follower, load_snapshot
+from keeper.book.sync import BookSync, load_snapshot
 from keeper.chain.connect import connect
 from keeper.chain.ports import ChainReader
-from keeper.demo.anvil import Anvil
 from keeper.errors import OperatorError, Transient
 from keeper.model.chain import BlockRef, Call, CallResult
 from keeper.model.events import HEAD_REORG, Event
 from keeper.protocols.base import Deployment, Protocol
+from keeper.sim.node.anvil import Anvil
 from tests.support.example import bench_on, tiny_lend
 from tests.support.shaky import Shaky
 
@@ -33,7 +33,7 @@ async def test_through_reorgs_missed_heads_and_failed_reads_every_account_is_wha
     async with await connect([anvil.url], 31337, 5, lambda _: None) as chain:
         protocol = await discover(chain.reader, tiny_lend()(bench.deployment()))
         reader = Shaky(chain.reader, dice, 0.05)
-        follower = Follower(reader, protocol, 0, events.append, undo_blocks=8, audit_accounts=100)
+        follower = BookSync(reader, protocol, 0, events.append, undo_blocks=8, audit_accounts=100)
         for _ in range(ROUNDS):
             for _ in range(dice.randrange(1, 4)):
                 user = dice.choice(bench.users)
@@ -79,7 +79,7 @@ async def test_a_difference_counts_only_when_it_is_there_again(anvil: Anvil, ahe
     async with await connect([anvil.url], 31337, 5, lambda _: None) as chain:
         protocol = await discover(chain.reader, tiny_lend()(bench.deployment()))
         reader = Hasty(chain.reader)
-        follower = Follower(reader, protocol, 0, lambda _: None, audit_accounts=100)
+        follower = BookSync(reader, protocol, 0, lambda _: None, audit_accounts=100)
         bench.do(bench.lend, "supply", 5 * WAD, sender=bench.users[0])
         assert await follower.advance(await chain.reader.head())
         anvil.mine()

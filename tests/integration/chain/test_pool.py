@@ -4,9 +4,9 @@ import asyncio
 
 import pytest
 
-from keeper.chain.budget import Shed
+from keeper.chain.concurrency import Shed
+from keeper.chain.node_state import State
 from keeper.chain.pool import Pool
-from keeper.chain.states import State
 from keeper.errors import Transient
 from keeper.model.chain import Call, LogFilter
 from keeper.model.events import Event

@@ -11,10 +11,10 @@ import pytest
 
 from keeper.abi import load_abi
 from keeper.cli.main import main
-from keeper.demo.anvil import Anvil, free_port
 from keeper.errors import InvariantBroken
 from keeper.model.chain import unhexed
 from keeper.model.health import INFINITE_HEALTH
+from keeper.sim.node.anvil import Anvil, free_port
 from tests.support.arena import Arena, arena_node
 
 HEALTH = load_abi("MarginEngine").functions["health"]

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from keeper.abi import checksum
-from keeper.book.follower import load_snapshot
-from keeper.daemon import wire
+from keeper.app.session import open_session
+from keeper.book.sync import load_snapshot
 from keeper.errors import OperatorError
 from tests.support.arena import Arena, arena_node
 
@@ -19,7 +19,7 @@ def attempt(arena: Arena, **changes: object) -> None:
     arena.files.deployment.write_text(json.dumps(document))
 
     async def main() -> None:
-        wiring = await wire(arena.settings(arena.anvil.url), lambda _: None)
+        wiring = await open_session(arena.settings(arena.anvil.url), lambda _: None)
         try:
             await load_snapshot(wiring.chain.reader, wiring.protocol, wiring.deployment.start_block)
         finally:

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from keeper.cli.checks import Verdict, check_signing
-from keeper.cli.wiring import signer_address
+from keeper.cli.check import CheckLevel
+from keeper.cli.checks import check_signing
+from keeper.cli.session import signer_address
 from keeper.settings import Settings
 from tests.support.anvil import dev_key
 from tests.support.web3signer import Web3Signer
@@ -31,7 +32,7 @@ def settings_for(signer: Web3Signer, **changes: Any) -> Settings:
 
 async def test_a_signer_that_signs_for_its_address_is_well() -> None:
     async with Web3Signer(dev_key(1)) as signer:
-        assert (await check_signing(settings_for(signer))).verdict is Verdict.OK
+        assert (await check_signing(settings_for(signer))).verdict is CheckLevel.OK
         assert signer_address(settings_for(signer)) == signer.address
 
 
@@ -48,7 +49,7 @@ async def test_a_signer_that_does_not_is_told_with_what_to_do(mode: str, message
     async with Web3Signer(dev_key(1)) as signer:
         signer.mode = mode
         check = await check_signing(settings_for(signer))
-    assert check.verdict is Verdict.FAIL
+    assert check.verdict is CheckLevel.FAIL
     assert re.search(message, check.message)
     assert TOKEN not in check.message
     assert check.action

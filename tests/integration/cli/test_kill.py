@@ -77,7 +77,9 @@ async def test_where_no_keeper_runs_the_command_cancels_itself(tmp_path: Path, c
             settings = arena.settings(proxy.url, live=True)
             async with running(settings) as keeper:
                 await step_until(
-                    arena, keeper, lambda: (keeper.daemon.execution.in_flight().count >= 2) is left and arena.played > 2
+                    arena,
+                    keeper,
+                    lambda: (keeper.daemon.execution.in_flight().count >= 2) is left and arena.played > 2,
                 )
             assert bool(unfinished(settings)) is left
             killing = asyncio.create_task(command(arena, settings, "kill", "--wait", "20"))

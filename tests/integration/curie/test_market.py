@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from keeper.cli.main import main
-from keeper.demo.artifacts import ask
-from keeper.demo.curie.stage import CAPITAL_DOLLARS
 from keeper.model.events import BOOK_PARITY_FAILED
+from keeper.sim.markets.curie.market import CAPITAL_DOLLARS
+from keeper.sim.node.artifacts import ask
 from tests.support.arena import arena_node, running
 from tests.support.curie_arena import CurieArena
 

@@ -5,14 +5,14 @@ from collections.abc import Iterator
 import pytest
 
 from keeper.book.discovery import discover
-from keeper.book.follower import load_snapshot
-from keeper.demo.artifacts import Batch, calldata, forged
-from keeper.demo.node import Tx
+from keeper.book.sync import load_snapshot
 from keeper.errors import OperatorError, Refused
 from keeper.model.chain import Call, hexed
 from keeper.model.health import WAD
 from keeper.protocols.base import Deployment, Snapshot
 from keeper.protocols.curie import CurieProtocol
+from keeper.sim.node.artifacts import Batch, calldata, forged
+from keeper.sim.node.client import Tx
 from tests.support.curie import OWNER, CurieBench, account, curie_bench
 
 TRADER, OTHER = account(1), account(2)

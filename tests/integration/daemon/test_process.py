@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from keeper.abi import load_abi
-from keeper.demo.files import CHAIN_ID, JOURNAL
 from keeper.errors import OperatorError
 from keeper.execute.journal.journal import open_history
 from keeper.model.intent import Intent, IntentState
+from keeper.sim.keeper import CHAIN_ID, JOURNAL
 from tests.support.arena import WAIT_S, Arena, arena_node
 
 NATIVE = bytes(20)

@@ -5,20 +5,20 @@ from pathlib import Path
 import pytest
 
 from keeper.book.book import differences
-from keeper.book.follower import Follower
+from keeper.book.sync import BookSync
 from keeper.chain.connect import connect
-from keeper.demo.files import CHAIN_ID
 from keeper.model.events import BOOK_PARITY_FAILED, HEAD_REORG, TX_MINED
 from keeper.protocols.registry import load_deployment, load_protocol
+from keeper.sim.keeper import CHAIN_ID
 from tests.support.arena import Arena, arena_node, running
 
 
-async def fresh(arena: Arena, number: int) -> Follower:
+async def fresh(arena: Arena, number: int) -> BookSync:
     """A follower that reads everything up to a block for the first time."""
     async with await connect([arena.anvil.url], CHAIN_ID, 10, lambda _: None) as chain:
         deployment = load_deployment(arena.files.deployment, CHAIN_ID, "margin_engine")
         protocol = load_protocol(deployment)
-        follower = Follower(chain.reader, protocol, deployment.start_block, lambda _: None)
+        follower = BookSync(chain.reader, protocol, deployment.start_block, lambda _: None)
         await follower.advance(await chain.reader.block_by_number(number))
         return follower
 

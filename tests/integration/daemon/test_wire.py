@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from keeper.demo.files import JOURNAL
 from keeper.execute.journal.journal import open_history
 from keeper.model.events import PLAN_MADE, TX_MINED
+from keeper.sim.keeper import JOURNAL
 from tests.support.arena import Arena, arena_node, running
 from tests.support.proxy import FaultProxy
 

@@ -5,24 +5,24 @@ from pathlib import Path
 
 import pytest
 
-from keeper.daemon import Daemon
+from keeper.app.daemon import Daemon
 from keeper.demo import run
-from keeper.demo.aave_v3 import VERSIONS
-from keeper.demo.aave_v3.stage import AaveStage, show
-from keeper.demo.files import JOURNAL
-from keeper.demo.node import Node
 from keeper.demo.run import DemoOptions, run_demo
 from keeper.execute.journal.journal import open_history
 from keeper.observe.pnl import NATIVE, summarise
+from keeper.sim.keeper import JOURNAL
+from keeper.sim.markets.aave_v3 import VERSIONS
+from keeper.sim.markets.aave_v3.market import AaveMarket, show
+from keeper.sim.node.client import Node
 
 
 @pytest.mark.parametrize("version", VERSIONS)
 async def test_a_crashing_market_is_cleared_and_the_journal_is_the_balance(
     version: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    played, stages = show(version), list[AaveStage]()
+    played, stages = show(version), list[AaveMarket]()
 
-    def deploy(node: Node, scale: float) -> AaveStage:
+    def deploy(node: Node, scale: float) -> AaveMarket:
         stages.append(played.deploy(node, scale))
         return stages[0]
 
@@ -38,7 +38,7 @@ async def test_a_crashing_market_is_cleared_and_the_journal_is_the_balance(
     assert gains == [journal_profit(tmp_path)]
 
 
-def gained(stage: AaveStage) -> dict[bytes, int]:
+def gained(stage: AaveMarket) -> dict[bytes, int]:
     """What the executor has beyond what it was given."""
     found = {}
     for spec in stage.bed.listing.reserves:

@@ -5,15 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from keeper.daemon import Daemon
+from keeper.app.daemon import Daemon
 from keeper.demo import run
-from keeper.demo.curie import balance
-from keeper.demo.curie.stage import CAPITAL_DOLLARS, CurieStage, show_with
-from keeper.demo.files import JOURNAL
-from keeper.demo.node import Node
 from keeper.demo.run import DemoOptions, run_demo
 from keeper.execute.journal.journal import open_history
 from keeper.observe.pnl import NATIVE, summarise
+from keeper.sim.keeper import JOURNAL
+from keeper.sim.markets.curie import balance
+from keeper.sim.markets.curie.market import CAPITAL_DOLLARS, CurieMarket, show_with
+from keeper.sim.node.client import Node
 
 LITTLE = 10_000  # dollars; the largest position alone takes several times that as margin
 
@@ -22,9 +22,9 @@ LITTLE = 10_000  # dollars; the largest position alone takes several times that 
 async def test_a_crashing_market_is_cleared_and_the_journal_is_the_balance(
     capital: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    played, stages = show_with(capital), list[CurieStage]()
+    played, stages = show_with(capital), list[CurieMarket]()
 
-    def deploy(node: Node, scale: float) -> CurieStage:
+    def deploy(node: Node, scale: float) -> CurieMarket:
         stages.append(played.deploy(node, scale))
         return stages[0]
 
@@ -41,12 +41,12 @@ async def test_a_crashing_market_is_cleared_and_the_journal_is_the_balance(
     assert gains == [journal_profit(tmp_path, stages[0])]
 
 
-def gained(stage: CurieStage) -> int:
+def gained(stage: CurieMarket) -> int:
     """What the executor has beyond what it was given, in units of the settlement token."""
     return balance(stage.bed, "USDC", stage.executor) - stage.capital * 10**6
 
 
-def journal_profit(directory: Path, stage: CurieStage) -> int:
+def journal_profit(directory: Path, stage: CurieMarket) -> int:
     """What the books say of it, and that they say nothing of other tokens."""
     history = open_history(JOURNAL, directory)
     try:

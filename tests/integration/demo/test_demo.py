@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from keeper.daemon import Daemon
+from keeper.app.daemon import Daemon
 from keeper.demo.results import DemoResult
 from keeper.demo.run import DemoOptions, run_demo
 from keeper.errors import InvariantBroken, OperatorError

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from keeper.demo.anvil import Anvil
-from keeper.demo.deploy import Opening, artifact, deploy, open_accounts
-from keeper.demo.node import Node, Tx
 from keeper.errors import InvariantBroken, OperatorError, Transient
 from keeper.model.health import WAD
 from keeper.protocols.registry import load_deployment
+from keeper.sim.markets.margin_engine.deploy import Opening, artifact, deploy, open_accounts
+from keeper.sim.node.anvil import Anvil
+from keeper.sim.node.client import Node, Tx
 
 
 @pytest.mark.parametrize("mode", [{}, {"mining": False}, {"block_time": 1}], ids=["automine", "by hand", "by time"])

@@ -4,13 +4,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from keeper.demo.anvil import Anvil
-from keeper.demo.deploy import Market, deploy
-from keeper.demo.engine import EngineStage
-from keeper.demo.node import Node
-from keeper.demo.player import BLOCK_S, FIRST_BASE_FEE, GAS_LIMIT, GWEI, Player
-from keeper.demo.scenario import Scenario, Step, build_scenario
 from keeper.model.chain import hexed
+from keeper.sim.markets.margin_engine.deploy import Market, deploy
+from keeper.sim.markets.margin_engine.market import EngineMarket
+from keeper.sim.node.anvil import Anvil
+from keeper.sim.node.client import Node
+from keeper.sim.player import BLOCK_S, FIRST_BASE_FEE, GAS_LIMIT, GWEI, Player
+from keeper.sim.scenario import Scenario, Step, build_scenario
 
 KEEPER = b"\x11" * 20
 SCENARIO: Scenario = build_scenario(3, 40, 40)
@@ -27,7 +27,7 @@ class Stage:
         self.anvil = anvil
         self.node = Node.at(anvil.url)
         self.market: Market = deploy(self.node)
-        self.player = Player(self.node, EngineStage(self.node, self.market), scenario, KEEPER)
+        self.player = Player(self.node, EngineMarket(self.node, self.market), scenario, KEEPER)
         self.player.open(ignore)
 
 
@@ -75,7 +75,7 @@ def test_full_blocks_raise_the_base_fee_as_eip_1559_has_it(stage: Stage) -> None
 
 def test_a_transaction_waits_while_the_crowd_takes_the_whole_block(stage: Stage) -> None:
     node, sender = stage.node, stage.anvil.accounts()[5]
-    player = Player(node, EngineStage(node, stage.market), SCENARIO, bytes.fromhex(sender[2:]))
+    player = Player(node, EngineMarket(node, stage.market), SCENARIO, bytes.fromhex(sender[2:]))
     player.time = stage.player.timestamp()
     request = {"from": sender, "to": sender, "gas": hex(300_000), "maxFeePerGas": hex(20 * GWEI)}
     node.rpc("eth_sendTransaction", request | {"maxPriorityFeePerGas": hex(GWEI)})
@@ -96,7 +96,7 @@ def test_a_liquidation_is_read_back_from_its_logs(stage: Stage) -> None:
     )
     symbol, size = SCENARIO.openings[row].trades[0]
     sender = stage.anvil.accounts()[5]
-    player = Player(stage.node, EngineStage(stage.node, stage.market), SCENARIO, bytes.fromhex(sender[2:]))
+    player = Player(stage.node, EngineMarket(stage.node, stage.market), SCENARIO, bytes.fromhex(sender[2:]))
     player.time, player.prices = stage.player.timestamp(), step.prices
     data = stage.market.call("liquidate", record.accounts[row], stage.market.markets[symbol], abs(size), 0)
     fees = {"gas": hex(1_000_000), "maxFeePerGas": hex(20 * GWEI)}

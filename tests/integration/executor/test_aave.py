@@ -6,11 +6,11 @@ from dataclasses import dataclass, replace
 import pytest
 from hypothesis import given, strategies as st
 
-from keeper.demo.aave_v3 import V3_0_2, VERSIONS, Bed, deploy
-from keeper.demo.anvil import Anvil
-from keeper.demo.node import Node, impersonate
 from keeper.protocols import executor as calls
 from keeper.protocols.executor import AaveLiquidation, Batch, Swap
+from keeper.sim.markets.aave_v3 import V3_0_2, VERSIONS, Deployed, deploy
+from keeper.sim.node.anvil import Anvil
+from keeper.sim.node.client import Node, impersonate
 from tests.integration.executor.conftest import EXAMPLES
 from tests.support.executors import Hand, Reverted, checked, undone
 from tests.support.market import account
@@ -33,7 +33,7 @@ class Scene:
     """A market, and an executor with a purse of every token."""
 
     anvil: Anvil
-    bed: Bed
+    bed: Deployed
     hand: Hand
 
     def units(self, symbol: str, dollars: float) -> int:

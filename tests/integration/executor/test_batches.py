@@ -8,10 +8,7 @@ import pytest
 from pydantic import SecretStr
 
 from keeper.abi import checksum
-from keeper.daemon import Daemon
-from keeper.demo.aave_v3 import Bed, deploy
-from keeper.demo.anvil import Anvil, dev_key
-from keeper.demo.node import Node, Tx, impersonate
+from keeper.app.daemon import Daemon
 from keeper.execute.journal.journal import open_history
 from keeper.execute.signing.local import from_private_key
 from keeper.model.chain import hexed, unhexed
@@ -20,6 +17,9 @@ from keeper.model.intent import Intent, IntentState
 from keeper.protocols import executor
 from keeper.protocols.executor.batching import BATCH, members
 from keeper.settings import Settings
+from keeper.sim.markets.aave_v3 import Deployed, deploy
+from keeper.sim.node.anvil import Anvil, dev_key
+from keeper.sim.node.client import Node, Tx, impersonate
 from tests.support.market import account
 
 KEY = dev_key(3).hex()
@@ -34,7 +34,7 @@ def anvil() -> Iterator[Anvil]:
         yield node
 
 
-def with_executor(bed: Bed) -> bytes:
+def with_executor(bed: Deployed) -> bytes:
     """One of the signer's own, with a purse."""
     impersonate(bed.node, [*PEOPLE, SIGNER])
     [made] = bed.node.send(Tx(SIGNER, None, executor.creation(SIGNER, bed.exits.uniswap.factory)))
@@ -43,7 +43,7 @@ def with_executor(bed: Bed) -> bytes:
     return address
 
 
-def endanger(bed: Bed) -> None:
+def endanger(bed: Deployed) -> None:
     """Everybody owes dollars for ether, which falls."""
     bed.node.send(*bed.fund("WETH", PEOPLE, 100 * ETHER))
     bed.node.send(*bed.fund("USDC", PEOPLE[:1], 100_000 * USD))

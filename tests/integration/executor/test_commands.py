@@ -13,10 +13,6 @@ from keeper.abi import checksum
 from keeper.chain.connect import connect
 from keeper.cli.executor import check_transient_storage
 from keeper.cli.main import main
-from keeper.demo.anvil import Anvil, dev_key
-from keeper.demo.artifacts import ask
-from keeper.demo.curie import Bed, deploy
-from keeper.demo.node import Node
 from keeper.errors import OperatorError
 from keeper.execute.admission.approvals import approval
 from keeper.execute.journal.journal import open_journal
@@ -25,6 +21,10 @@ from keeper.execute.signing.local import from_private_key
 from keeper.model.chain import BlockRef
 from keeper.model.intent import IntentState
 from keeper.model.plan import Policy
+from keeper.sim.markets.curie import Deployed, deploy
+from keeper.sim.node.anvil import Anvil, dev_key
+from keeper.sim.node.artifacts import ask
+from keeper.sim.node.client import Node
 from tests.integration.executor.conftest import Ended
 
 KEY = "0x" + dev_key(3).hex()
@@ -38,7 +38,7 @@ class Place:
     """A market, and a data directory with a deployment file."""
 
     anvil: Anvil
-    bed: Bed
+    bed: Deployed
     directory: Path
 
     @property

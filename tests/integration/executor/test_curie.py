@@ -6,13 +6,13 @@ from dataclasses import dataclass, replace
 import pytest
 from hypothesis import given, strategies as st
 
-from keeper.demo.anvil import Anvil
-from keeper.demo.artifacts import ask, calldata
-from keeper.demo.curie import Bed, deploy
-from keeper.demo.node import Node, Tx
 from keeper.model.chain import hexed
 from keeper.protocols import executor as calls
 from keeper.protocols.executor import Batch, CurieCollateral, CurieLiquidation, Swap
+from keeper.sim.markets.curie import Deployed, deploy
+from keeper.sim.node.anvil import Anvil
+from keeper.sim.node.artifacts import ask, calldata
+from keeper.sim.node.client import Node, Tx
 from tests.integration.executor.conftest import EXAMPLES
 from tests.support.executors import GAS, Hand, Reverted, checked, undone
 from tests.support.market import account
@@ -27,7 +27,7 @@ class Scene:
     """A market, and an executor with a purse."""
 
     anvil: Anvil
-    bed: Bed
+    bed: Deployed
     hand: Hand
 
     def order(self, size: int = 0, market: str = "vETH", who: bytes = TRADER) -> CurieLiquidation:

@@ -5,9 +5,9 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
+from keeper.app.observers import secrets_of
 from keeper.cli.checks import check_journal
 from keeper.execute.journal.journal import open_journal
-from keeper.observe.build import secrets_of
 from keeper.observe.status import read_status
 from keeper.settings import Settings
 from tests.support.arena import Arena, arena_node, running

@@ -13,9 +13,9 @@ import pytest
 from eth_utils.crypto import keccak
 
 from keeper.abi import checksum
-from keeper.demo.anvil import Anvil, dev_key
 from keeper.model.chain import hexed, unhexed
 from keeper.model.health import WAD
+from keeper.sim.node.anvil import Anvil, dev_key
 from tests.support.example import EXAMPLE, SOLC, bench_on
 
 NATIVE = checksum(bytes(20))

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from keeper.chain.budget import MOST_AT_ONCE, Budget, Latencies, Priority, Shed, asks_to_wait
+from keeper.chain.concurrency import MOST_AT_ONCE, Budget, Latencies, Priority, Shed, asks_to_wait
 from keeper.chain.errors import Disconnected, HttpStatus, RpcError
 from keeper.errors import Transient
 

@@ -7,7 +7,7 @@ from eth_abi.abi import encode
 from hypothesis import given, strategies as st
 
 from keeper.abi import load_abi
-from keeper.chain import bulk
+from keeper.chain import multicall
 from keeper.errors import Transient
 from keeper.model.chain import Call, CallResult
 
@@ -22,12 +22,12 @@ def packed(results: list[CallResult]) -> bytes:
 @given(CALLS)
 def test_calldata_equals_the_abi_librarys(calls: list[Call]) -> None:
     read = load_abi("BulkReader").functions["read"]
-    assert bulk.pack(calls) == read.encode([(call.to, call.data) for call in calls])
+    assert multicall.pack(calls) == read.encode([(call.to, call.data) for call in calls])
 
 
 @given(RESULTS)
 def test_results_come_back_as_they_were(results: list[CallResult]) -> None:
-    assert bulk.unpack(packed(results), len(results)) == results
+    assert multicall.unpack(packed(results), len(results)) == results
 
 
 @given(RESULTS.filter(bool), st.data())
@@ -35,21 +35,21 @@ def test_an_answer_cut_short_is_transient_or_the_same(results: list[CallResult],
     whole = packed(results)
     short = whole[: data.draw(st.integers(0, len(whole) - 1))]
     with suppress(Transient):  # only padding was cut
-        assert bulk.unpack(short, len(results)) == results
+        assert multicall.unpack(short, len(results)) == results
 
 
 @given(RESULTS, st.integers(0, 8))
 def test_another_number_of_results_is_transient(results: list[CallResult], count: int) -> None:
     if count != len(results):
         with pytest.raises(Transient):
-            bulk.unpack(packed(results), count)
+            multicall.unpack(packed(results), count)
 
 
 @given(st.binary(max_size=400), st.integers(0, 4))
 def test_garbage_is_transient_or_results(data: bytes, count: int) -> None:
     with suppress(Transient):
-        assert len(bulk.unpack(data, count)) == count
+        assert len(multicall.unpack(data, count)) == count
 
 
 def test_the_readers_address_is_an_address() -> None:
-    assert len(bulk.READER) == 20
+    assert len(multicall.READER) == 20

@@ -2,7 +2,7 @@
 
 import pytest
 
-from keeper.chain.evidence import NOT_SENT, merged
+from keeper.chain.replies import NOT_SENT, merged
 from keeper.model.intent import SendResult, SendStatus
 
 YES = SendResult(SendStatus.ACCEPTED)

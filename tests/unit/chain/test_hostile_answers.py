@@ -11,12 +11,8 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, example, given, settings, strategies as st
 
-from keeper.chain import bulk
-from keeper.chain.budget import asks_to_wait
-from keeper.chain.errors import RpcError, StateMissing
-from keeper.chain.transport import HttpTransport, JsonSplitter, by_id
-from keeper.chain.verdicts import is_overload, judge, reverted
-from keeper.chain.wire import (
+from keeper.chain import multicall
+from keeper.chain.codec import (
     WireBlock,
     WireLog,
     WireNotice,
@@ -29,6 +25,10 @@ from keeper.chain.wire import (
     receipt_of,
     shaped,
 )
+from keeper.chain.concurrency import asks_to_wait
+from keeper.chain.errors import RpcError, StateMissing
+from keeper.chain.node_errors import is_overload, judge, reverted
+from keeper.chain.transport import HttpTransport, JsonSplitter, by_id
 from keeper.errors import Transient
 from keeper.model.chain import LogFilter
 
@@ -187,7 +187,7 @@ def test_single_words(parse: Callable[[str], Any], value: Any) -> None:
 )
 def test_bulk_reads(data: bytes | list[int], count: int) -> None:
     raw = data if isinstance(data, bytes) else b"".join(word.to_bytes(32, "big") for word in data)
-    results = outcome(lambda: bulk.unpack(raw, count))
+    results = outcome(lambda: multicall.unpack(raw, count))
     if results is not None:
         assert len(results) == count
         assert all(len(result.data) <= len(raw) for result in results)

@@ -5,25 +5,25 @@ from itertools import product
 import pytest
 from hypothesis import given, strategies as st
 
-from keeper.chain.states import LONGEST_PAUSE_S, Health, State
+from keeper.chain.node_state import LONGEST_PAUSE_S, NodeHealth, State
 from keeper.errors import InvariantBroken
 
 
-def alive(jitter: float = 1.0) -> Health:
-    health = Health(lambda: jitter)
+def alive(jitter: float = 1.0) -> NodeHealth:
+    health = NodeHealth(lambda: jitter)
     health.dial()
     health.recognised()
     return health
 
 
-def down(now: float = 0.0, jitter: float = 1.0) -> Health:
+def down(now: float = 0.0, jitter: float = 1.0) -> NodeHealth:
     health = alive(jitter)
     health.failed(now, unreachable=True)
     return health
 
 
 def test_a_node_begins_unknown_and_must_show_who_it_is() -> None:
-    health = Health()
+    health = NodeHealth()
     assert health.state is State.DIALING
     assert not health.connected
     assert alive().connected
@@ -47,7 +47,7 @@ def test_only_the_enumerated_edges_exist() -> None:
         (State.DOWN, State.DIALING),
     }
     for source, target in product(State, State):
-        health = Health()
+        health = NodeHealth()
         health.state = source
         if (source, target) in allowed:
             health._move(target)
@@ -117,7 +117,7 @@ def test_failures_that_come_in_after_the_circuit_opened_do_not_lengthen_the_wait
 
 
 def test_a_node_of_another_chain_is_not_asked_and_later_asked_who_it_is() -> None:
-    health = Health()
+    health = NodeHealth()
     health.dial()
     health.refused(10.0)
     assert health.state is State.WRONG_CHAIN

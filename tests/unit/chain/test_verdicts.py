@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from keeper.chain.errors import RpcError
-from keeper.chain.verdicts import is_overload, judge, reverted
+from keeper.chain.node_errors import is_overload, judge, reverted
 from keeper.model.chain import CallResult
 from keeper.model.intent import SendStatus
 

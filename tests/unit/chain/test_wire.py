@@ -8,9 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
-from keeper.chain.errors import HttpStatus
-from keeper.chain.transport import HttpTransport
-from keeper.chain.wire import (
+from keeper.chain.codec import (
     Envelope,
     WireBlock,
     WireLog,
@@ -23,6 +21,8 @@ from keeper.chain.wire import (
     receipt_of,
     shaped,
 )
+from keeper.chain.errors import HttpStatus
+from keeper.chain.transport import HttpTransport
 from keeper.errors import Transient
 from keeper.model.chain import BlockRef, LogFilter
 

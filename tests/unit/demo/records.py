@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from keeper.demo.census import Act, Record, State
 from keeper.model.health import WAD
 from keeper.model.intent import Attempt, Intent, IntentState, Outcome
+from keeper.sim.records import Liquidation, Record, State
 
 ACCOUNTS = (b"\x01" * 20, b"\x02" * 20, b"\x03" * 20)
 
@@ -13,11 +13,11 @@ def state(equity: float, requirement: float) -> State:
     return State(int(equity * WAD), int(requirement * WAD))
 
 
-def act(account: bytes, *, kind: str = "liquidate", full: bool = False, reward: float = 10.0) -> Act:
-    return Act(1, account, kind, "ETH", 1_000.0, reward, 1.0, full, "0x00")
+def act(account: bytes, *, kind: str = "liquidate", full: bool = False, reward: float = 10.0) -> Liquidation:
+    return Liquidation(1, account, kind, "ETH", 1_000.0, reward, 1.0, full, "0x00")
 
 
-def record(number: int, *states: State, acts: tuple[Act, ...] = (), **more: Any) -> Record:
+def record(number: int, *states: State, acts: tuple[Liquidation, ...] = (), **more: Any) -> Record:
     given: dict[str, Any] = {"bad_debt_usd": 0.0, "gas_wei": 0, "gas_usd": 0.0, "mined": 0, "reverted": 0} | more
     return Record(number, number * 12, 10**9, 0, 60_000_000, "crash", {"ETH": 3_000.0}, ACCOUNTS, states, acts, **given)
 

@@ -4,11 +4,11 @@ from itertools import pairwise
 
 import pytest
 
-from keeper.demo.aave_v3 import DEMO, ETH_MODE, STABLE, USD_MODE, V3_0_2, V3_6
-from keeper.demo.aave_v3.stage import scenario
-from keeper.demo.scenario import Scenario
-from keeper.demo.stage import show_of
 from keeper.errors import OperatorError
+from keeper.sim.market import show_of
+from keeper.sim.markets.aave_v3 import DEMO, ETH_MODE, STABLE, USD_MODE, V3_0_2, V3_6
+from keeper.sim.markets.aave_v3.market import scenario
+from keeper.sim.scenario import Scenario
 
 
 @pytest.fixture(scope="module", params=[1, 2, 77])

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from keeper.demo.files import demo_settings, in_flight, make_signer, prepare, write_environment
 from keeper.errors import OperatorError
 from keeper.execute.journal.database import lock_of
 from keeper.execute.leadership.file_lock import WriterLock
 from keeper.settings import load_settings
+from keeper.sim.keeper import demo_settings, in_flight, make_signer, prepare, write_environment
 
 
 @pytest.fixture(autouse=True)

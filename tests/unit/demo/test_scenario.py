@@ -6,9 +6,9 @@ from math import log
 
 import pytest
 
-from keeper.demo.listing import DEMO
-from keeper.demo.scenario import Scenario, build_scenario, maintenance
 from keeper.model.health import WAD
+from keeper.sim.markets.margin_engine.listing import DEMO
+from keeper.sim.scenario import Scenario, build_scenario, maintenance
 
 SPECS = {spec.symbol: spec for spec in DEMO.markets}
 WEIGHTS = {spec.symbol: spec.weight / WAD for spec in DEMO.collaterals} | {DEMO.settlement: 1.0}

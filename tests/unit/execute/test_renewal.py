@@ -29,12 +29,9 @@ class Right:
         return self.valid
 
 
-class Book:
-    """As much of a journal as is asked here."""
-
-    def __init__(self, right: Right) -> None:
-        self.right = right
-        self.failure = ""
+def sound() -> str:
+    """A journal that takes its writer's writes."""
+    return ""
 
 
 class Clock:
@@ -46,21 +43,21 @@ class Clock:
 
 
 async def test_it_ends_with_the_reason_when_the_right_is_lost():
-    assert "another keeper" in await Renewal(Book(Right(3)), 0.001).run()
+    assert "another keeper" in await Renewal(Right(3), sound, 0.001).run()
 
 
 async def test_it_ends_when_the_journal_failed_its_writer():
-    book = Book(Right())
-    renewing = asyncio.create_task(Renewal(book, 0.001).run())
+    failures = [""]
+    renewing = asyncio.create_task(Renewal(Right(), lambda: failures[-1], 0.001).run())
     await asyncio.sleep(0.01)
-    book.failure = "the disk is full"
+    failures.append("the disk is full")
     assert await renewing == "the disk is full"
 
 
 def test_a_program_that_shows_no_life_lets_go():
     clock = Clock()
     right = Right(renewals=5)
-    renewal = Renewal(Book(right), 0.0, clock)
+    renewal = Renewal(right, sound, 0.0, clock)
     clock.seconds = HUNG_S + 1  # nothing beside the thread runs in this test
     assert "did not react" in renewal.renew()
     assert right.renewed == 0
@@ -68,7 +65,7 @@ def test_a_program_that_shows_no_life_lets_go():
 
 def test_a_block_that_takes_long_to_plan_does_not_stop_the_renewals():
     right = Right(renewals=50)
-    assert "another keeper" in Renewal(Book(right), 0.0, Clock()).renew()
+    assert "another keeper" in Renewal(right, sound, 0.0, Clock()).renew()
     assert right.renewed == 51
 
 

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, strategies as st
 from loguru import logger
 
+from keeper.app.observers import observing, secrets_of
 from keeper.errors import OperatorError
 from keeper.model.events import EVENTS, HEAD_NEW, LOG_MESSAGE, NODE_DOWN, TX_SENT, Event, Level
-from keeper.observe.build import observing, secrets_of
 from keeper.observe.bus import Bus
 from keeper.observe.log import Log, json_line
 from keeper.observe.redact import Redactor, redact_url

@@ -6,7 +6,7 @@ from eth_abi.abi import encode
 from keeper.errors import InvariantBroken, Refused
 from keeper.model.chain import CallResult
 from keeper.model.health import WAD
-from keeper.protocols.margin_engine.prices import FeedAnswer, Readings
+from keeper.protocols.margin_engine.reads import FeedAnswer, Readings
 from keeper.protocols.margin_engine.state import Holdings, Position
 from tests.support.engine_state import ENGINE, ETH_FEED, NOW, PROTOCOL, WETH_FEED, market, readings, snapshot, state
 

@@ -1,0 +1,151 @@
+"""One transaction at the operator's command, while no keeper runs.
+
+It is not a liquidation and does not go through the journal: it takes the journal's and the signer's locks, so that
+nobody else uses the nonce, and is refused while something is on its way. Sent again before it was mined, it is the
+same transaction.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+
+import rlp
+from eth_utils.crypto import keccak
+
+from keeper.app.signers import signer_of
+from keeper.chain.connect import Chain
+from keeper.chain.errors import RpcError
+from keeper.clock import SystemClock
+from keeper.errors import OperatorError
+from keeper.execute.breakers.store import EVERYONE, open_breaker_store
+from keeper.execute.journal.journal import Journal, open_journal
+from keeper.execute.leadership.file_lock import lock_directory, lock_signer
+from keeper.execute.leadership.lease import lease_length
+from keeper.execute.signing.policy import SigningPolicy
+from keeper.execute.signing.policy_signer import PolicySigner
+from keeper.execute.signing.signer import Signer, UnsignedTx
+from keeper.execute.tx.fees import fee_until_deadline
+from keeper.execute.tx.nonces import floor
+from keeper.model.chain import Receipt, hexed
+from keeper.model.fees import Fees
+from keeper.model.intent import SendStatus
+from keeper.model.plan import Policy
+from keeper.settings import Settings
+
+FAILED = 4  # exit code
+_SPARE_PERCENT = 120  # gas limit, of the estimate
+_LOOK_S = 0.2
+_REPEATED = frozenset({"already_known", "replacement_underpriced"})  # an earlier try is on its way
+
+
+@dataclass(frozen=True, slots=True)
+class OneShotTx:
+    """What to send, and what its simulation may say. `to` empty creates a contract."""
+
+    to: bytes
+    data: bytes
+    explain: Callable[[bytes], object]
+
+
+def created(sender: bytes, nonce: int) -> bytes:
+    """The address of the contract that a transaction creates."""
+    return bytes(keccak(rlp.encode([sender, nonce])))[-20:]
+
+
+async def send_once(
+    settings: Settings, policy: Policy, chain: Chain, errand: OneShotTx, wait_s: float, tell: Callable[[str], None]
+) -> tuple[Receipt, int]:
+    """The receipt and the nonce; `tell` is told the transaction's hash before it leaves.
+
+    Raises OperatorError: exit code 3 while a keeper runs, 4 when it reverts, is refused, or is not mined in `wait_s`.
+    """
+    signer = await asyncio.to_thread(signer_of, settings)
+    lease_s = await lease_length(settings.lease_s, chain.reader)
+    genesis = await chain.reader.block_by_number(0)
+    with _alone(settings, signer, genesis.hash, lease_s) as journal:
+        try:
+            await signer.open()
+            nonce = floor(await chain.sender.nonce(signer.address), journal.consumed_nonce())
+            tx = await _priced(settings, policy, chain, errand, signer.address, nonce)
+            rules = SigningPolicy(
+                settings.chain_id,
+                signer.address,
+                frozenset({errand.to} - {b""}),
+                policy.max_fee,
+                creation=b"" if errand.to else keccak(errand.data),
+            )
+            signed = await PolicySigner(signer, rules, settings.signer_timeout_s).sign(tx)
+            tell(hexed(signed.tx_hash))
+            result = await chain.sender.send_raw(signed.raw)
+            if result.status is SendStatus.REFUSED and result.reason not in _REPEATED:
+                raise OperatorError(f"the node refused it: {result.message or result.reason}", FAILED)
+            return await _mined(chain, journal, signed.tx_hash, wait_s), nonce
+        finally:
+            await signer.close()
+
+
+@contextmanager
+def _alone(settings: Settings, signer: Signer, genesis: bytes, lease_s: float) -> Iterator[Journal]:
+    """The journal, held alone and with nothing on its way. Raises OperatorError."""
+    with ExitStack() as held:
+        held.callback(lock_directory(settings.data_dir).close)
+        held.callback(lock_signer(signer.address, settings.chain_id, genesis).close)
+        url = settings.database_url.get_secret_value()
+        journal = open_journal(url, settings.data_dir, signer.address, settings.chain_id, lease_s)
+        held.callback(journal.close)
+        _check(settings, journal)
+        yield journal
+
+
+def _check(settings: Settings, journal: Journal) -> None:
+    """Nothing is on its way, as far as the journal knows, and it knows. Raises OperatorError."""
+    if journal.damaged:
+        url = settings.database_url.get_secret_value()
+        book = open_breaker_store(url, settings.data_dir, EVERYONE, settings.chain_id)
+        try:
+            book.kill("the journal was damaged, and begun anew", int(SystemClock().now()))
+        finally:
+            book.close()
+        raise OperatorError(
+            f"the journal was damaged and moved to {journal.damaged}: see `journal.rebuilt` in docs/operations.md; "
+            "the kill switch is on until `keeper resume`",
+            FAILED,
+        )
+    if journal.open_intents():
+        raise OperatorError(
+            "transactions of an earlier run are on their way: `keeper txs` shows them, `keeper kill` ends them", FAILED
+        )
+
+
+async def _priced(
+    settings: Settings, policy: Policy, chain: Chain, errand: OneShotTx, sender: bytes, nonce: int
+) -> UnsignedTx:
+    """The transaction at a fee that stays valid until the deadline. Raises OperatorError when it would revert."""
+    block = await chain.reader.head()
+    try:
+        gas = await chain.reader.estimate(sender, errand.to, errand.data)
+    except RpcError as error:
+        data = bytes.fromhex(error.data.removeprefix("0x")) if isinstance(error.data, str) else b""
+        reason = errand.explain(data) if data else error.message
+        raise OperatorError(f"it would fail, and is not sent: {reason}", FAILED) from None
+    max_fee = min(fee_until_deadline(block, policy.deadline_blocks, policy.priority_fee, policy), policy.max_fee)
+    fees = Fees(max_fee, min(policy.priority_fee, max_fee))
+    limit = gas * _SPARE_PERCENT // 100
+    return UnsignedTx(settings.chain_id, nonce, errand.to, errand.data, limit, fees.max_fee, fees.priority_fee)
+
+
+async def _mined(chain: Chain, journal: Journal, tx_hash: bytes, wait_s: float) -> Receipt:
+    """The receipt of a success. Holds on to the right to send while it waits."""
+    now = asyncio.get_running_loop().time
+    ends = now() + wait_s
+    while (receipt := await chain.sender.receipt(tx_hash)) is None:
+        if now() > ends:
+            raise OperatorError(
+                f"{hexed(tx_hash)} was not mined within {wait_s:g} s: look for it, or give the command again", FAILED
+            )
+        await asyncio.sleep(_LOOK_S)
+        await asyncio.to_thread(journal.right.renew)
+    if receipt.status != 1:
+        raise OperatorError(f"{hexed(tx_hash)} was mined and reverted", FAILED)
+    return receipt

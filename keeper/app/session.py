@@ -1,0 +1,59 @@
+"""A session: a connected chain, the deployment and its adapter, which every command that talks to a node needs."""
+
+from dataclasses import dataclass, replace
+
+from keeper.abi import checksum
+from keeper.book.discovery import discover
+from keeper.chain.connect import Chain, connect
+from keeper.chain.pool import Limits
+from keeper.clock import Clock
+from keeper.errors import OperatorError
+from keeper.model.events import (
+    Emit,
+)
+from keeper.protocols.base import Deployment, Means, Protocol
+from keeper.protocols.registry import load_deployment, load_protocol
+from keeper.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A connected protocol: what every command that talks to a node begins with."""
+
+    chain: Chain
+    deployment: Deployment
+    protocol: Protocol
+
+
+async def open_session(settings: Settings, emit: Emit, clock: Clock | None = None, keeper: bytes = b"") -> Session:
+    """Connect, check that the deployment is there, and let its adapter find out the rest. Raises OperatorError.
+
+    keeper: the signer's address, empty when none is known.
+    """
+    deployment = load_deployment(settings.deployment, settings.chain_id, settings.protocol)
+    deployment = replace(deployment, means=Means(keeper, settings.flash_loans))
+    protocol = load_protocol(deployment)
+    urls = [url.get_secret_value() for url in settings.rpc_urls]
+    limits = Limits(settings.max_lag_blocks, settings.undo_blocks)
+    chain = await connect(urls, settings.chain_id, settings.request_timeout_s, emit, limits, clock)
+    try:
+        await _check_deployment(chain, deployment)
+        protocol = await discover(chain.reader, protocol)
+    except BaseException:
+        await chain.close()
+        raise
+    return Session(chain, deployment, protocol)
+
+
+async def _check_deployment(chain: Chain, deployment: Deployment) -> None:
+    head = await chain.reader.head()
+    if deployment.start_block > head.number:
+        raise OperatorError(
+            f"KEEPER_DEPLOYMENT: start_block {deployment.start_block} lies ahead of the newest block, {head.number}"
+        )
+    for name, address in deployment.contracts.items():
+        if not await chain.reader.code(address):
+            raise OperatorError(
+                f"KEEPER_DEPLOYMENT: {name} at {checksum(address)} has no code on chain {deployment.chain_id}: "
+                "wrong address, or wrong chain"
+            )

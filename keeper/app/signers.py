@@ -1,0 +1,26 @@
+"""The signer that the settings name."""
+
+from keeper.errors import OperatorError
+from keeper.execute.signing.kms import connect_kms
+from keeper.execute.signing.local import from_keystore, from_private_key
+from keeper.execute.signing.remote import RemoteSigner
+from keeper.execute.signing.signer import Signer
+from keeper.settings import Settings
+
+
+def signer_of(settings: Settings) -> Signer:
+    """The signer that the settings name. Blocks: a keystore takes a second, KMS is asked. Raises OperatorError."""
+    if settings.keystore_file and settings.keystore_password:
+        return from_keystore(settings.keystore_file, settings.keystore_password.get_secret_value())
+    if settings.private_key:
+        return from_private_key(settings.private_key.get_secret_value())
+    timeout_s = settings.signer_timeout_s
+    if settings.remote_signer_url and settings.signer_address:
+        url, address = settings.remote_signer_url.get_secret_value(), bytes.fromhex(settings.signer_address[2:])
+        return RemoteSigner(url, address, timeout_s)
+    if settings.kms_key_id:
+        return connect_kms(settings.kms_key_id, settings.kms_region, settings.kms_endpoint_url, timeout_s)
+    raise OperatorError(
+        "--live needs a signer: set KEEPER_KEYSTORE_FILE and KEEPER_KEYSTORE_PASSWORD_FILE, KEEPER_PRIVATE_KEY_FILE, "
+        "KEEPER_REMOTE_SIGNER_URL or KEEPER_KMS_KEY_ID"
+    )

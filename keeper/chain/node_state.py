@@ -1,0 +1,120 @@
+"""What one node is worth asking, as a state machine. Pure: time comes in as an argument, waits come out as numbers.
+
+Edges are enumerated. A node that was down or of another chain is dialled again before it may serve anything.
+"""
+
+import random
+from collections.abc import Callable
+from enum import StrEnum
+
+from keeper.errors import InvariantBroken
+
+FIRST_PAUSE_S = 0.5
+LONGEST_PAUSE_S = 5.0
+_MOST_FAILURES = 3  # in a row, after which the circuit opens
+_LEAST_JITTER = 0.5
+
+Random = Callable[[], float]  # from 0 to 1
+
+
+class State(StrEnum):
+    """States of a node."""
+
+    DIALING = "dialing"  # it has not shown yet who it is
+    ALIVE = "alive"
+    BEHIND = "behind"  # its head is too far below the newest one
+    OUT_OF_SYNC = "out_of_sync"  # it tells another history than the other nodes
+    WRONG_CHAIN = "wrong_chain"
+    DOWN = "down"  # the circuit is open
+
+
+_EDGES: dict[State, frozenset[State]] = {
+    State.DIALING: frozenset({State.ALIVE, State.WRONG_CHAIN, State.DOWN}),
+    State.ALIVE: frozenset({State.BEHIND, State.OUT_OF_SYNC, State.DOWN}),
+    State.BEHIND: frozenset({State.ALIVE, State.OUT_OF_SYNC, State.DOWN}),
+    State.OUT_OF_SYNC: frozenset({State.ALIVE, State.BEHIND, State.DOWN}),
+    State.WRONG_CHAIN: frozenset({State.DIALING}),
+    State.DOWN: frozenset({State.DIALING}),
+}
+_CONNECTED = frozenset({State.ALIVE, State.BEHIND, State.OUT_OF_SYNC})
+
+
+class NodeHealth:
+    """One node's state, its circuit breaker, and the newest block that it has shown."""
+
+    def __init__(self, jitter: Random = random.random) -> None:
+        self.state = State.DIALING
+        self.head = -1  # number of the newest block it has shown
+        self.failures = 0  # in a row
+        self._jitter = jitter
+        self._pause_s = 0.0
+        self._asked_again_at = 0.0
+        self._last_until = 0.0
+        self._slow_until = 0.0
+
+    @property
+    def connected(self) -> bool:
+        """It has shown who it is, and the circuit is closed."""
+        return self.state in _CONNECTED
+
+    def wait_s(self, now: float) -> float:
+        """Seconds until it may be dialled again; 0 when it may be asked."""
+        closed = self.connected or self.state is State.DIALING
+        return 0.0 if closed else max(self._asked_again_at - now, 0.0)
+
+    def rank(self, now: float) -> tuple[int, bool]:
+        """Lower is asked earlier: healthy ones, then those that failed or were slow lately, then all others."""
+        if self.state is State.ALIVE:
+            return 0, max(self._last_until, self._slow_until) > now
+        return (1 if self.connected else 2), self.wait_s(now) > 0
+
+    # What happens to it.
+
+    def dial(self) -> None:
+        """It is about to be asked who it is."""
+        if self.state is not State.DIALING:
+            self._move(State.DIALING)
+
+    def recognised(self) -> None:
+        """It serves our chain."""
+        self._move(State.ALIVE)
+
+    def refused(self, now: float) -> None:
+        """It serves another chain."""
+        self._move(State.WRONG_CHAIN)
+        self._asked_again_at = now + LONGEST_PAUSE_S
+
+    def served(self) -> None:
+        """It gave a usable answer."""
+        self.failures, self._pause_s, self._last_until = 0, 0.0, 0.0
+
+    def overtaken(self, now: float) -> None:
+        """Another node answered first, though asked later."""
+        self._slow_until = now + LONGEST_PAUSE_S
+
+    def failed(self, now: float, unreachable: bool) -> None:
+        """It gave no usable answer. The circuit opens after some of these, or at once when it cannot be reached."""
+        if self.state in (State.DOWN, State.WRONG_CHAIN):
+            return  # an answer that was still due when the circuit opened
+        self.failures += 1
+        self._last_until = now + min(FIRST_PAUSE_S * 2 ** (self.failures - 1), LONGEST_PAUSE_S)
+        if self.connected and self.failures < _MOST_FAILURES and not unreachable:
+            return
+        self._move(State.DOWN)
+        self._pause_s = min(max(self._pause_s * 2, FIRST_PAUSE_S), LONGEST_PAUSE_S)
+        self._asked_again_at = now + self._pause_s * (_LEAST_JITTER + (1 - _LEAST_JITTER) * self._jitter())
+
+    def compare(self, behind: bool, differs: bool) -> bool:
+        """Beside the other nodes. Returns whether its state changed."""
+        if not self.connected:
+            return False
+        state = State.OUT_OF_SYNC if differs else State.BEHIND if behind else State.ALIVE
+        if state is self.state:
+            return False
+        self._move(state)
+        return True
+
+    def _move(self, state: State) -> None:
+        if state not in _EDGES[self.state]:
+            raise InvariantBroken(f"a node cannot go from {self.state} to {state}")
+        self.state = state

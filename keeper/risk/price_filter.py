@@ -1,0 +1,119 @@
+"""What doubtful prices mean for accounts and plans: which are left alone, and which are followed all the same.
+
+Nothing here knows a protocol. Whether an account depends on a price is asked of its adapter: would it be judged if that
+feed had not answered? And what a plan is worth at other prices, likewise.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from keeper.defi.chainlink import answer_of, with_answer
+from keeper.errors import Refused
+from keeper.model.assessment import Assessment, Unsafe
+from keeper.model.chain import Call, CallResult
+from keeper.model.plan import Plan, Rejected, Rejection
+from keeper.protocols.base import Protocol, Snapshot
+from keeper.risk.price_guard import Doubt, Verdict
+
+_NOTHING = CallResult(False, b"")
+
+
+@dataclass(frozen=True, slots=True)
+class PriceFilter:
+    """One block's snapshot, the answers that it was decoded from, and the verdict on them."""
+
+    protocol: Protocol
+    snapshot: Snapshot
+    answers: Sequence[CallResult]
+    verdict: Verdict
+    timestamp: int
+
+    def split(self, assessment: Assessment) -> tuple[Assessment, list[Rejected]]:
+        """The assessment without the accounts that are left alone, and those, each with the reason."""
+        if self.verdict.stopped:
+            held = [_rejected(account, self.verdict.stopped) for account in assessment.unsafe]
+            return replace(assessment, unsafe=()), held
+        reasons = self._reasons(assessment.unsafe, [doubt for doubt in self.verdict.doubts if not doubt.follow])
+        kept = tuple(account for account in assessment.unsafe if account.row not in reasons)
+        held = [_rejected(account, reasons[account.row]) for account in assessment.unsafe if account.row in reasons]
+        return replace(assessment, unsafe=kept), held
+
+    def worthy(
+        self, plans: Sequence[Plan], assessment: Assessment, least_wad: int
+    ) -> tuple[Assessment, list[Rejected]]:
+        """The assessment without accounts whose plan rests on a doubtful price and does not pay at the reference price.
+
+        Those come second. A price without a reference is worth nothing here. least_wad: the least profit, dollars in
+        1e18.
+        """
+        followed = [doubt for doubt in self.verdict.doubts if doubt.follow]
+        reasons = self._reasons(assessment.unsafe, followed)
+        rows = {account.address: account for account in assessment.unsafe}
+        executable = self._executable(followed) if reasons else self.snapshot
+        refused = {
+            plan.account: _rejected(account, f"{reasons[account.row]}; it does not pay at the reference price")
+            for plan in plans
+            if (account := rows[plan.account]).row in reasons and self._value_wad(plan, executable) < least_wad
+        }
+        kept = tuple(account for account in assessment.unsafe if account.address not in refused)
+        return replace(assessment, unsafe=kept), list(refused.values())
+
+    def _value_wad(self, plan: Plan, executable: Snapshot) -> int:
+        """Dollars after gas at executable prices."""
+        chosen = plan.opportunity
+        worth = sum(self.protocol.value_wad(executable, token, units) for token, units in chosen.rewards.items())
+        return plan.value_wad - chosen.reward_wad + worth
+
+    def _reasons(self, accounts: Sequence[Unsafe], doubts: Sequence[Doubt]) -> dict[int, str]:
+        """Row -> why, of accounts that depend on a doubtful price."""
+        reasons: dict[int, str] = {}
+        for doubt in doubts:
+            blind = self._read_again({doubt.feed: None})
+            for account in accounts:
+                if account.row not in reasons and self._depends(blind, account.row):
+                    reasons[account.row] = str(doubt)
+        return reasons
+
+    def _depends(self, blind: Snapshot, row: int) -> bool:
+        try:
+            self.protocol.health(blind, row, self.timestamp)
+        except Refused as refusal:
+            return refusal.code == "unpriced"
+        return False
+
+    def _executable(self, doubts: Sequence[Doubt]) -> Snapshot:
+        """The snapshot at reference prices, where there are any; else without a price."""
+        wanted: dict[bytes, Doubt | None] = {}
+        for doubt in doubts:
+            wanted[doubt.feed] = doubt if doubt.reference_wad is not None else None
+        return self._read_again(wanted)
+
+    def _read_again(self, wanted: Mapping[bytes, Doubt | None]) -> Snapshot:
+        """The snapshot as if these feeds had said something else: a reference price, or nothing."""
+        calls = self.protocol.reads(self.snapshot.state)
+        results = [
+            _instead(result, wanted[feed]) if (feed := _feed_of(call, wanted)) is not None else result
+            for call, result in zip(calls, self.answers, strict=True)
+        ]
+        return replace(self.snapshot, readings=self.protocol.decode_reads(self.snapshot.state, results))
+
+
+def _feed_of(call: Call, feeds: Mapping[bytes, object]) -> bytes | None:
+    """Which of the feeds a read is about: it asks the feed, or asks somebody about it."""
+    return next((feed for feed in feeds if call.to == feed or feed in call.data), None)
+
+
+def _instead(result: CallResult, doubt: Doubt | None) -> CallResult:
+    answer = answer_of(result)
+    if doubt is None or doubt.reference_wad is None or answer is None:
+        return _NOTHING
+    return with_answer(result, answer * doubt.reference_wad // doubt.price_wad)
+
+
+def _rejected(account: Unsafe, why: str) -> Rejected:
+    return Rejected(account.address, Rejection.HOLD, f"hold: {why}", account.health.health_wad)
+
+
+def answers_by_contract(calls: Sequence[Call], results: Sequence[CallResult]) -> dict[bytes, CallResult]:
+    """The last answer of each contract, for those that are asked one thing."""
+    return {call.to: result for call, result in zip(calls, results, strict=True)}

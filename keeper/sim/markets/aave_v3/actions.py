@@ -1,0 +1,229 @@
+"""A deployed Aave v3 market, and everything that people and guardians do with it, as transactions."""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from keeper.abi import checksum
+from keeper.sim.markets.aave_v3.contracts import contracts_of
+from keeper.sim.markets.aave_v3.listing import Listing
+from keeper.sim.markets.exits import Exits, Pool
+from keeper.sim.node.artifacts import Batch, ask, calldata
+from keeper.sim.node.client import Node, Tx
+
+PRICE_DECIMALS = 8
+UINT256_MAX = 2**256 - 1
+FEED_GAS, MOVE_GAS = 100_000, 3_000_000
+STABLE, VARIABLE = 1, 2  # rate modes
+USER_DATA = (
+    "totalCollateralBase",
+    "totalDebtBase",
+    "availableBorrowsBase",
+    "currentLiquidationThreshold",
+    "ltv",
+    "healthFactor",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Reserve:
+    """The contracts of one reserve. `stable_debt` is zero in 3.6."""
+
+    token: bytes
+    a_token: bytes
+    variable_debt: bytes
+    stable_debt: bytes
+    feed: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Deployed:
+    """A market of real Aave v3. What changes it is returned as transactions, to be sent together or one at a time.
+
+    `pool` is the proxy. Reserves by symbol; amounts in token units; `emode_feeds`: category -> feed of its own price.
+    """
+
+    node: Node
+    version: str
+    listing: Listing
+    owner: bytes
+    chain_id: int
+    start_block: int
+    provider: bytes
+    pool: bytes
+    configurator: bytes
+    oracle: bytes
+    reserves: Mapping[str, Reserve]
+    emode_feeds: Mapping[int, bytes]
+    exits: Exits
+
+    # People.
+
+    def fund(self, symbol: str, accounts: Iterable[bytes], units: int, spender: bytes | None = None) -> list[Tx]:
+        """Mint a token to accounts, and let the pool (or `spender`) take it from them."""
+        token = self.reserves[symbol].token
+        approval = calldata("approve(address,uint256)", spender or self.pool, UINT256_MAX)
+        return [tx for account in accounts for tx in (self.mint(symbol, account, units), Tx(account, token, approval))]
+
+    def mint(self, symbol: str, to: bytes, units: int) -> Tx:
+        """Make tokens."""
+        return Tx(self.owner, self.reserves[symbol].token, calldata("mint(address,uint256)", to, units))
+
+    def supply(self, account: bytes, symbol: str, units: int, for_account: bytes | None = None) -> Tx:
+        """Needs tokens and their approval: see `fund`. The first supply is collateral by itself, but for LINK."""
+        token = self.reserves[symbol].token
+        return self._pool(account, "supply(address,uint256,address,uint16)", token, units, for_account or account, 0)
+
+    def withdraw(self, account: bytes, symbol: str, units: int = UINT256_MAX) -> Tx:
+        """All of it by default."""
+        token = self.reserves[symbol].token
+        return self._pool(account, "withdraw(address,uint256,address)", token, units, account)
+
+    def borrow(self, account: bytes, symbol: str, units: int, mode: int = VARIABLE) -> Tx:
+        signature = "borrow(address,uint256,uint256,uint16,address)"
+        return self._pool(account, signature, self.reserves[symbol].token, units, mode, 0, account)
+
+    def repay(self, account: bytes, symbol: str, units: int = UINT256_MAX, mode: int = VARIABLE) -> Tx:
+        """Needs tokens and their approval. All of it by default."""
+        signature = "repay(address,uint256,uint256,address)"
+        return self._pool(account, signature, self.reserves[symbol].token, units, mode, account)
+
+    def swap_rate_mode(self, account: bytes, symbol: str, mode: int) -> Tx:
+        """Turns the whole debt of rate mode `mode` into the other one (3.0.2 only)."""
+        return self._pool(account, "swapBorrowRateMode(address,uint256)", self.reserves[symbol].token, mode)
+
+    def set_emode(self, account: bytes, category: int) -> Tx:
+        return self._pool(account, "setUserEMode(uint8)", category)
+
+    def use_as_collateral(self, account: bytes, symbol: str, used: bool = True) -> Tx:
+        signature = "setUserUseReserveAsCollateral(address,bool)"
+        return self._pool(account, signature, self.reserves[symbol].token, used)
+
+    def transfer(self, account: bytes, symbol: str, to: bytes, units: int) -> Tx:
+        """Give aTokens away."""
+        return Tx(account, self.reserves[symbol].a_token, calldata("transfer(address,uint256)", to, units))
+
+    def liquidate(
+        self,
+        liquidator: bytes,
+        account: bytes,
+        collateral: str,
+        debt: str,
+        units: int = UINT256_MAX,
+        receive_a_token: bool = False,
+    ) -> Tx:
+        """Needs debt tokens and their approval. As much as the rules allow by default."""
+        signature = "liquidationCall(address,address,address,uint256,bool)"
+        pair = (self.reserves[collateral].token, self.reserves[debt].token)
+        return self._pool(liquidator, signature, *pair, account, units, receive_a_token)
+
+    # Markets.
+
+    def set_price(self, symbol: str, dollars: float) -> Tx:
+        """What the oracle says from now on."""
+        return self._set_feed(self.reserves[symbol].feed, dollars)
+
+    def set_emode_price(self, category: int, dollars: float) -> Tx:
+        """The price of all assets of a category that has one of its own (3.0.2 only)."""
+        return self._set_feed(self.emode_feeds[category], dollars)
+
+    def move_pools(self, dollars: Mapping[str, float], pools: Iterable[Pool] | None = None) -> list[Tx]:
+        """Trade pools to these prices: those that are given, or all."""
+        return [replace(self.exits.move(pool, dollars), gas=MOVE_GAS) for pool in pools or self.exits.pools]
+
+    # Guardians.
+
+    def configure(self, signature: str, *args: Any) -> Tx:
+        """Any function of the pool configurator; give tokens by `self.reserves[symbol].token`."""
+        return Tx(self.owner, self.configurator, calldata(signature, *args))
+
+    def pause(self, symbol: str, paused: bool = True, grace: int = 0) -> Tx:
+        """`grace`: seconds after the end of a pause in which nobody may liquidate (3.6 only)."""
+        token = self.reserves[symbol].token
+        if grace:
+            return self.configure("setReservePause(address,bool,uint40)", token, paused, grace)
+        return self.configure("setReservePause(address,bool)", token, paused)
+
+    def pause_all(self, paused: bool = True) -> Tx:
+        return self.configure("setPoolPause(bool)", paused)
+
+    def freeze(self, symbol: str, frozen: bool = True) -> Tx:
+        return self.configure("setReserveFreeze(address,bool)", self.reserves[symbol].token, frozen)
+
+    def as_owner(self, to: bytes, signature: str, *args: Any) -> Tx:
+        """Any function of any contract, from the account that may do everything: the oracle's fallback, say."""
+        return Tx(self.owner, to, calldata(signature, *args))
+
+    def cover_deficit(self, symbol: str, units: int) -> list[Tx]:
+        """Burn the owner's aTokens against a reserve's deficit, in the role that Aave calls Umbrella (3.6 only)."""
+        return [
+            self.as_owner(self.provider, "setAddress(bytes32,address)", b"UMBRELLA".ljust(32, b"\0"), self.owner),
+            self._pool(self.owner, "eliminateReserveDeficit(address,uint256)", self.reserves[symbol].token, units),
+        ]
+
+    def mint_to_treasury(self, *symbols: str) -> Tx:
+        """Pay out what the reserve factors have earned, as aTokens."""
+        return self._pool(self.owner, "mintToTreasury(address[])", [self.reserves[name].token for name in symbols])
+
+    def install_sentinel(self, grace: int) -> tuple[bytes, bytes]:
+        """Deploy a price-oracle sentinel and its sequencer's oracle, which is up; (sentinel, sequencer oracle)."""
+        make, batch = contracts_of(self.version), Batch(self.node, self.owner)
+        sequencer = batch.create(make("SequencerOracle"), self.owner)
+        sentinel = batch.create(make("PriceOracleSentinel"), self.provider, sequencer, grace)
+        batch.call(self.provider, "setPriceOracleSentinel(address)", sentinel)
+        batch.send()
+        return sentinel, sequencer
+
+    def set_sequencer(self, sequencer: bytes, down: bool, since: int = 0) -> Tx:
+        """`since`: when it came up last, in seconds."""
+        return Tx(self.owner, sequencer, calldata("setAnswer(bool,uint256)", down, since))
+
+    def make_deficit(self, account: bytes, liquidator: bytes, collateral: str, debt: str, dollars: float) -> None:
+        """Send what leaves a debt without collateral: as a deficit of the reserve in 3.6, as the account's in 3.0.2.
+
+        A fresh account borrows half of `dollars` of collateral, whose price is down to a quarter for one liquidation.
+        """
+        held, owed = self.listing.reserve(collateral), self.listing.reserve(debt)
+        supplied = int(dollars / held.dollars * 10**held.decimals)
+        borrowed = int(dollars / owed.dollars / 2 * 10**owed.decimals)
+        self.node.send(*self.fund(collateral, [account], supplied), *self.fund(debt, [liquidator], borrowed))
+        self.node.send(self.supply(account, collateral, supplied), self.borrow(account, debt, borrowed))
+        self.node.send(self.set_price(collateral, held.dollars / 4))
+        self.node.send(self.liquidate(liquidator, account, collateral, debt))
+        self.node.send(self.set_price(collateral, held.dollars))
+
+    # Views.
+
+    def user_data(self, account: bytes, block: int | None = None) -> tuple[int, ...]:
+        """The six outputs of `getUserAccountData` at a block, or at the newest, in the order of `USER_DATA`."""
+        signature, words = "getUserAccountData(address)", ["uint256"] * 6
+        return tuple(ask(self.node, self.pool, signature, account, returns=words, block=block))
+
+    def balance(self, token: bytes, account: bytes) -> int:
+        """Of any of the tokens here."""
+        return int(ask(self.node, token, "balanceOf(address)", account))
+
+    def deficit(self, symbol: str) -> int:
+        """Debt that nobody will pay, in token units (3.6 only)."""
+        return int(ask(self.node, self.pool, "getReserveDeficit(address)", self.reserves[symbol].token))
+
+    def write_deployment(self, path: Path, executor: bytes | None = None) -> None:
+        """The deployment file that the keeper reads."""
+        contracts = {"PoolAddressesProvider": checksum(self.provider)}
+        if executor:
+            contracts["Executor"] = checksum(executor)
+        document = {
+            "protocol": "aave_v3",
+            "chain_id": self.chain_id,
+            "start_block": self.start_block,
+            "contracts": contracts,
+        }
+        path.write_text(json.dumps(document, indent=2) + "\n")
+
+    def _pool(self, sender: bytes, signature: str, *args: Any) -> Tx:
+        return Tx(sender, self.pool, calldata(signature, *args))
+
+    def _set_feed(self, feed: bytes, dollars: float) -> Tx:
+        return Tx(self.owner, feed, calldata("set(int256)", round(dollars * 10**PRICE_DECIMALS)), FEED_GAS)

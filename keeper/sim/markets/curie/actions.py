@@ -1,0 +1,262 @@
+"""A deployed market, and everything that people do in it as transactions to be sent, or sent at once."""
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from keeper.abi import checksum
+from keeper.sim.markets.curie.listing import Listing, MarketSpec
+from keeper.sim.markets.exits import Exits, sqrt_price
+from keeper.sim.markets.uniswap import TICK_SPACINGS
+from keeper.sim.node.artifacts import ask, calldata
+from keeper.sim.node.client import Node, Tx, impersonate
+
+UINT256_MAX = 2**256 - 1
+HOUSE = bytes.fromhex("40053c0de0000000000000000000000000000001")  # makes the markets, and never runs out
+MOVER = bytes.fromhex("40053c0de0000000000000000000000000000002")  # trades the pools to a price, and neither does he
+_MUCH = 10**30  # more than any pool holds
+_GAS, _EXIT_GAS = 4_000_000, 600_000
+_NO_REFERRAL = bytes(32)
+
+
+@dataclass(frozen=True, slots=True)
+class Feed:
+    """One price: the aggregator that may be set, the protocol's feed on it, and what tokens ask."""
+
+    decimals: int
+    aggregator: bytes
+    feed: bytes
+    dispatcher: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One market: its base token and its pool of base (token0) and quote."""
+
+    base: bytes
+    pool: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Deployed:
+    """The protocol on a node. Contracts by name, tokens by symbol, feeds by label, markets by symbol.
+
+    Sizes are in 1e18 of the base, amounts of tokens in their units, prices in dollars. What returns `Tx` is sent by
+    `node.send` or `node.try_send`; accounts have to be impersonated (`admit`).
+    """
+
+    node: Node
+    owner: bytes
+    chain_id: int
+    start_block: int
+    listing: Listing
+    contracts: Mapping[str, bytes]
+    tokens: Mapping[str, bytes]
+    feeds: Mapping[str, Feed]
+    places: Mapping[str, Place]
+    exits: Exits
+
+    # Accounts and collateral.
+
+    def admit(self, *accounts: bytes) -> None:
+        """Let accounts send, with ether for gas."""
+        impersonate(self.node, accounts)
+
+    def fund(self, account: bytes, symbol: str, units: int) -> list[Tx]:
+        """A deposit out of nowhere into the vault."""
+        return [
+            self.mint(symbol, self.owner, units),
+            self._vault(self.owner, "depositFor(address,address,uint256)", account, self.tokens[symbol], units),
+        ]
+
+    def mint(self, symbol: str, to: bytes, units: int) -> Tx:
+        """Tokens for an account's wallet."""
+        return Tx(self.owner, self.tokens[symbol], calldata("mint(address,uint256)", to, units))
+
+    def approve(self, account: bytes, symbol: str, spender: bytes | None = None) -> Tx:
+        """The vault may take a token of an account without limit; or `spender`."""
+        data = calldata("approve(address,uint256)", spender or self.contracts["Vault"], UINT256_MAX)
+        return Tx(account, self.tokens[symbol], data)
+
+    def deposit(self, account: bytes, symbol: str, units: int) -> Tx:
+        """Out of the account's own wallet, once approved."""
+        return self._vault(account, "deposit(address,uint256)", self.tokens[symbol], units)
+
+    def withdraw(self, account: bytes, symbol: str, units: int | None = None) -> Tx:
+        """So much, or all that is free."""
+        if units is None:
+            return self._vault(account, "withdrawAll(address)", self.tokens[symbol])
+        return self._vault(account, "withdraw(address,uint256)", self.tokens[symbol], units)
+
+    def settle_bad_debt(self, sender: bytes, account: bytes) -> Tx:
+        """The insurance fund pays what an account owes that has nothing left."""
+        return self._vault(sender, "settleBadDebt(address)", account)
+
+    # Positions.
+
+    def trade(self, account: bytes, market: str, size: int, sqrt_limit: int = 0) -> Tx:
+        """Buy so much base, or sell it when negative; only up to a sqrt price when one is given."""
+        return self._open(account, market, size < 0, size < 0, size, sqrt_limit)
+
+    def spend(self, account: bytes, market: str, quote: int, sqrt_limit: int = 0) -> Tx:
+        """Buy base for so much quote, or sell base for it when negative."""
+        return self._open(account, market, quote < 0, quote > 0, quote, sqrt_limit)
+
+    def close(self, account: bytes, market: str, sqrt_limit: int = 0, bound: int = 0) -> Tx:
+        """Trade a position away, or what the market's price limit allows of it. `bound`: the opposite amount's."""
+        params = (self.places[market].base, sqrt_limit, bound, UINT256_MAX, _NO_REFERRAL)
+        return self._house(account, "closePosition((address,uint160,uint256,uint256,bytes32))", params)
+
+    def add_liquidity(self, account: bytes, market: str, base: int, quote: int, lower: int, upper: int) -> Tx:
+        """As a maker, between two ticks (multiples of `spacing`): at most so much of both."""
+        params = (self.places[market].base, base, quote, lower, upper, 0, 0, False, UINT256_MAX)
+        signature = "addLiquidity((address,uint256,uint256,int24,int24,uint256,uint256,bool,uint256))"
+        return self._house(account, signature, params)
+
+    def remove_liquidity(self, account: bytes, market: str, lower: int, upper: int, liquidity: int) -> Tx:
+        """Take liquidity out; 0 collects its fees."""
+        params = (self.places[market].base, lower, upper, liquidity, 0, 0, UINT256_MAX)
+        signature = "removeLiquidity((address,int24,int24,uint128,uint256,uint256,uint256))"
+        return self._house(account, signature, params)
+
+    # Liquidations, by whoever.
+
+    def cancel_orders(self, sender: bytes, account: bytes, market: str) -> Tx:
+        """Take a maker's liquidity out who has too little margin."""
+        return self._house(sender, "cancelAllExcessOrders(address,address)", account, self.places[market].base)
+
+    def liquidate(self, sender: bytes, account: bytes, market: str, size: int = 0) -> Tx:
+        """Take over a part of a position; 0 is the most that is allowed."""
+        return self._house(sender, "liquidate(address,address,int256)", account, self.places[market].base, size)
+
+    def liquidate_collateral(self, sender: bytes, account: bytes, symbol: str, amount: int, in_usd: bool = True) -> Tx:
+        """Buy an account's collateral for so many units of the settlement token, or so many units of it."""
+        signature = "liquidateCollateral(address,address,uint256,bool)"
+        return self._vault(sender, signature, account, self.tokens[symbol], amount, in_usd)
+
+    # The owner, and what becomes of closed markets.
+
+    def configure(self, contract: str, signature: str, *args: object) -> Tx:
+        """Any function of one of the contracts that its owner may call."""
+        return Tx(self.owner, self.contracts[contract], calldata(signature, *args), _GAS)
+
+    def pause_market(self, market: str) -> Tx:
+        """Nobody trades in it any more; its index price stays where it is."""
+        return Tx(self.owner, self.places[market].base, calldata("pause()"), _GAS)
+
+    def close_market(self, market: str, dollars: float) -> Tx:
+        """A paused market ends, and everyone in it at this price."""
+        return Tx(self.owner, self.places[market].base, calldata("close(uint256)", round(dollars * 10**18)), _GAS)
+
+    def quit_market(self, sender: bytes, account: bytes, market: str) -> Tx:
+        """Settle an account's position in a closed market."""
+        return self._house(sender, "quitMarket(address,address)", account, self.places[market].base)
+
+    # Prices and time.
+
+    def set_oracle(self, label: str, dollars: float) -> Tx:
+        """A feed's new answer, which the protocol's feed sees at once and remembers when somebody touches it."""
+        feed = self.feeds[label]
+        answer = round(dollars * 10**feed.decimals)
+        return Tx(self.owner, feed.aggregator, calldata("set(int256)", answer))
+
+    def touch_oracle(self, label: str) -> Tx:
+        """Let the protocol's feed remember the newest answer, as trades do; reverts when there is nothing new."""
+        return Tx(self.owner, self.feeds[label].feed, calldata("update()"))
+
+    def move_pool(self, market: str, dollars: float) -> list[Tx]:
+        """The mover's trade until the pool is at a price, seen from where it is now; none when it is there already.
+
+        The protocol lets a trade move a pool by at most `most_ticks` from where it was up to 15 s ago, and not away
+        from the index price when that is further than 10 %: it reverts then.
+        """
+        now, wanted = self.pool_sqrt_price(market), sqrt_price(dollars)
+        if abs(wanted - now) * 10**9 < now:
+            return []
+        size = -_MUCH if wanted < now else _MUCH
+        return [self.trade(MOVER, market, size, wanted) if size < 0 else self.spend(MOVER, market, size, wanted)]
+
+    def move_exits(self, prices: Mapping[str, float]) -> list[Tx]:
+        """Trade the pools of real tokens to the feeds' prices (dollars by label)."""
+        dollars = {self.listing.settlement: 1.0}
+        dollars |= {spec.symbol: prices[spec.feed] for spec in self.listing.collaterals}
+        return [replace(self.exits.move(pool, dollars), gas=_EXIT_GAS) for pool in self.exits.pools]
+
+    def pool_sqrt_price(self, market: str) -> int:
+        """sqrtPriceX96 of a market's pool at the newest block."""
+        returns = ("uint160", "int24", "uint16", "uint16", "uint16", "uint8", "bool")
+        found: int = ask(self.node, self.places[market].pool, "slot0()", returns=returns)[0]
+        return found
+
+    def pool_price(self, market: str) -> float:
+        """Dollars."""
+        return float((self.pool_sqrt_price(market) / 2**96) ** 2)
+
+    def spacing(self, market: str) -> int:
+        """Ticks from one possible end of a liquidity range to the next."""
+        return TICK_SPACINGS[self.spec(market).pool_fee]
+
+    def spec(self, market: str) -> MarketSpec:
+        return next(spec for spec in self.listing.markets if spec.symbol == market)
+
+    def timestamp(self) -> int:
+        """Seconds, of the newest block."""
+        return int(self.node.rpc("eth_getBlockByNumber", "latest", False)["timestamp"], 16)
+
+    def warp(self, seconds: int) -> None:
+        """Mine an empty block so much later."""
+        self.node.rpc("evm_setNextBlockTimestamp", hex(self.timestamp() + seconds))
+        self.node.rpc("evm_mine")
+
+    # For the keeper.
+
+    def write_deployment(self, path: Path, executor: bytes = b"") -> None:
+        """The deployment file that the keeper reads."""
+        contracts = {"ClearingHouse": checksum(self.contracts["ClearingHouse"])}
+        if executor:
+            contracts["Executor"] = checksum(executor)
+        document = {
+            "protocol": "curie",
+            "chain_id": self.chain_id,
+            "start_block": self.start_block,
+            "contracts": contracts,
+        }
+        path.write_text(json.dumps(document, indent=2) + "\n")
+
+    def house_liquidity(self) -> list[Tx]:
+        """What the house puts into the pools, around the feeds' first prices."""
+        made = []
+        for spec in self.listing.markets:
+            price = float(self.listing.feeds[spec.feed][1])
+            base, quote = int(spec.dollars / price * 10**18), spec.dollars * 10**18
+            for width in spec.ranges:
+                lower, upper = self.ticks(spec.symbol, price / width, price * width)
+                made.append(self.add_liquidity(HOUSE, spec.symbol, base, quote, lower, upper))
+        return made
+
+    def ticks(self, market: str, low: float, high: float) -> tuple[int, int]:
+        """The possible ends of a liquidity range next to two prices in dollars, the lower one below the upper."""
+        spacing = self.spacing(market)
+        lower, upper = (round(math.log(price, 1.0001) / spacing) for price in (low, high))
+        return lower * spacing, max(upper, lower + 1) * spacing
+
+    def _vault(self, sender: bytes, signature: str, *args: object) -> Tx:
+        return Tx(sender, self.contracts["Vault"], calldata(signature, *args), _GAS)
+
+    def _house(self, sender: bytes, signature: str, *args: object) -> Tx:
+        return Tx(sender, self.contracts["ClearingHouse"], calldata(signature, *args), _GAS)
+
+    def _open(self, account: bytes, market: str, sells: bool, exact_input: bool, amount: int, sqrt_limit: int) -> Tx:
+        """At whatever the price is."""
+        signature = "openPosition((address,bool,bool,uint256,uint256,uint256,uint160,bytes32))"
+        base = self.places[market].base
+        params = (base, sells, exact_input, abs(amount), 0, UINT256_MAX, sqrt_limit, _NO_REFERRAL)
+        return self._house(account, signature, params)
+
+
+def balance(bed: Deployed, symbol: str, holder: bytes) -> int:
+    """Units of a token in a wallet."""
+    found: int = ask(bed.node, bed.tokens[symbol], "balanceOf(address)", holder)
+    return found

@@ -1,0 +1,122 @@
+"""MarginEngine, the reference protocol, on the demo's stage."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from keeper.abi import checksum
+from keeper.errors import InvariantBroken
+from keeper.model.chain import hexed, unhexed
+from keeper.model.health import WAD
+from keeper.sim.keeper import MARGIN_ENGINE
+from keeper.sim.market import MarketSpec, Prices, Receipt, View
+from keeper.sim.markets.margin_engine.deploy import Market, Opening, artifact, deploy, open_accounts
+from keeper.sim.markets.margin_engine.listing import DEMO
+from keeper.sim.node.artifacts import log_of
+from keeper.sim.node.client import Node, Tx
+from keeper.sim.records import Liquidation, State
+from keeper.sim.scenario import build_scenario
+
+KEEPER_DOLLARS = 10_000_000
+FEED_GAS = 100_000
+ABOUT = (
+    "This keeper is the protocol's own: it ranks bad debt prevented like profit (KEEPER_BAD_DEBT_WEIGHT=1) and pays up "
+    "to $5 for a liquidation that earns nothing (KEEPER_MIN_PROFIT_USD=-5)."
+)
+
+
+@dataclass(slots=True)
+class EngineMarket:
+    """A deployed market. Liquidations are the keeper's own transactions: no executor."""
+
+    node: Node
+    market: Market
+    settings: Mapping[str, Any] = field(default_factory=lambda: MARGIN_ENGINE)
+
+    @property
+    def prices(self) -> Prices:
+        return {label: float(dollars) for label, (_, dollars) in self.market.listing.feeds.items()}
+
+    @property
+    def title(self) -> str:
+        return f"MarginEngine {checksum(self.market.engine)}"
+
+    def accounts(self, openings: Sequence[Opening]) -> list[bytes]:
+        return [opening.account for opening in openings]
+
+    def open(self, openings: Sequence[Opening]) -> None:
+        refused = open_accounts(self.node, self.market, openings)
+        if refused:
+            account, symbol = refused[0]
+            raise InvariantBroken(f"the engine refused the {symbol} position of {hexed(account)} at opening")
+
+    def moves(self, prices: Prices) -> list[Tx]:
+        moved = (self.market.set_price(label, dollars) for label, dollars in prices.items())
+        return [Tx(tx.sender, tx.to, tx.data, FEED_GAS) for tx in moved]
+
+    def views(self, account: bytes) -> list[View]:
+        return [(self.market.engine, self.market.call("health", account))]
+
+    def state(self, account: bytes, answers: Sequence[bytes | None]) -> State:
+        if answers[0] is None:
+            raise InvariantBroken(f"the contract's health view of {hexed(account)} reverts")
+        return State(*artifact("MarginEngine")[0].functions["health"].decode(answers[0]))
+
+    def equip(self, keeper: bytes, scale: float, deployment: Path) -> None:
+        listing = self.market.listing
+        purse = int(KEEPER_DOLLARS * scale) * 10**listing.settlement_decimals
+        self.node.send(self.market.mint(listing.settlement, keeper, purse))
+        self.market.write_deployment(deployment)
+
+    def acts(
+        self, receipt: Receipt, block: int, prices: Prices, gas_usd: float
+    ) -> tuple[list[Liquidation], list[tuple[bytes, float]]]:
+        acts: list[Liquidation] = []
+        debts: list[tuple[bytes, float]] = []
+        events = artifact("MarginEngine")[0].events
+        left = 0
+        for log in map(log_of, receipt["logs"]):
+            if log.address != self.market.engine:
+                continue
+            name = next((event.name for event in events.values() if event.topic == log.topics[0]), "")
+            if name not in ("PositionChanged", "CollateralChanged", "Liquidated", "CollateralSeized", "BadDebt"):
+                continue
+            indexed, values = events[name].decode(log)
+            if name in ("PositionChanged", "CollateralChanged"):
+                left = values[0]
+            elif name == "BadDebt":
+                debts.append((unhexed(indexed[0]), values[0] / WAD))
+            else:
+                account = unhexed(indexed[0])
+                make = self._liquidation if name == "Liquidated" else self._seizure
+                subject, notional, reward = make(indexed[1], values, prices)
+                kind = "liquidate" if name == "Liquidated" else "seize"
+                tx_hash = receipt["transactionHash"]
+                acts.append(Liquidation(block, account, kind, subject, notional, reward, gas_usd, left == 0, tx_hash))
+        return acts, debts
+
+    def _liquidation(self, id_: int, values: Sequence[int], _: Prices) -> tuple[str, float, float]:
+        size, price, _penalty, reward = values
+        return (
+            _named(self.market.markets, id_),
+            size * price / WAD**2,
+            reward / 10**self.market.listing.settlement_decimals,
+        )
+
+    def _seizure(self, id_: int, values: Sequence[int], prices: Prices) -> tuple[str, float, float]:
+        amount, repaid = values
+        spec = self.market.listing.collaterals[id_ - 1]
+        worth = amount / 10**spec.decimals * prices[spec.feed]
+        return _named(self.market.collaterals, id_), worth, worth - repaid / 10**self.market.listing.settlement_decimals
+
+
+def _named(ids: Mapping[str, int], id_: int) -> str:
+    return next(name for name, found in ids.items() if found == id_)
+
+
+SHOW = MarketSpec(
+    scenario=build_scenario,
+    deploy=lambda node, scale: EngineMarket(node, deploy(node, DEMO.scaled(scale))),
+    about=ABOUT,
+)
