@@ -45,7 +45,7 @@ test-python: setup
 
 takeover: setup ## leaders killed and frozen under load, their standbys taking over (N=30, PACE_S=2 seconds a block)
 	$(call say,takeovers)
-	@TAKEOVERS=$(or $(N),30) $(BIN)/python -m pytest -q -s --timeout 0 tests/integration/lease/test_takeover.py
+	@TAKEOVERS=$(or $(N),30) $(BIN)/python -m pytest -q -s --timeout 0 tests/e2e/takeover/test_takeover.py
 
 check: setup ## format, lint, types, layers, generated files, names in pages
 	$(call say,format and lint)
@@ -82,18 +82,18 @@ bench: setup ## measure; a table, and build/bench.json
 	@$(BIN)/python -m benchmarks $(ARGS)
 
 soak: setup ## blocks of a live market under light faults in one process; build/soak.json (N=5000 SEED=1)
-	@$(BIN)/python -m tests.soak --blocks $(or $(N),5000) --seed $(or $(SEED),1) $(ARGS)
+	@$(BIN)/python -m tests.e2e.soak --blocks $(or $(N),5000) --seed $(or $(SEED),1) $(ARGS)
 
 parity: setup ## health against the contracts' own views, 5,000 states (Aave 20,000) and more; build/parity.json (STATES=5000)
 	@PARITY_STATES=$(or $(STATES),5000) SIZING_EXAMPLES=$(or $(SIZES),200) $(BIN)/python tools/parity.py
 
 chaos: setup ## a live market under random faults and kills, then the count (N=200 SEED=1 ARGS=--json)
 	$(call say,chaos)
-	@$(BIN)/python -m tests.chaos.chaos --cycles $(or $(N),200) --seed $(or $(SEED),1) $(ARGS)
+	@$(BIN)/python -m tests.e2e.chaos.chaos --cycles $(or $(N),200) --seed $(or $(SEED),1) $(ARGS)
 
 crash: setup ## the keeper killed at each named point of the send path (N=50)
 	$(call say,crash)
-	@$(BIN)/python -m tests.chaos.crash --times $(or $(N),50) --seed $(or $(SEED),1)
+	@$(BIN)/python -m tests.e2e.chaos.crash --times $(or $(N),50) --seed $(or $(SEED),1)
 
 lock: $(PY_STAMP) ## resolve the dependencies again: requirements.lock and package-lock.json
 	$(call say,requirements.lock)

@@ -15,7 +15,7 @@ from keeper.app.observers import observing
 from keeper.model.events import BREAKER_OPEN, HEAD_NEW, Event
 from keeper.observe.bus import Bus
 from keeper.settings import Settings
-from tests.integration.daemon.test_process import finish, intents, start
+from tests.integration.app.test_process import finish, intents, start
 from tests.support.arena import Arena, Running, arena_node, running
 from tests.support.invariants import assert_invariants
 from tests.support.proxy import FaultProxy, delay

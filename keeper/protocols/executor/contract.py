@@ -13,7 +13,7 @@ from keeper.abi import load_abi, load_creation
 from keeper.model.chain import Call, CallResult, Log, unhexed
 from keeper.protocols.base import Revert, RevertAction
 
-# Gas used by whole transactions, measured on the published bytecode on anvil (tests/integration/executor): the largest
+# Gas used by whole transactions, measured on the published bytecode on anvil (tests/integration/protocols/executor): the largest
 # of 6 to 40 liquidations each, rounded up. A swap that crosses an initialized tick takes some 25,000 more for each.
 AAVE_GAS = 400_000  # 3.0.2, own funds, one collateral and one debt, without swaps; 3.6 takes 70,000 less
 AAVE_RESERVE_GAS = 30_000  # each further reserve that the account uses

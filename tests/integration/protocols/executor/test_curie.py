@@ -1,0 +1,247 @@
+"""The executor on real Perpetual Protocol v2: what it earns is its balance's growth, to the unit, and nothing stays."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import pytest
+from hypothesis import given, strategies as st
+
+from keeper.model.chain import hexed
+from keeper.protocols import executor as calls
+from keeper.protocols.executor import Batch, CurieCollateral, CurieLiquidation, Swap
+from keeper.sim.markets.curie import Deployed, deploy
+from keeper.sim.node.anvil import Anvil
+from keeper.sim.node.artifacts import ask, calldata
+from keeper.sim.node.client import Node, Tx
+from tests.integration.protocols.executor.conftest import EXAMPLES
+from tests.support.executors import GAS, Hand, Reverted, checked, undone
+from tests.support.market import account
+
+TRADER, MAKER, OTHER = (account(index) for index in range(3))
+USD, ETHER = 10**6, 10**18
+WALLET = 2_000_000 * USD
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A market, and an executor with a purse."""
+
+    anvil: Anvil
+    bed: Deployed
+    hand: Hand
+
+    def order(self, size: int = 0, market: str = "vETH", who: bytes = TRADER) -> CurieLiquidation:
+        house, base = self.bed.contracts["ClearingHouse"], self.bed.places[market].base
+        return CurieLiquidation(house, who, base, size, WALLET // 2, False, 0, 0, 0)
+
+    def crash(self, factor: float, label: str = "ETH", market: str = "vETH") -> None:
+        """Feed and pool move together, in steps that the protocol allows, and stay until every average has followed."""
+        first = float(self.bed.listing.feeds[label][1])
+        steps = 1 + int(abs(1 - factor) / 0.04)
+        for step in range(1, steps + 1):
+            dollars = first * factor ** (step / steps)
+            self.bed.warp(20)
+            self.bed.node.send(self.bed.set_oracle(label, dollars))
+            self.bed.node.send(*self.bed.move_pool(market, dollars))
+        self.bed.warp(1_800)
+
+    def trader(self, size: int, margin: int = 10_000 * USD, who: bytes = TRADER, market: str = "vETH") -> None:
+        self.bed.node.send(*self.bed.fund(who, "USDC", margin))
+        self.bed.node.send(self.bed.trade(who, market, size))
+
+    def size(self, who: bytes, market: str = "vETH") -> int:
+        base = self.bed.places[market].base
+        accounts = self.bed.contracts["AccountBalance"]
+        return int(ask(self.bed.node, accounts, "getTakerPositionSize(address,address)", who, base, returns=["int256"]))
+
+    def assert_nothing_left(self) -> None:
+        node, at, executor = self.bed.node, self.bed.contracts, self.hand.executor
+        assert ask(node, at["AccountBalance"], "getBaseTokens(address)", executor, returns=["address[]"]) == ()
+        assert ask(node, at["Vault"], "getBalance(address)", executor, returns=["int256"]) == 0
+        pnl = ask(node, at["AccountBalance"], "getPnlAndPendingFee(address)", executor, returns=["int256"] * 3)
+        assert pnl == (0, 0, 0)
+        assert self.hand.allowance(self.bed.tokens["USDC"], at["Vault"]) == 0
+
+
+@pytest.fixture(scope="module")
+def market() -> Iterator[Scene]:
+    with Anvil(mining=False, gas_limit=60_000_000) as anvil:
+        node = Node.at(anvil.url)
+        bed = deploy(node)
+        hand = Hand.on(anvil, node, bed.exits.uniswap.factory)
+        bed.admit(TRADER, MAKER, OTHER)
+        node.send(bed.mint("USDC", hand.executor, WALLET))
+        yield Scene(anvil, bed, hand)
+
+
+@pytest.fixture
+def scene(market: Scene) -> Iterator[Scene]:
+    """The market as it was deployed."""
+    with undone(market.anvil):
+        yield market
+
+
+@EXAMPLES
+@given(
+    long=st.booleans(),
+    tenths=st.integers(150, 300),
+    move=st.floats(0.08, 0.16),
+    part=st.sampled_from([0, 1, 3, 10]),
+)
+def test_a_position_is_taken_over_closed_and_paid_out(
+    market: Scene, long: bool, tenths: int, move: float, part: int
+) -> None:
+    with undone(market.anvil):
+        take_over(market, (tenths if long else -tenths) * ETHER // 10, 1 - move if long else 1 + move, part)
+
+
+def take_over(market: Scene, size: int, factor: float, part: int) -> None:
+    market.trader(size)
+    market.crash(factor)
+    order = market.order(0 if part == 0 else size // (2 * part))
+    try:
+        checked(market.hand, order, market.bed.tokens["USDC"])
+    except Reverted as refusal:
+        if str(refusal) != "Error(CH_EAV)":  # still healthy
+            raise
+    else:
+        assert abs(market.size(TRADER)) < abs(size)
+        market.assert_nothing_left()
+
+
+def test_a_bankrupt_account_pays_the_whole_penalty(scene: Scene) -> None:
+    scene.trader(25 * ETHER)
+    scene.crash(0.84)
+    profit, _ = checked(scene.hand, scene.order(), scene.bed.tokens["USDC"])
+    assert scene.size(TRADER) == 0
+    assert profit > 25 * 3_000 * 0.84 * 0.02 * USD
+    scene.assert_nothing_left()
+
+
+def test_a_healthy_account_and_too_little_margin_are_refused_in_the_protocols_own_words(scene: Scene) -> None:
+    scene.trader(25 * ETHER)
+    later = scene.anvil.timestamp() + 2
+    with pytest.raises(Reverted, match="CH_EAV"):
+        scene.hand.profit(scene.order(), later)
+    scene.crash(0.9)
+    later = scene.anvil.timestamp() + 2
+    with pytest.raises(Reverted, match="CH_NEFCI"):
+        scene.hand.profit(replace(scene.order(), margin=100 * USD), later)
+    with pytest.raises(Reverted, match="CH_WLD"):
+        scene.hand.profit(scene.order(-ETHER), later)
+
+
+def test_a_makers_orders_are_cancelled_first(scene: Scene) -> None:
+    bed = scene.bed
+    bed.node.send(*bed.fund(MAKER, "USDC", 10_000 * USD))
+    wide, narrow = bed.ticks("vETH", 2_600, 2_990), bed.ticks("vBTC", 50_000, 59_000)
+    bed.node.send(
+        bed.add_liquidity(MAKER, "vETH", 0, 60_000 * ETHER, *wide),
+        bed.add_liquidity(MAKER, "vBTC", 0, 30_000 * ETHER, *narrow),
+    )
+    scene.crash(0.86)
+    scene.crash(0.86, "BTC", "vBTC")
+    order = scene.order(who=MAKER)
+    with pytest.raises(Reverted, match="CH_CLWTISO"):
+        scene.hand.profit(order, scene.anvil.timestamp() + 2)
+    before = ask(bed.node, bed.contracts["AccountBalance"], "hasOrder(address)", MAKER, returns=["bool"])
+    _, gas = checked(scene.hand, replace(order, cancel_orders=True), bed.tokens["USDC"])
+    assert before
+    assert gas < GAS
+    assert not ask(bed.node, bed.contracts["AccountBalance"], "hasOrder(address)", MAKER, returns=["bool"])
+    scene.assert_nothing_left()
+
+
+def test_a_closing_trade_that_stops_at_its_price_is_undone_with_what_would_be_left(scene: Scene) -> None:
+    scene.trader(25 * ETHER)
+    scene.crash(0.9)
+    later = scene.anvil.timestamp() + 2
+    here = scene.bed.pool_sqrt_price("vETH")
+    with pytest.raises(Reverted) as caught:
+        scene.hand.profit(replace(scene.order(), sqrt_price_limit_x96=here - here // 10**7), later)
+    assert caught.value.reason.name == "PositionLeft"
+    base, left = caught.value.reason.args
+    assert base == hexed(scene.bed.places["vETH"].base)
+    assert 0 < left < 12.5 * ETHER
+    with pytest.raises(Reverted, match="CH_TLRS"):
+        scene.hand.profit(replace(scene.order(), opposite_amount_bound=10**30), later)
+
+
+def test_the_markets_own_limit_leaves_a_position_too(scene: Scene) -> None:
+    bed = scene.bed
+    scene.trader(25 * ETHER)
+    scene.crash(0.9)
+    base = bed.places["vETH"].base
+    signature = "setMaxTickCrossedWithinBlock(address,uint24)"
+    bed.node.send(Tx(bed.owner, bed.contracts["Exchange"], calldata(signature, base, 1)))
+    bed.node.send(*bed.fund(OTHER, "USDC", 10_000 * USD))
+    bed.node.send(bed.trade(OTHER, "vETH", ETHER // 100))
+    with pytest.raises(Reverted, match="PositionLeft"):
+        scene.hand.profit(scene.order(), scene.anvil.timestamp() + 2)
+
+
+def test_gifts_to_the_executors_account_do_not_stop_it(scene: Scene) -> None:
+    scene.trader(25 * ETHER)
+    scene.crash(0.9)
+    later = scene.anvil.timestamp() + 4
+    plain = scene.hand.profit(scene.order(), later)
+    scene.bed.node.send(
+        *scene.bed.fund(scene.hand.executor, "WETH", 1), *scene.bed.fund(scene.hand.executor, "USDC", 7)
+    )
+    assert scene.hand.profit(scene.order(), later) == plain + 7
+
+
+def collateral_order(scene: Scene, amount: int) -> CurieCollateral:
+    pool = scene.bed.exits.pools["WETH", "USDC", 500]
+    swap = Swap((pool,))
+    return CurieCollateral(scene.bed.contracts["Vault"], TRADER, scene.bed.tokens["WETH"], amount, swap, 0)
+
+
+def most_repaid(scene: Scene) -> int:
+    signature = "getMaxRepaidSettlementAndLiquidatableCollateral(address,address)"
+    vault, weth = scene.bed.contracts["Vault"], scene.bed.tokens["WETH"]
+    return int(ask(scene.bed.node, vault, signature, TRADER, weth, returns=["uint256"] * 2)[0])
+
+
+@EXAMPLES
+@given(weth=st.integers(8, 12), move=st.floats(0.12, 0.16), part=st.integers(1, 98))
+def test_collateral_is_bought_and_sold(market: Scene, weth: int, move: float, part: int) -> None:
+    with undone(market.anvil):
+        buy_and_sell(market, weth, move, part)
+
+
+def buy_and_sell(market: Scene, weth: int, move: float, part: int) -> None:
+    bed = market.bed
+    bed.node.send(*bed.fund(TRADER, "WETH", weth * ETHER))
+    bed.node.send(bed.trade(TRADER, "vETH", weth * 4 * ETHER))
+    market.crash(1 - move)
+    bed.node.send(bed.exits.move(("WETH", "USDC", 500), {"WETH": 3_000 * (1 - move), "USDC": 1.0}))
+    amount = most_repaid(market) * part // 100
+    if ask(bed.node, bed.contracts["Vault"], "isLiquidatable(address)", TRADER, returns=["bool"]) and amount:
+        profit, _ = checked(market.hand, collateral_order(market, amount), bed.tokens["USDC"])
+        assert profit > amount * 0.08
+        assert market.hand.balance(bed.tokens["WETH"]) == 0
+        assert market.hand.allowance(bed.tokens["USDC"], bed.contracts["Vault"]) == 0
+    else:
+        with pytest.raises(Reverted, match=r"V_NL|Shortfall"):
+            market.hand.profit(collateral_order(market, amount), market.anvil.timestamp() + 2)
+
+
+def test_a_batch_tells_its_steps_apart(scene: Scene) -> None:
+    scene.trader(25 * ETHER)
+    scene.trader(ETHER, who=OTHER)
+    scene.crash(0.9)
+    steps = tuple((scene.order(who=who).data(), 3_500_000) for who in (TRADER, OTHER, TRADER))
+    batch = Batch(steps, scene.bed.tokens["USDC"], 1)
+    later = scene.anvil.timestamp() + 2
+    first, healthy, second = calls.outcomes(scene.hand.would(batch, later))
+    assert [first.success, healthy.success, second.success] == [True, False, True]
+    assert calls.explain(healthy.reason).args == ("CH_EAV",)
+    together = first.profit + second.profit
+    with pytest.raises(Reverted, match=rf"Unprofitable\(.*, {together}, {together + 1}\)"):
+        scene.hand.would(replace(batch, min_profit=together + 1), later)
+    before = scene.hand.balance(scene.bed.tokens["USDC"])
+    receipt = scene.hand.carry_out(replace(batch, min_profit=together), later)
+    assert scene.hand.balance(scene.bed.tokens["USDC"]) - before == together
+    assert int(receipt["status"], 16) == 1
+    scene.assert_nothing_left()
