@@ -22,10 +22,10 @@ SOLIDITY := $(shell find contracts/src contracts/script contracts/test -name '*.
 
 say = @printf '\033[1m==> %s\033[0m\n' "$(1)"
 
-.PHONY: help setup demo test test-python test-contracts takeover check format contracts abis bench chaos crash soak parity lock clean
+.PHONY: help setup demo test test-python test-contracts takeover check format contracts abis bench bench-compare chaos crash soak parity lock clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(PY_STAMP) $(NODE_STAMP) $(SOL_STAMP) ## virtual environment, npm packages and contracts, as far as they are missing
 
@@ -80,6 +80,10 @@ abis: setup ## write abis/, docs/events.md, .env.example and quoted code from wh
 
 bench: setup ## measure; a table, and build/bench.json
 	@$(BIN)/python -m benchmarks $(ARGS)
+
+bench-compare: ## figures against another revision: median and interval of the ratio (REV=main RUNS=10 FIGURES="head to wire" ARGS=--json)
+	@$(MAKE) setup >&2
+	@$(BIN)/python -m benchmarks.compare --rev "$(REV)" --runs $(or $(RUNS),10) --figures "$(FIGURES)" --forge "$(FORGE)" $(ARGS)
 
 soak: setup ## blocks of a live market under light faults in one process; build/soak.json (N=5000 SEED=1)
 	@$(BIN)/python -m tests.e2e.soak --blocks $(or $(N),5000) --seed $(or $(SEED),1) $(ARGS)

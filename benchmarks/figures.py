@@ -12,7 +12,10 @@ from rich.table import Table
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One result. `floor` is the plain way of doing the same, measured in the same run, and `ratio` value / floor."""
+    """One result. `floor` is the plain way of doing the same, measured in the same run, and `ratio` value / floor.
+
+    Names are stable, see benchmarks/catalogue.py; `detail` says what was measured in this run: counts, sizes.
+    """
 
     name: str
     value: float
@@ -21,16 +24,17 @@ class Figure:
     ratio: float | None = None
     goal: float | None = None
     met: bool | None = None
+    detail: str = ""
 
 
-def at_most(name: str, value: float, unit: str, goal: float) -> Figure:
+def at_most(name: str, value: float, unit: str, goal: float, detail: str = "") -> Figure:
     """A cost with a limit."""
-    return Figure(name, value, unit, goal=goal, met=value <= goal)
+    return Figure(name, value, unit, goal=goal, met=value <= goal, detail=detail)
 
 
-def against(name: str, value: float, unit: str, floor: float) -> Figure:
+def against(name: str, value: float, unit: str, floor: float, detail: str = "") -> Figure:
     """A rate beside the rate of the plain way."""
-    return Figure(name, value, unit, floor=floor, ratio=value / floor)
+    return Figure(name, value, unit, floor=floor, ratio=value / floor, detail=detail)
 
 
 def best_seconds(work: Callable[[], object], repeats: int = 5) -> float:
@@ -49,7 +53,7 @@ def percentile(values: Sequence[float], share: float) -> float:
     return ordered[min(int(share * len(ordered)), len(ordered) - 1)]
 
 
-def _cell(value: float | None) -> str:
+def cell(value: float | None) -> str:
     if value is None:
         return ""
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:,.4g}"
@@ -58,12 +62,12 @@ def _cell(value: float | None) -> str:
 def show(figures: Sequence[Figure]) -> None:
     """A table for people."""
     table = Table(title="measured on this machine, now", title_justify="left")
-    for column in ("figure", "value", "unit", "plain way", "ratio", "goal", "met"):
-        table.add_column(column, justify="left" if column in ("figure", "unit", "met") else "right")
+    for column in ("figure", "value", "unit", "plain way", "ratio", "goal", "met", "detail"):
+        table.add_column(column, justify="left" if column in ("figure", "unit", "met", "detail") else "right")
     for figure in figures:
         met = {None: "", True: "yes", False: "NO"}[figure.met]
-        numbers = [_cell(number) for number in (figure.floor, figure.ratio, figure.goal)]
-        table.add_row(figure.name, _cell(figure.value), figure.unit, *numbers, met)
+        numbers = [cell(number) for number in (figure.floor, figure.ratio, figure.goal)]
+        table.add_row(figure.name, cell(figure.value), figure.unit, *numbers, met, figure.detail)
     console = Console()
     (console if console.is_terminal else Console(width=140)).print(table)
 

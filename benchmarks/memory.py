@@ -38,8 +38,9 @@ def figures(accounts: int = 1_000_000) -> list[Figure]:
     for name, specs in (("1 + 1 + 3 values", MIXED), ("3 x 3 values", WIDE)):
         columns = build(specs, accounts)
         assert len(columns) == accounts
-        label = f"book memory, {accounts:,} accounts x 3 holdings ({name})"
-        found.append(at_most(label, columns.nbytes / accounts, "bytes an account", GOAL_BYTES))
+        detail = f"{accounts:,} accounts x 3 holdings"
+        value = columns.nbytes / accounts
+        found.append(at_most(f"book memory ({name})", value, "bytes an account", GOAL_BYTES, detail))
     return found
 
 
