@@ -114,7 +114,7 @@ def alternate(options: Options, new: Tree, old: Tree) -> tuple[Runs, Runs]:
 
 
 def show(ratios: Sequence[Ratio], revision: str) -> None:
-    """A table for people. `differs`: 1 is outside of the interval."""
+    """A table for people. `differs`: 1 is outside of the interval, and there were enough runs for one."""
     table = Table(title=f"this working tree (new) against {revision} (old): medians", title_justify="left")
     for column in ("figure", "old", "new", "unit", "new / old", "95 % interval", "differs", "runs"):
         table.add_column(column, justify="left" if column in ("figure", "unit", "differs") else "right")
@@ -122,7 +122,7 @@ def show(ratios: Sequence[Ratio], revision: str) -> None:
         span = differs = ""
         if one.low is not None and one.high is not None:
             span = f"{one.low:.3f} to {one.high:.3f}"
-            differs = "" if one.low <= 1 <= one.high else "yes"
+            differs = "" if one.low <= 1 <= one.high or one.runs < FEW else "yes"
         ratio = "" if one.ratio is None else f"{one.ratio:.3f}"
         table.add_row(one.name, cell(one.old), cell(one.new), one.unit, ratio, span, differs, str(one.runs))
     console = Console()

@@ -57,7 +57,7 @@ def paired(new: Iterable[str], old: Iterable[str]) -> dict[str, str]:
     for name in new:
         if name not in pairs and waiting[bare(name)]:
             pairs[name] = waiting[bare(name)].pop(0)
-    return pairs
+    return {name: pairs[name] for name in new if name in pairs}
 
 
 def interval(new: Sequence[float], old: Sequence[float], seed: int = 1) -> tuple[float, float] | None:

@@ -47,6 +47,7 @@ def test_the_same_name_wins_over_a_like_one() -> None:
         "load, 5 nodes": "load, 7 nodes",
     }
     assert paired(["a", "b"], ["b", "c"]) == {"b": "b"}
+    assert list(paired(["load, 5 nodes", "load"], ["load", "load, 7 nodes"])) == ["load, 5 nodes", "load"]
 
 
 def test_the_ratio_is_of_medians_and_lies_in_its_interval() -> None:
