@@ -5,8 +5,6 @@ from collections.abc import Sequence
 from itertools import accumulate, pairwise
 from typing import Any
 
-from plotly.subplots import make_subplots
-
 from keeper.demo.results import all_acts, ever_unsafe
 from keeper.sim.records import Liquidation, Record
 
@@ -21,6 +19,8 @@ Figure = Any
 
 
 def _figure(rows: int = 1, heights: Sequence[float] | None = None, second_axis: bool = False) -> Figure:
+    from plotly.subplots import make_subplots
+
     specs = [[{"secondary_y": second_axis and row == rows - 1}] for row in range(rows)]
     figure = make_subplots(rows, 1, shared_xaxes=True, vertical_spacing=0.07, row_heights=heights, specs=specs)
     figure.update_layout(

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from html import escape
+from importlib.util import find_spec
 from pathlib import Path
 
 from keeper.abi import checksum
@@ -62,6 +63,20 @@ function paint() {
 dark.addEventListener("change", paint);
 window.addEventListener("load", paint);
 """
+
+
+NO_PLOTLY = "no report: plotly is not installed; for the plots, pip install 'liquidation-keeper[report]'"
+
+
+def report_if_possible(
+    path: Path, result: DemoResult, records: Sequence[Record], baseline: Sequence[Record], about: str = ""
+) -> str:
+    """Write the report where plotly is installed. Returns one line: where the report is, or what to install."""
+    path.unlink(missing_ok=True)  # an earlier demo's
+    if find_spec("plotly") is None:
+        return NO_PLOTLY
+    write_report(path, result, records, baseline, about)
+    return f"report: {path}"
 
 
 def write_report(

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Protocol
 
 from keeper.abi import checksum
-from keeper.demo.report import write_report
+from keeper.demo.report import report_if_possible
 from keeper.demo.results import DemoResult, summarise
 from keeper.demo.view import View, make_view
 from keeper.errors import InvariantBroken, KeeperError, OperatorError
@@ -212,9 +212,12 @@ class _Demo:
         intents = await asyncio.to_thread(self._intents)
         result = summarise(self.options.seed, self.anvil.url, self.records, baseline.records, intents)
         about = self.show.about
-        await asyncio.to_thread(write_report, self.files.report, result, self.records, baseline.records, about)
+        records = self.records
+        report = await asyncio.to_thread(
+            report_if_possible, self.files.report, result, records, baseline.records, about
+        )
         self.view.say(about)
-        self.view.say(f"report: {self.files.report}")
+        self.view.say(report)
         return result
 
     async def leave_unsafe(self) -> None:

@@ -154,7 +154,7 @@ class LiveView:
             self._recent.append(event)
 
     def say(self, text: str) -> None:
-        self.console.print(text, highlight=False)
+        self.console.print(text, highlight=False, markup=False)
 
     def finish(self, result: DemoResult) -> None:
         self._live.stop()

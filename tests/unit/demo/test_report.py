@@ -1,12 +1,14 @@
 """The page that the demo leaves."""
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from keeper.demo.charts import before_and_after
-from keeper.demo.report import write_report
+from keeper.demo.report import NO_PLOTLY, report_if_possible, write_report
 from keeper.demo.results import summarise
 from tests.unit.demo.records import ACCOUNTS, BANKRUPT, CLOSED, HEALTHY, UNSAFE, act, record
 
@@ -60,3 +62,26 @@ def test_a_demo_without_a_liquidation_still_has_a_report(tmp_path: Path) -> None
     records = [record(1, HEALTHY, HEALTHY, HEALTHY), record(2, CLOSED, CLOSED, CLOSED)]
     write_report(tmp_path / "report.html", summarise(1, "", records, records, []), records, records)
     assert (tmp_path / "report.html").stat().st_size > 10**6
+
+
+def test_the_line_after_the_demo_says_where_the_report_is(tmp_path: Path) -> None:
+    records = [record(1, HEALTHY, HEALTHY, HEALTHY)]
+    path = tmp_path / "report.html"
+    assert report_if_possible(path, summarise(1, "", records, records, []), records, records) == f"report: {path}"
+    assert path.is_file()
+
+
+def test_without_plotly_the_demo_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "plotly", None)
+    records = [record(1, HEALTHY, HEALTHY, HEALTHY)]
+    earlier = tmp_path / "report.html"
+    earlier.write_text("of another demo")
+    said = report_if_possible(earlier, summarise(1, "", records, records, []), records, records)
+    assert said == NO_PLOTLY
+    assert "pip install 'liquidation-keeper[report]'" in said
+    assert not earlier.exists()
+
+
+def test_the_demo_is_there_without_plotly() -> None:
+    code = "import sys; sys.modules['plotly'] = None; import keeper.demo.run"
+    subprocess.run([sys.executable, "-c", code], check=True)
