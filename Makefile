@@ -15,21 +15,24 @@ PYTHON ?= $(firstword $(shell command -v python3.11 python3.12 python3.13 python
 PLATFORM := $(shell uname -s | tr '[:upper:]' '[:lower:]')-$(patsubst x86_64,amd64,$(patsubst aarch64,arm64,$(shell uname -m)))
 FORGE ?= $(or $(shell command -v forge),node_modules/@foundry-rs/forge-$(PLATFORM)/bin/forge)
 
-PY_STAMP := .venv/.installed
+# Lock files by purpose: docs/adr/017-lock-files-by-purpose.md. test.txt has all of run.txt at the same versions.
+RUN_STAMP := .venv/.run
+TEST_STAMP := .venv/.test
 NODE_STAMP := node_modules/.installed
 SOL_STAMP := contracts/out/.built
 SOLIDITY := $(shell find contracts/src contracts/script contracts/test -name '*.sol' 2>/dev/null)
 
 say = @printf '\033[1m==> %s\033[0m\n' "$(1)"
 
-.PHONY: help setup demo test test-python test-contracts takeover check format contracts abis bench bench-compare chaos crash soak parity lock clean
+.PHONY: help setup demo test test-python test-contracts takeover check format contracts abis bench bench-compare chaos crash soak parity \
+	docs audit-env lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-setup: $(PY_STAMP) $(NODE_STAMP) $(SOL_STAMP) ## virtual environment, npm packages and contracts, as far as they are missing
+setup: $(TEST_STAMP) $(NODE_STAMP) $(SOL_STAMP) ## Python packages for all targets, npm packages and contracts, as far as they are missing
 
-demo: setup ## a market crashes on an embedded node, and the keeper rescues it (ARGS="--accounts 500 --keep")
+demo: $(RUN_STAMP) $(NODE_STAMP) $(SOL_STAMP) ## a market crashes on an embedded node, and the keeper rescues it (ARGS="--accounts 500 --keep")
 	$(call say,the demo)
 	@$(BIN)/keeper demo $(ARGS)
 
@@ -99,24 +102,54 @@ crash: setup ## the keeper killed at each named point of the send path (N=50)
 	$(call say,crash)
 	@$(BIN)/python -m tests.e2e.chaos.crash --times $(or $(N),50) --seed $(or $(SEED),1)
 
-lock: $(PY_STAMP) ## resolve the dependencies again: requirements.lock and package-lock.json
-	$(call say,requirements.lock)
-	@$(BIN)/uv --no-config pip compile pyproject.toml --extra dev --extra aws --generate-hashes --universal --python-version 3.11 \
-		--no-annotate --no-header --system-certs --quiet -o requirements.lock
+docs: .venv-docs/.installed ## the pages of docs/ as a site in build/site; a broken link fails
+	$(call say,the site)
+	@NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --strict
+
+audit-env: .venv-audit/.installed ## slither and halmos in an environment of their own, .venv-audit
+	@echo "slither $$(.venv-audit/bin/slither --version)"
+	@.venv-audit/bin/halmos --version
+
+COMPILE = $(BIN)/uv --no-config pip compile --generate-hashes --universal --python-version 3.11 \
+	--no-annotate --no-header --system-certs --quiet
+# What test.txt says holds for the files that are a part of it.
+PART = $(COMPILE) pyproject.toml --group build --constraint requirements/test.txt
+
+lock: $(TEST_STAMP) ## resolve the dependencies again: requirements/*.txt and package-lock.json
+	$(call say,requirements)
+	@$(COMPILE) pyproject.toml --group build --all-extras -o requirements/test.txt
+	@$(PART) --extra report -o requirements/run.txt
+	@$(PART) --extra aws --extra postgres -o requirements/deploy.txt
+	@$(COMPILE) --group docs -o requirements/docs.txt
+	@$(COMPILE) --group audit -o requirements/audit.txt
 	$(call say,package-lock.json)
 	@npm install --package-lock-only --loglevel=error
 	@$(BIN)/python tools/npm_lock.py
 
 clean: ## remove everything that the targets above made
-	rm -rf .venv node_modules build dist contracts/out contracts/cache .mypy_cache .ruff_cache .pytest_cache \
+	rm -rf .venv .venv-docs .venv-audit node_modules build dist contracts/out contracts/cache .mypy_cache .ruff_cache .pytest_cache \
 		.hypothesis .import_linter_cache .benchmarks .coverage
 
-$(PY_STAMP): requirements.lock pyproject.toml
-	$(call say,Python packages into .venv from requirements.lock; hashes are checked)
+PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
+
+define environment
+	$(call say,Python packages into $(@D) from $<; hashes are checked)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; give one by PYTHON=/path/to/python")'
-	@$(BIN)/python -c '' 2>/dev/null || $(PYTHON) -m venv --clear .venv
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@$(@D)/bin/python -c '' 2>/dev/null || $(PYTHON) -m venv --clear $(@D)
+	@$(@D)/bin/python $(PIP_INSTALL) --require-hashes -r $<
+endef
+
+$(RUN_STAMP): requirements/run.txt pyproject.toml
+	$(environment)
+	@$(BIN)/python $(PIP_INSTALL) --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(TEST_STAMP): requirements/test.txt $(RUN_STAMP)
+	$(environment)
+	@touch $@
+
+.venv-%/.installed: requirements/%.txt
+	$(environment)
 	@touch $@
 
 $(NODE_STAMP): package-lock.json package.json
