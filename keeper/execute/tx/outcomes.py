@@ -13,8 +13,8 @@ from keeper.model.events import TX_CANCELLED, TX_MINED, TX_REVERTED, Event
 from keeper.model.health import WAD
 from keeper.model.intent import APPROVE, Attempt, Intent, IntentState, Outcome
 from keeper.protocols.base import Protocol, Snapshot
-from keeper.protocols.executor import steps_failed
 from keeper.protocols.executor.batching import BATCH, members
+from keeper.protocols.executor.logs import steps_failed
 
 NATIVE = bytes(20)
 _TRANSFER = keccak(text="Transfer(address,address,uint256)")

@@ -1,3 +1,76 @@
-"""The executor contract: its orders, calls, logs and gas."""
+"""The executor contract: its orders, calls, logs and gas. Adapters, plug-ins among them, import these names."""
 
-from keeper.protocols.executor.contract import *  # noqa: F403
+from keeper.protocols.executor.contract import Ties, creation, sweep, ties, ties_calls
+from keeper.protocols.executor.gas import (
+    AAVE_BATCH_SAVES,
+    AAVE_GAS,
+    AAVE_RESERVE_GAS,
+    BATCH_GAS,
+    CURIE_BATCH_SAVES,
+    CURIE_COLLATERAL_GAS,
+    CURIE_GAS,
+    CURIE_ORDER_GAS,
+    FLASH_LOAN_GAS,
+    HOP_GAS,
+)
+from keeper.protocols.executor.logs import (
+    ACTIONS,
+    Liquidated,
+    StepFailed,
+    StepResult,
+    explain,
+    liquidated,
+    outcomes,
+    steps_failed,
+)
+from keeper.protocols.executor.orders import (
+    AaveLiquidation,
+    Batch,
+    CurieCollateral,
+    CurieLiquidation,
+    Order,
+    Single,
+    Swap,
+    accounts_of,
+    call,
+    order_of,
+)
+
+Outcome = StepResult  # its name in plug-ins written before it was renamed
+
+__all__ = [
+    "AAVE_BATCH_SAVES",
+    "AAVE_GAS",
+    "AAVE_RESERVE_GAS",
+    "ACTIONS",
+    "BATCH_GAS",
+    "CURIE_BATCH_SAVES",
+    "CURIE_COLLATERAL_GAS",
+    "CURIE_GAS",
+    "CURIE_ORDER_GAS",
+    "FLASH_LOAN_GAS",
+    "HOP_GAS",
+    "AaveLiquidation",
+    "Batch",
+    "CurieCollateral",
+    "CurieLiquidation",
+    "Liquidated",
+    "Order",
+    "Outcome",
+    "Single",
+    "StepFailed",
+    "StepResult",
+    "Swap",
+    "Ties",
+    "accounts_of",
+    "call",
+    "creation",
+    "explain",
+    "liquidated",
+    "order_of",
+    "outcomes",
+    "steps_failed",
+    "sweep",
+    "ties",
+    "ties_calls",
+]

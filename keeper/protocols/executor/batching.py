@@ -10,14 +10,12 @@ from dataclasses import replace
 from keeper.model.chain import Call
 from keeper.model.intent import Intent
 from keeper.model.plan import Opportunity, Plan
-from keeper.protocols import executor
-from keeper.protocols.executor import AaveLiquidation, Batch, CurieLiquidation, Single
+from keeper.protocols.executor.gas import BATCH_GAS
+from keeper.protocols.executor.orders import Batch, Single, accounts_of, order_of
 
 BATCH = "batch"
-_BASE_GAS = 21_000  # of a transaction
 _STEP_GAS = 20_000  # beside a step's own: its calldata, its event, the contract's GAS_TO_SKIP
 _END_GAS = 100_000  # the transaction's base and the contract's GAS_TO_END
-_SAVES = {AaveLiquidation: executor.AAVE_BATCH_SAVES, CurieLiquidation: executor.CURIE_BATCH_SAVES}
 
 
 def packed(plans: Sequence[Plan], most: int, max_gas: int) -> list[Plan]:
@@ -41,11 +39,11 @@ def packed(plans: Sequence[Plan], most: int, max_gas: int) -> list[Plan]:
 
 def members(intent: Intent) -> list[bytes]:
     """The accounts that an intent is about."""
-    return executor.accounts_of(intent.data) if intent.kind == BATCH else [intent.account]
+    return accounts_of(intent.data) if intent.kind == BATCH else [intent.account]
 
 
 def _belongs(plan: Plan, group: Sequence[Plan], max_gas: int) -> bool:
-    first, order = executor.order_of(group[0].call.data), executor.order_of(plan.call.data)
+    first, order = order_of(group[0].call.data), order_of(plan.call.data)
     if order is None or isinstance(order, Batch) or type(order) is not type(first):
         return False
     tokens = {_profit_token(other) for other in (plan, group[0])}
@@ -65,7 +63,7 @@ def _gas_limit(plans: Sequence[Plan]) -> int:
 
 
 def _batch(plans: Sequence[Plan]) -> Plan:
-    orders = [order for plan in plans if isinstance(order := executor.order_of(plan.call.data), Single)]
+    orders = [order for plan in plans if isinstance(order := order_of(plan.call.data), Single)]
     steps = tuple((plan.call.data, plan.opportunity.gas_limit) for plan in plans)
     alone = sum(plan.opportunity.gas for plan in plans)
     gas = _expected_gas(alone, orders)
@@ -85,8 +83,7 @@ def _batch(plans: Sequence[Plan]) -> Plan:
 
 
 def _expected_gas(alone: int, orders: Sequence[Single]) -> int:
-    saves = _SAVES.get(type(orders[0]), _BASE_GAS)
-    return max(alone + executor.BATCH_GAS - saves * (len(orders) - 1), alone // 2)
+    return max(alone + BATCH_GAS - orders[0].saves_gas * (len(orders) - 1), alone // 2)
 
 
 def _together(opportunities: Sequence[Opportunity], to: bytes, gas: int, gas_limit: int) -> Opportunity:

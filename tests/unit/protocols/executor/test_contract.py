@@ -6,7 +6,7 @@ from eth_abi.abi import decode, encode
 from keeper.abi import load_abi
 from keeper.model.chain import Log
 from keeper.protocols import executor
-from keeper.protocols.base import RevertAction
+from keeper.protocols.base import Revert, RevertAction
 
 ABI = load_abi("KeeperExecutor")
 EXECUTOR, POOL, ACCOUNT, TOKEN, DEBT, HOP = (bytes([n]) * 20 for n in range(1, 7))
@@ -81,8 +81,8 @@ def test_an_unprofitable_liquidation_says_its_numbers() -> None:
 
 def test_the_protocols_own_texts_name_the_reason_and_others_are_errors() -> None:
     data = bytes.fromhex("08c379a0") + encode(["string"], ["CH_EAV"])
-    assert executor.explain(data, {"CH_EAV": RevertAction.SKIP}) == executor.Revert("CH_EAV", (), RevertAction.SKIP)
-    assert executor.explain(data) == executor.Revert("Error", ("CH_EAV",), RevertAction.RETRY)
+    assert executor.explain(data, {"CH_EAV": RevertAction.SKIP}) == Revert("CH_EAV", (), RevertAction.SKIP)
+    assert executor.explain(data) == Revert("Error", ("CH_EAV",), RevertAction.RETRY)
 
 
 @pytest.mark.parametrize(
@@ -112,4 +112,16 @@ def test_logs_tell_what_was_earned_and_which_steps_failed() -> None:
 
 def test_a_simulated_batch_gives_its_outcomes() -> None:
     data = encode(["(bool,int256,uint256,bytes)[]"], [[(True, 5, 700, b""), (False, 0, 30, b"no")]])
-    assert executor.outcomes(data) == [executor.Outcome(True, 5, 700, b""), executor.Outcome(False, 0, 30, b"no")]
+    assert executor.outcomes(data) == [executor.StepResult(True, 5, 700, b""), executor.StepResult(False, 0, 30, b"no")]
+
+
+NAMES = """Swap AaveLiquidation CurieLiquidation CurieCollateral Batch Single Order call order_of accounts_of Liquidated
+StepFailed Outcome liquidated steps_failed outcomes explain ACTIONS Ties ties ties_calls creation sweep AAVE_GAS
+AAVE_RESERVE_GAS FLASH_LOAN_GAS HOP_GAS CURIE_GAS CURIE_ORDER_GAS CURIE_COLLATERAL_GAS BATCH_GAS AAVE_BATCH_SAVES
+CURIE_BATCH_SAVES"""
+
+
+@pytest.mark.parametrize("name", NAMES.split())
+def test_plug_ins_find_every_name_that_the_module_had(name: str) -> None:
+    assert name in executor.__all__
+    assert hasattr(executor, name)

@@ -1,0 +1,117 @@
+"""What the executor's logs, return values and revert reasons mean. Amounts are in units of the token named."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from eth_abi.exceptions import DecodingError
+
+from keeper.model.chain import Log
+from keeper.protocols.base import Revert, RevertAction
+from keeper.protocols.executor.contract import ERRORS, EVENTS, FUNCTIONS
+
+_LIQUIDATED = EVENTS["Liquidated"]
+_STEP_FAILED = EVENTS["StepFailed"]
+_PANIC = bytes.fromhex("4e487b71")
+_ERROR = bytes.fromhex("08c379a0")
+_RETRY, _BUG = RevertAction.RETRY, RevertAction.BUG
+
+ACTIONS = {
+    # Prices, pools or competitors moved between our block and the one that executed: size it again.
+    "Unprofitable": _RETRY,
+    "Shortfall": _RETRY,
+    "PositionLeft": _RETRY,
+    "MarginLeft": _RETRY,
+    "TooLittleGas": _RETRY,
+    "SafeERC20FailedOperation": _RETRY,
+    # Reverting so would be our own mistake.
+    "NotOwner": _BUG,
+    "NotAPool": _BUG,
+    "BadRoute": _BUG,
+    "Unexpected": _BUG,
+    "Reentered": _BUG,
+    "BadBatch": _BUG,
+    "SafeCastOverflowedIntToUint": _BUG,
+    "SafeCastOverflowedUintToInt": _BUG,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Liquidated:
+    """What one liquidation earned, by balance: units of `token`, negative for a cost."""
+
+    account: bytes
+    token: bytes
+    profit: int
+
+
+@dataclass(frozen=True, slots=True)
+class StepFailed:
+    """A step of a batch that was undone; `reason` is its revert data."""
+
+    index: int
+    reason: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class StepResult:
+    """What a step of a batch came to, as the call returns it. `profit`: units of the step's own token."""
+
+    success: bool
+    profit: int
+    gas_used: int
+    reason: bytes
+
+
+def liquidated(executor: bytes, logs: Sequence[Log]) -> list[Liquidated]:
+    """The liquidations that the executor announces in a transaction's logs."""
+    found = []
+    for log in _of(executor, logs, _LIQUIDATED.topic):
+        [profit] = _LIQUIDATED.decode(log)[1]
+        found.append(Liquidated(log.topics[1][12:], log.topics[2][12:], profit))
+    return found
+
+
+def steps_failed(executor: bytes, logs: Sequence[Log]) -> list[StepFailed]:
+    """The failed steps that the executor announces in a batch's logs."""
+    found = []
+    for log in _of(executor, logs, _STEP_FAILED.topic):
+        [index], [reason] = _STEP_FAILED.decode(log)
+        found.append(StepFailed(index, reason))
+    return found
+
+
+def outcomes(data: bytes) -> list[StepResult]:
+    """What a simulated batch returned. Raises eth_abi's DecodingError when that is something else."""
+    return [StepResult(*words) for words in FUNCTIONS["batch"].decode(data)[0]]
+
+
+def explain(data: bytes, messages: Mapping[str, RevertAction] | None = None) -> Revert:
+    """Decode revert data: the executor's own reasons, and texts.
+
+    messages: the protocol's own texts, which name the reason; any other text is an "Error". What is unknown is named
+    by its selector and may pass.
+    """
+    selector = data[:4]
+    error = ERRORS.get(selector)
+    try:
+        if error is not None:
+            return Revert(error.name, error.decode(data), ACTIONS[error.name])
+        if selector == _PANIC:
+            return Revert("Panic", (int.from_bytes(data[4:36], "big"),), _BUG)
+    except DecodingError:
+        pass
+    if selector == _ERROR:
+        return _text(data, messages or {})
+    return Revert(f"0x{selector.hex()}" if selector else "no reason", (), _RETRY)
+
+
+def _text(data: bytes, messages: Mapping[str, RevertAction]) -> Revert:
+    length = int.from_bytes(data[36:68], "big")
+    text = data[68 : 68 + length].decode("utf-8", errors="replace")
+    if text in messages:
+        return Revert(text, (), messages[text])
+    return Revert("Error", (text,), _RETRY)
+
+
+def _of(executor: bytes, logs: Sequence[Log], topic: bytes) -> list[Log]:
+    return [log for log in logs if log.address == executor and log.topics and log.topics[0] == topic]
