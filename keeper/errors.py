@@ -1,4 +1,4 @@
-"""The four error families. Each carries the decision of whoever catches it."""
+"""The five error families. Each carries the decision of whoever catches it."""
 
 
 class KeeperError(Exception):
@@ -18,6 +18,18 @@ class OperatorError(KeeperError):
 
 class Transient(KeeperError):
     """A node, relay or signer gave no usable answer: try again, or elsewhere. It says nothing about the chain."""
+
+
+class Unwritable(KeeperError):
+    """The journal cannot be written now: nothing is signed and nothing is sent until it can."""
+
+
+class JournalUnavailable(Unwritable):
+    """The journal's database took no write, or answered no read: a full disk, a locked file, a server that is gone."""
+
+
+class LeaseLost(Unwritable):
+    """Another keeper may write the journal now: this one signs and sends nothing more."""
 
 
 class Refused(KeeperError):

@@ -15,15 +15,16 @@ from keeper.app.stopping import DRAIN_S, finish_turn, or_stopped, until_stopped
 from keeper.book.sync import Advance, BookSync
 from keeper.chain.balances import token_balances
 from keeper.clock import Clock, SystemClock
-from keeper.errors import InvariantBroken, Transient
+from keeper.errors import InvariantBroken, Transient, Unwritable
 from keeper.execute.leadership.file_lock import make_data_dir
 from keeper.model.assessment import Assessment
 from keeper.model.breaker import BreakerName
 from keeper.model.chain import BlockRef
 from keeper.model.events import (
+    BLOCK_SKIPPED,
     BOOK_PARITY_FAILED,
     FUNDS_LOW,
-    NODE_DOWN,
+    JOURNAL_UNAVAILABLE,
     Emit,
     Event,
 )
@@ -121,8 +122,9 @@ class Daemon:
             try:
                 turn = asyncio.ensure_future(self._block(head, session, execution, follower))
                 handled += await finish_turn(turn, stop, execution)
-            except Transient as error:
-                self._emit(Event(NODE_DOWN, f"block {head} is left out: {error}", head.number, {"error": str(error)}))
+            except (Transient, Unwritable) as error:
+                kind = JOURNAL_UNAVAILABLE if isinstance(error, Unwritable) else BLOCK_SKIPPED
+                self._emit(Event(kind, f"skipped block {head}: {error}", head.number, {"error": str(error)}))
                 follower.look_again()
                 heads.again(head)
             except InvariantBroken as error:
@@ -170,7 +172,7 @@ class Daemon:
             if self.snapshot is None or self.assessment is None or not self.assessment.unsafe:
                 return
             timestamp = self._times.next_timestamp(self.snapshot.block)
-            with suppress(Transient):
+            with suppress(Transient, Unwritable):
                 await execution.follow(self.snapshot)  # what the other sent may be mined by now
                 await self._liquidate(self.snapshot, self.assessment, timestamp, session, execution)
 

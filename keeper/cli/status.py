@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from keeper.cli.options import DEFAULT_ENV_FILE, AsJson, EnvFile, settings_from
 from keeper.cli.output import print_json, show, table
 from keeper.clock import SystemClock, iso
-from keeper.errors import OperatorError
+from keeper.errors import JournalUnavailable, OperatorError
 
 if TYPE_CHECKING:
     from keeper.observe.status import Status
@@ -42,7 +42,6 @@ def command(as_json: AsJson = False, env_file: EnvFile = DEFAULT_ENV_FILE) -> No
 def _breakers(settings: "Settings", status: "Status") -> dict[str, str] | None:
     """The open ones by name, from the journal's database, whether a keeper runs or not; None when it does not say."""
     from keeper.execute.breakers.store import EVERYONE, open_breakers
-    from keeper.execute.journal.journal import JournalUnavailable
 
     signer = bytes.fromhex(status.signer[2:]) if status.signer else EVERYONE
     try:

@@ -7,14 +7,13 @@ from typing import TypeVar
 
 from keeper.chain.balances import token_balances
 from keeper.chain.ports import ChainReader, ChainSender, PrivateSender
-from keeper.errors import InvariantBroken, OperatorError, Transient
+from keeper.errors import InvariantBroken, JournalUnavailable, OperatorError, Transient, Unwritable
 from keeper.execute.admission import approvals
 from keeper.execute.admission.conflicts import Balances, Reservations, tokens_of
 from keeper.execute.admission.quarantine import Quarantine, is_assets, key_of
 from keeper.execute.breakers.monitor import BreakerMonitor
 from keeper.execute.execution import plan_made, rejected
-from keeper.execute.journal.journal import Journal, JournalUnavailable
-from keeper.execute.leadership.right import LeaseLost
+from keeper.execute.journal.journal import Journal
 from keeper.execute.signing.policy_signer import PolicySigner
 from keeper.execute.tx import nonces
 from keeper.execute.tx.broadcaster import Broadcaster, Hook
@@ -205,12 +204,11 @@ class LiveExecution:
         """No journal, no send; and nothing more after what must never happen. Raises what it caught."""
         try:
             return await work
-        except LeaseLost:
-            raise  # the journal is in good hands, and they must not be held
-        except (JournalUnavailable, InvariantBroken) as error:
-            self.hold(
-                str(error), BreakerName.JOURNAL if isinstance(error, JournalUnavailable) else BreakerName.INVARIANT
-            )
+        except JournalUnavailable as error:
+            self.hold(str(error), BreakerName.JOURNAL)
+            raise
+        except InvariantBroken as error:
+            self.hold(str(error))
             raise
 
     async def _submit(self, plans: Sequence[Plan], known: BlockRef, timestamp: int) -> list[Rejected]:
@@ -334,8 +332,6 @@ class LiveExecution:
             drafts = drafts[: max(self._most - len(self._pending.open()), 0)]
             if drafts:
                 await self._launch(drafts, await self._sender.nonce(self.address), block)
-        except JournalUnavailable:
-            raise
         except Transient:
             return  # the next block asks again
 
@@ -355,7 +351,7 @@ class LiveExecution:
         changes = self._monitor.take_changes()
         try:
             found = await self._broadcaster.journal_call(self._monitor.book.exchange, *changes)
-        except JournalUnavailable:
+        except Unwritable:
             self._monitor.give_back(changes)
             raise
         self._monitor.adopt(found)

@@ -6,7 +6,7 @@ from contextlib import suppress
 from typing import Any
 
 from keeper.chain.ports import ChainSender
-from keeper.errors import OperatorError, Transient
+from keeper.errors import LeaseLost, OperatorError, Transient, Unwritable
 from keeper.execute.execution import Execution, rejected
 from keeper.execute.journal.journal import Journal
 from keeper.execute.leadership.file_lock import WriterLock
@@ -98,7 +98,7 @@ class Standby:
             await asyncio.sleep(self._interval_s / 2)
             try:
                 await self._begin(await self._opened())
-            except (OperatorError, Transient) as error:
+            except (OperatorError, Transient, Unwritable) as error:
                 self._wait(str(error))
             else:
                 await self._replan()
@@ -157,14 +157,18 @@ class Standby:
         async with self._turn:
             if self._leader is None:
                 return [rejected(plan, Rejection.HOLD, self.held) for plan in plans]
-            return await self._leader.submit(plans, snapshot, timestamp)
+            try:
+                return await self._leader.submit(plans, snapshot, timestamp)
+            except LeaseLost as error:
+                return [rejected(plan, Rejection.HOLD, f"not sent: {error}") for plan in plans]
 
     async def follow(self, snapshot: Snapshot) -> None:
         if self._task is not None and self._task.done():
             self._task.result()  # raises what ended it
         async with self._turn:
             if self._leader is not None:
-                await self._leader.follow(snapshot)
+                with suppress(LeaseLost):  # the renewal finds out as well, emits lease.lost and steps down
+                    await self._leader.follow(snapshot)
 
     def in_flight(self) -> InFlight:
         return self._leader.in_flight() if self._leader else InFlight()

@@ -113,6 +113,13 @@ CHAIN_UNREADY = _kind(
     "Read the reason; it goes on by itself when a node can be relied on again. Add another endpoint.",
 )
 CHAIN_READY = _kind("chain.ready", Level.INFO, "The nodes can be relied on again; planning goes on.")
+BLOCK_SKIPPED = _kind(
+    "block.skipped",
+    Level.ERROR,
+    "A block could not be handled: no node gave a usable answer. It is tried again, unless a newer one comes first.",
+    "error",
+    "Read the error. If it repeats, check the nodes or add another endpoint.",
+)
 BOOK_SYNCED = _kind(
     "book.synced", Level.INFO, "All accounts were rebuilt from logs.", "accounts logs from_block elapsed_s"
 )
@@ -236,6 +243,14 @@ LEASE_LOST = _kind(
 )
 LEASE_WAITING = _kind(
     "lease.waiting", Level.INFO, "This keeper follows the chain and waits for the right to send.", "reason"
+)
+JOURNAL_UNAVAILABLE = _kind(
+    "journal.unavailable",
+    Level.ERROR,
+    "A block could not be handled because the journal takes no write. Nothing is signed or sent until it does; the "
+    "block is tried again.",
+    "error",
+    "Free the disk, end the program that locks the file, or repair the database. The keeper continues by itself.",
 )
 JOURNAL_REBUILT = _kind(
     "journal.rebuilt",

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from keeper.model.events import HEAD_NEW, NODE_DOWN
+from keeper.model.events import BLOCK_SKIPPED, HEAD_NEW
 from tests.support.proxy import Forward, Reply, Seen, rpc_error
 from tests.support.storm import Storm, storm
 
@@ -40,7 +40,7 @@ async def test_the_newest_head_is_read_instead(tmp_path: Path, words: str) -> No
         await weather.keeper.handled(first.number + 1)
         assert handled(weather, first.number) == []
         assert reads_of(weather, pruned[0]) == 1
-        assert not weather.keeper.of(NODE_DOWN), "the turn went on with the newer head, and no block was left out"
+        assert not weather.keeper.of(BLOCK_SKIPPED), "the turn went on with the newer head, and no block was left out"
         await weather.settle()
 
 

@@ -9,8 +9,19 @@ from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
+from sqlalchemy import create_engine, func, update
 
-from keeper.model.events import JOURNAL_REBUILT, LEASE_ACQUIRED, LEASE_LOST, TX_MINED
+from keeper.execute.journal.database import locate
+from keeper.execute.leadership.lease import LEASES
+from keeper.model.events import (
+    BREAKER_OPEN,
+    JOURNAL_REBUILT,
+    JOURNAL_UNAVAILABLE,
+    LEASE_ACQUIRED,
+    LEASE_LOST,
+    NODE_DOWN,
+    TX_MINED,
+)
 from keeper.settings import Settings
 from keeper.sim.keeper import JOURNAL
 from tests.faults.test_f20_two_keepers_one_key import start, until_something_is_sent
@@ -75,6 +86,8 @@ async def test_while_another_process_locks_the_journal_nothing_leaves_and_then_i
                 before = set(proxy.sent)
                 await arena.quiet()
                 await keeper.until(lambda: keeper.of(LEASE_LOST))  # as soon as SQLite waited long enough for the lock
+                await keeper.until(lambda: keeper.of(JOURNAL_UNAVAILABLE))
+                assert not keeper.of(NODE_DOWN)
                 assert set(proxy.sent) == before
                 assert await new_bytes(arena, keeper, proxy) == set()
             finally:
@@ -95,6 +108,7 @@ async def test_while_the_database_is_away_nothing_leaves_and_then_it_goes_on(tmp
                 server.halt()
                 await keeper.until(lambda: keeper.of(LEASE_LOST))
                 assert await new_bytes(arena, keeper, proxy) == set()
+                assert not keeper.of(NODE_DOWN)
                 server.resume()
                 await keeper.until(lambda: len(keeper.of(LEASE_ACQUIRED)) == 2)
                 await mined(arena, keeper, 2)
@@ -103,12 +117,38 @@ async def test_while_the_database_is_away_nothing_leaves_and_then_it_goes_on(tmp
         server.stop()
 
 
+async def test_a_lost_lease_is_neither_a_node_that_is_down_nor_a_journal_that_cannot_be_written(
+    tmp_path: Path, database: str
+) -> None:
+    async with market(tmp_path) as (arena, proxy):
+        settings = live(arena, proxy, database_url=SecretStr(database), lease_s=8.0)
+        async with running(settings) as keeper:
+            await mined(arena, keeper, 2)
+            took_over(database)
+            await arena.quiet()
+            await keeper.until(lambda: keeper.of(LEASE_LOST))
+            [lost] = keeper.of(LEASE_LOST)
+            assert "another keeper took over" in lost.fields["reason"]
+            await keeper.until(lambda: len(keeper.of(LEASE_ACQUIRED)) == 2)
+            assert not [*keeper.of(NODE_DOWN), *keeper.of(JOURNAL_UNAVAILABLE), *keeper.of(BREAKER_OPEN)]
+            await mined(arena, keeper, 2)
+        await ended(arena, proxy, settings, least=4)
+
+
+def took_over(database: str) -> None:
+    """A newer token in the database, whose holder is dead already."""
+    engine = create_engine(locate(database, Path()))
+    with engine.begin() as connection:
+        connection.execute(update(LEASES).values(token=LEASES.c.token + 1, expires_at=func.clock_timestamp()))
+    engine.dispose()
+
+
 async def test_on_a_full_disk_nothing_leaves_and_then_it_goes_on(tmp_path: Path) -> None:
     async with market(tmp_path) as (arena, proxy):
         data_dir = tmp_path / "one"
         process = await start(
             arena, proxy.url, data_dir, KEEPER_MAX_IN_FLIGHT=str(IN_FLIGHT), KEEPER_MIN_PROFIT_USD="-1000000",
-            KEEPER_LEASE_S="0.4",
+            KEEPER_LEASE_S="0.4", KEEPER_LOG_LEVEL="error",
         )  # fmt: skip
         try:
             await until_something_is_sent(arena, proxy)
@@ -127,7 +167,9 @@ async def test_on_a_full_disk_nothing_leaves_and_then_it_goes_on(tmp_path: Path)
         finally:
             if process.returncode is None:
                 process.terminate()
-                await process.communicate()
+            _, errors = await process.communicate()
+        assert "journal.unavailable" in errors.decode()
+        assert "node.down" not in errors.decode()
         settings = live(arena, proxy, data_dir=data_dir, database_url=SecretStr("sqlite:///keeper.db"))
         await ended(arena, proxy, settings, least=2)
 

@@ -30,11 +30,10 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import SQLAlchemyError
 
-from keeper.errors import OperatorError
+from keeper.errors import JournalUnavailable, OperatorError
 from keeper.execute.breakers.breakers import DAY_S, BreakerState, TxResult
 from keeper.execute.journal.database import database_message, engine_for, file_of, locate, unusable
 from keeper.execute.journal.schema import BigInt
-from keeper.execute.leadership.right import JournalUnavailable
 from keeper.model.breaker import BreakerName
 
 EVERYONE = bytes(20)

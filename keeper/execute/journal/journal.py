@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Engine, create_engine, delete, func, insert, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
-from keeper.errors import OperatorError
+from keeper.errors import JournalUnavailable, OperatorError
 from keeper.execute.journal import transitions
 from keeper.execute.journal.database import (
     check_version,
@@ -36,10 +36,10 @@ from keeper.execute.journal.schema import (
 )
 from keeper.execute.leadership.file_lock import FileLocks, WriterLock
 from keeper.execute.leadership.lease import DEFAULT_S, Lease
-from keeper.execute.leadership.right import JournalUnavailable, WriteRight
+from keeper.execute.leadership.right import WriteRight
 from keeper.model.intent import Attempt, Intent, IntentState, Outcome, Route, SendResult, TxRequest
 
-__all__ = ["Journal", "JournalReader", "JournalUnavailable", "locate", "open_history", "open_journal"]
+__all__ = ["Journal", "JournalReader", "locate", "open_history", "open_journal"]
 
 _FINAL = [state for state in IntentState if state.final]
 

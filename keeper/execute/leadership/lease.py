@@ -40,8 +40,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from keeper.chain.ports import ChainReader
 from keeper.clock import uptime
-from keeper.errors import OperatorError
-from keeper.execute.leadership.right import HELD, LeaseLost
+from keeper.errors import LeaseLost, OperatorError
+from keeper.execute.leadership.right import HELD
 
 DEFAULT_S = 4.0
 METADATA = MetaData()
@@ -92,6 +92,7 @@ class Lease:
         self._clock = clock
         self._session: Connection | None = None
         self._until = float("-inf")
+        self._why = ""  # the first reason of its loss
         self._using = threading.Lock()  # the session is renewed in a thread, and closed in another
 
     def take(self) -> None:
@@ -190,7 +191,8 @@ class Lease:
 
     def _lose(self, why: str) -> None:
         self._until = float("-inf")
-        raise LeaseLost(f"the lease is lost: {why}")
+        self._why = self._why or why
+        raise LeaseLost(f"the lease is lost: {self._why}")
 
     def close(self) -> None:
         """Give it back at once, as far as the database can be told."""

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from keeper.clock import uptime
-from keeper.execute.leadership.right import LeaseLost, WriteRight
+from keeper.errors import LeaseLost
+from keeper.execute.leadership.right import WriteRight
 
 HUNG_S = 15.0  # an event loop that shows no life for so long is dead: another keeper shall lead
 

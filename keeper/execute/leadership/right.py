@@ -4,17 +4,7 @@ from typing import Protocol
 
 from sqlalchemy import Connection
 
-from keeper.errors import Transient
-
 HELD = 3  # the exit code when another keeper holds what this one needs
-
-
-class JournalUnavailable(Transient):
-    """The journal did not take a write or answer a read. No journal, no send."""
-
-
-class LeaseLost(JournalUnavailable):
-    """Another keeper may write now: this one signs and sends nothing more."""
 
 
 class WriteRight(Protocol):

@@ -5,7 +5,7 @@ from enum import Enum
 
 from keeper.chain.ports import ChainSender
 from keeper.errors import Transient
-from keeper.execute.journal.journal import Journal, JournalUnavailable
+from keeper.execute.journal.journal import Journal
 from keeper.execute.tx.broadcaster import OUTBID, USED, Broadcaster, identity
 from keeper.execute.tx.fees import bumped_fees, fee_until_deadline, max_bid, next_base
 from keeper.execute.tx.nonce_repair import NonceRepair
@@ -83,8 +83,6 @@ class Confirmer:
             try:
                 if await self._receipt(intent) is None:
                     await self._resend(intent, head)
-            except JournalUnavailable:
-                raise
             except Transient:
                 continue  # no answer: the first block looks again
 
@@ -198,8 +196,6 @@ class Confirmer:
             else:
                 unsure = intent.id in self._broadcaster.unsure and not is_private(intent)
                 await self._unstick(await self._broadcaster.rebroadcast(intent) if unsure else intent, block)
-        except JournalUnavailable:
-            raise
         except Transient:
             return
 

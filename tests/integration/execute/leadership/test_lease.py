@@ -8,10 +8,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy import create_engine, text
 
-from keeper.errors import OperatorError
-from keeper.execute.journal.journal import Journal, JournalUnavailable, open_history, open_journal
+from keeper.errors import JournalUnavailable, LeaseLost, OperatorError
+from keeper.execute.journal.journal import Journal, open_history, open_journal
 from keeper.execute.leadership.lease import Lease
-from keeper.execute.leadership.right import LeaseLost
 from keeper.model.chain import Call
 from keeper.model.fees import Fees
 from keeper.model.intent import Attempt, IntentState, Outcome, SendResult, SendStatus, TxRequest

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from keeper.errors import InvariantBroken, OperatorError
-from keeper.execute.journal.journal import JournalUnavailable, locate, open_history, open_journal
+from keeper.errors import InvariantBroken, JournalUnavailable, OperatorError
+from keeper.execute.journal.journal import locate, open_history, open_journal
 from keeper.model.chain import Call
 from keeper.model.fees import Fees
 from keeper.model.intent import Attempt, IntentState, Outcome, SendResult, SendStatus, TxRequest
