@@ -99,11 +99,12 @@ async def _means(
 
 def _in_flight(settings: "Settings") -> "InFlight":
     """Intents of the journal that have not ended; none when there is no journal yet."""
-    from keeper.cli.txs import read_intents
+    from keeper.execute.journal.journal import read_intents
     from keeper.model.plan import InFlight
 
     try:
-        going = [intent for intent in read_intents(settings) if not intent.state.final]
+        found = read_intents(settings.database_url.get_secret_value(), settings.data_dir)
+        going = [intent for intent in found if not intent.state.final]
     except OperatorError:
         return InFlight()
     uses: Counter[str] = Counter()

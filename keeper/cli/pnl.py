@@ -19,10 +19,10 @@ def command(as_json: AsJson = False, env_file: EnvFile = DEFAULT_ENV_FILE) -> No
     in which the liquidations were mined.
     """
     settings = settings_from(env_file)
-    from keeper.cli.txs import read_intents
+    from keeper.execute.journal.journal import read_intents
     from keeper.observe.pnl import summarise
 
-    document = report(summarise(read_intents(settings)))
+    document = report(summarise(read_intents(settings.database_url.get_secret_value(), settings.data_dir)))
     if as_json:
         print_json(document)
         return

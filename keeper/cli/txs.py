@@ -9,7 +9,6 @@ from keeper.cli.output import print_json, show, table
 
 if TYPE_CHECKING:
     from keeper.model.intent import Intent
-    from keeper.settings import Settings
 
 EXAMPLES = "Examples: `keeper txs`, `keeper txs --json`, `keeper txs --limit 0`"
 
@@ -21,7 +20,10 @@ def command(as_json: AsJson = False, limit: Limit = 20, env_file: EnvFile = DEFA
 
     Reads the journal (KEEPER_DATABASE_URL in KEEPER_DATA_DIR), also while a keeper runs. Talks to no node.
     """
-    intents = read_intents(settings_from(env_file))
+    settings = settings_from(env_file)
+    from keeper.execute.journal.journal import read_intents
+
+    intents = read_intents(settings.database_url.get_secret_value(), settings.data_dir)
     if as_json:
         print_json({"intents": [entry(intent) for intent in intents]})
         return
@@ -33,17 +35,6 @@ def command(as_json: AsJson = False, limit: Limit = 20, env_file: EnvFile = DEFA
     for intent in intents[-limit:] if limit else intents:
         grid.add_row(*_cells(entry(intent)))
     show(grid)
-
-
-def read_intents(settings: "Settings") -> list["Intent"]:
-    """All intents of the journal, oldest first. Raises OperatorError when there is no journal."""
-    from keeper.execute.journal.journal import open_history
-
-    history = open_history(settings.database_url.get_secret_value(), settings.data_dir)
-    try:
-        return history.intents()
-    finally:
-        history.close()
 
 
 def entry(intent: "Intent") -> dict[str, Any]:

@@ -39,7 +39,7 @@ from keeper.execute.leadership.lease import DEFAULT_S, Lease
 from keeper.execute.leadership.right import WriteRight
 from keeper.model.intent import Attempt, Intent, IntentState, Outcome, Route, SendResult, TxRequest
 
-__all__ = ["Journal", "JournalReader", "locate", "open_history", "open_journal"]
+__all__ = ["Journal", "JournalReader", "locate", "open_history", "open_journal", "read_intents"]
 
 _FINAL = [state for state in IntentState if state.final]
 
@@ -242,6 +242,15 @@ def open_history(url: str, data_dir: Path) -> JournalReader:
             raise
         raise unusable(error) from None
     return JournalReader(engine)
+
+
+def read_intents(url: str, data_dir: Path) -> list[Intent]:
+    """All intents of a journal, oldest first. Raises OperatorError when there is no journal."""
+    history = open_history(url, data_dir)
+    try:
+        return history.intents()
+    finally:
+        history.close()
 
 
 def _state(connection: Connection, intent_id: int) -> IntentState:

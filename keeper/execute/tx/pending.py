@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable
+from typing import Self
 
 from keeper.model.fees import Fees
 from keeper.model.intent import Attempt, Intent
@@ -15,6 +16,13 @@ class PendingIntents:
     def __init__(self) -> None:
         self._intents: dict[int, Intent] = {}
         self._cooling: dict[bytes, int] = {}
+
+    @classmethod
+    def of(cls, intents: Iterable[Intent]) -> Self:
+        """The mirror of a journal's intents, open or settled: `PendingIntents.of(open_intents).in_flight()`."""
+        pending = cls()
+        pending.keep_all(intents)
+        return pending
 
     def keep(self, intent: Intent) -> None:
         """Remember the newest version of an intent."""

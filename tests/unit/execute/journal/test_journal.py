@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from keeper.errors import InvariantBroken, JournalUnavailable, OperatorError
-from keeper.execute.journal.journal import locate, open_history, open_journal
+from keeper.execute.journal.journal import locate, open_history, open_journal, read_intents
 from keeper.model.chain import Call
 from keeper.model.fees import Fees
 from keeper.model.intent import Attempt, IntentState, Outcome, SendResult, SendStatus, TxRequest
@@ -45,6 +45,11 @@ def test_everything_comes_back_as_it_was_written(journal):
     assert (intent.state, intent.nonce) == (IntentState.MINED, 7)
     assert intent.attempts == (attempt(intent.id),)
     assert intent.outcome == OUTCOME
+
+
+def test_all_intents_are_read_while_a_keeper_writes(journal, tmp_path):
+    journal.reserve([(DRAFT, 7)])
+    assert read_intents(URL, tmp_path) == journal.intents()
 
 
 def test_intents_are_listed_oldest_first_with_attempts_in_order(journal):
