@@ -14,7 +14,7 @@ from keeper.protocols.registry import load_deployment, load_protocol
 from keeper.settings import Settings
 from keeper.sim.keeper import CHAIN_ID, DemoFiles, demo_settings, make_signer, prepare
 from keeper.sim.markets.margin_engine.deploy import deploy
-from keeper.sim.markets.margin_engine.market import EngineMarket
+from keeper.sim.markets.margin_engine.market import EngineSimMarket
 from keeper.sim.node.anvil import Anvil
 from keeper.sim.node.client import Node
 from keeper.sim.player import GAS_LIMIT, GWEI, Player
@@ -49,7 +49,7 @@ def seeded(accounts: int, blocks: int = 40) -> Iterator[Site]:
         anvil.set_balance(keeper, 1_000 * WAD)
         calls.send(market.mint("USDC", keeper, 100_000_000 * 10**6))
         market.write_deployment(files.deployment)
-        player = Player(calls, EngineMarket(calls, market), scenario, keeper)
+        player = Player(calls, EngineSimMarket(calls, market), scenario, keeper)
         player.open(lambda *_: None)
         protocol = load_protocol(load_deployment(files.deployment, CHAIN_ID, "margin_engine"))
         yield Site(anvil, player, scenario, files, protocol)

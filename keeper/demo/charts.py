@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from itertools import accumulate, pairwise
 from typing import Any
 
-from keeper.demo.results import all_acts, ever_unsafe
-from keeper.sim.records import Liquidation, Record
+from keeper.demo.results import all_liquidations, ever_unsafe
+from keeper.sim.records import BlockRecord, LiquidationRecord
 
 BLUE, ORANGE, GREEN, RED, PURPLE, GREY = "#3d85c6", "#dd8a1c", "#2a9d76", "#d5485c", "#8b6bc0", "#8a929e"
 SERIES = (ORANGE, BLUE, PURPLE, GREEN, GREY)
@@ -36,7 +36,7 @@ def _figure(rows: int = 1, heights: Sequence[float] | None = None, second_axis: 
     return figure
 
 
-def _by_block(figure: Figure, records: Sequence[Record], rows: int = 1) -> None:
+def _by_block(figure: Figure, records: Sequence[BlockRecord], rows: int = 1) -> None:
     """One axis of blocks for all plots; the crash shaded, and deeper where the crowd took all block space."""
     figure.update_xaxes(domain=[0, 1], range=[records[0].number - 1, records[-1].number + 1], automargin=False)
     figure.update_yaxes(automargin=False)
@@ -58,26 +58,26 @@ def _by_block(figure: Figure, records: Sequence[Record], rows: int = 1) -> None:
                 )
 
 
-def _is_squeezed(record: Record) -> bool:
+def _is_squeezed(record: BlockRecord) -> bool:
     """Whether others' transactions took the whole block."""
     return record.gas_used > 0.99 * record.gas_limit and not record.mined and not record.reverted
 
 
-def _blocks(records: Sequence[Record]) -> list[int]:
+def _blocks(records: Sequence[BlockRecord]) -> list[int]:
     return [record.number for record in records]
 
 
-def prices(records: Sequence[Record]) -> Figure:
+def prices(records: Sequence[BlockRecord]) -> Figure:
     """Prices against the first block, with a mark where a market's positions were liquidated."""
     figure = _figure()
     first = records[0].prices
     for colour, label in zip(SERIES, first, strict=False):
         change = {record.number: record.prices[label] / first[label] - 1 for record in records}
         figure.add_scatter(x=list(change), y=list(change.values()), name=label, line={"color": colour, "width": 2})
-        done: dict[int, list[Liquidation]] = {}
-        for act in all_acts(records):
-            if act.kind == "liquidate" and act.subject == label:
-                done.setdefault(act.block, []).append(act)
+        done: dict[int, list[LiquidationRecord]] = {}
+        for liquidation in all_liquidations(records):
+            if liquidation.kind == "liquidate" and liquidation.subject == label:
+                done.setdefault(liquidation.block, []).append(liquidation)
         figure.add_scatter(
             x=list(done),
             y=[change[block] for block in done],
@@ -86,9 +86,15 @@ def prices(records: Sequence[Record]) -> Figure:
                 "color": colour,
                 "opacity": 0.55,
                 "line": {"width": 0},
-                "size": [_area(sum(act.notional_usd for act in acts)) for acts in done.values()],
+                "size": [
+                    _area(sum(liquidation.notional_usd for liquidation in liquidations))
+                    for liquidations in done.values()
+                ],
             },
-            text=[f"{len(acts)} liquidations, ${sum(a.notional_usd for a in acts):,.0f}" for acts in done.values()],
+            text=[
+                f"{len(liquidations)} liquidations, ${sum(one.notional_usd for one in liquidations):,.0f}"
+                for liquidations in done.values()
+            ],
             hovertemplate="%{text}<extra>" + label + "</extra>",
             showlegend=False,
         )
@@ -107,7 +113,7 @@ def quantile(values: Sequence[float], share: float) -> float:
     return values[min(len(values) - 1, int(share * len(values)))]
 
 
-def health(records: Sequence[Record], baseline: Sequence[Record]) -> Figure:
+def health(records: Sequence[BlockRecord], baseline: Sequence[BlockRecord]) -> Figure:
     """Health of the accounts that ever were unsafe, as quantiles; and how many were, with and without the keeper."""
     figure = _figure(2, (0.6, 0.4))
     rows = ever_unsafe(records)
@@ -129,7 +135,7 @@ def health(records: Sequence[Record], baseline: Sequence[Record]) -> Figure:
     return figure
 
 
-def _level(record: Record, rows: set[int], share: float) -> float | None:
+def _level(record: BlockRecord, rows: set[int], share: float) -> float | None:
     """The health below which this share of the accounts with open positions among `rows` lies."""
     values = sorted(record.states[row].health for row in rows if record.states[row].requirement)
     return _clipped(quantile(values, share)) if values else None
@@ -139,13 +145,13 @@ def _clipped(health: float) -> float:
     return max(HEALTH_LOW, min(health, HEALTH_TOP))
 
 
-def _aligned(records: Sequence[Record], baseline: Sequence[Record]) -> list[int]:
+def _aligned(records: Sequence[BlockRecord], baseline: Sequence[BlockRecord]) -> list[int]:
     """Block numbers of the run with the keeper for the same steps of the run without."""
     start = next((record.number for record in records if record.prices == baseline[0].prices), records[0].number)
     return [start + index for index in range(len(baseline))]
 
 
-def ends(records: Sequence[Record], baseline: Sequence[Record]) -> Figure:
+def ends(records: Sequence[BlockRecord], baseline: Sequence[BlockRecord]) -> Figure:
     """Health of all accounts that still require margin at the end: with the keeper, and without."""
     figure = _figure()
     for name, record, colour in (("no keeper", baseline[-1], RED), ("with the keeper", records[-1], BLUE)):
@@ -159,19 +165,26 @@ def ends(records: Sequence[Record], baseline: Sequence[Record]) -> Figure:
     return figure
 
 
-def rescues(records: Sequence[Record]) -> Figure:
+def rescues(records: Sequence[BlockRecord]) -> Figure:
     """Each liquidation: the account's health in the block before, and after."""
     figure = _figure()
     pairs = before_and_after(records)
     for name, full, colour in (("partial", False, BLUE), ("full", True, ORANGE)):
-        shown = [(act, b, a) for act, b, a in pairs if act.full == full and act.kind == "liquidate"]
+        shown = [
+            (liquidation, b, a)
+            for liquidation, b, a in pairs
+            if liquidation.full == full and liquidation.kind == "liquidate"
+        ]
         figure.add_scatter(
             x=[max(HEALTH_LOW, before) for _, before, _ in shown],
             y=[max(HEALTH_LOW, min(after, CLOSED)) for _, _, after in shown],
             mode="markers",
             name=name,
             marker={"color": colour, "size": 8, "opacity": 0.6, "line": {"width": 0}},
-            text=[f"0x{act.account.hex()[:8]} {act.subject} ${act.notional_usd:,.0f}" for act, _, _ in shown],
+            text=[
+                f"0x{liquidation.account.hex()[:8]} {liquidation.subject} ${liquidation.notional_usd:,.0f}"
+                for liquidation, _, _ in shown
+            ],
             hovertemplate="%{text}<br>%{x:.3f} → %{y:.3f}<extra></extra>",
         )
     note = {"text": f"target {TARGET:.2f}", "xanchor": "right", "yanchor": "bottom", "font": {"color": GREEN}}
@@ -183,20 +196,20 @@ def rescues(records: Sequence[Record]) -> Figure:
     return figure
 
 
-def before_and_after(records: Sequence[Record]) -> list[tuple[Liquidation, float, float]]:
-    """Every act with its account's health in the block before it and in its own."""
-    found: list[tuple[Liquidation, float, float]] = []
+def before_and_after(records: Sequence[BlockRecord]) -> list[tuple[LiquidationRecord, float, float]]:
+    """Every liquidation with its account's health in the block before it and in its own."""
+    found: list[tuple[LiquidationRecord, float, float]] = []
     if not records:
         return found
     rows = {account: row for row, account in enumerate(records[0].accounts)}
     for before, after in pairwise(records):
-        for act in after.acts:
-            row = rows[act.account]
-            found.append((act, before.states[row].health, after.states[row].health))
+        for liquidation in after.liquidations:
+            row = rows[liquidation.account]
+            found.append((liquidation, before.states[row].health, after.states[row].health))
     return found
 
 
-def debts(records: Sequence[Record], baseline: Sequence[Record]) -> Figure:
+def debts(records: Sequence[BlockRecord], baseline: Sequence[BlockRecord]) -> Figure:
     """Bad debt after each block, with and without the keeper."""
     figure = _figure()
     written_off = accumulate(record.bad_debt_usd for record in records)
@@ -213,11 +226,15 @@ def debts(records: Sequence[Record], baseline: Sequence[Record]) -> Figure:
     return figure
 
 
-def money(records: Sequence[Record]) -> Figure:
+def money(records: Sequence[BlockRecord]) -> Figure:
     """Profit so far, and what gas cost in each block beside the base fee."""
     figure = _figure(2, (0.55, 0.45), second_axis=True)
     blocks = _blocks(records)
-    earned = list(accumulate(sum(act.reward_usd for act in record.acts) - record.gas_usd for record in records))
+    earned = list(
+        accumulate(
+            sum(liquidation.reward_usd for liquidation in record.liquidations) - record.gas_usd for record in records
+        )
+    )
     figure.add_scatter(x=blocks, y=earned, name="profit after gas", line={"color": GREEN, "width": 2}, row=1, col=1)
     figure.add_bar(x=blocks, y=[r.gas_usd for r in records], name="gas", marker_color=PURPLE, row=2, col=1)
     fees = [record.base_fee / GWEI for record in records]

@@ -9,7 +9,7 @@ from keeper.abi import checksum
 from keeper.demo import charts
 from keeper.demo.results import DemoResult
 from keeper.demo.view import dollars
-from keeper.sim.records import Record
+from keeper.sim.records import BlockRecord
 
 _STYLE = """
 :root { --paper: #fdfdfc; --card: #ffffff; --ink: #1c2430; --soft: #5b6675; --line: #e2e5ea; --good: #1f7d5c;
@@ -69,7 +69,7 @@ NO_PLOTLY = "no report: plotly is not installed; for the plots, pip install 'liq
 
 
 def report_if_possible(
-    path: Path, result: DemoResult, records: Sequence[Record], baseline: Sequence[Record], about: str = ""
+    path: Path, result: DemoResult, records: Sequence[BlockRecord], baseline: Sequence[BlockRecord], about: str = ""
 ) -> str:
     """Write the report where plotly is installed. Returns one line: where the report is, or what to install."""
     path.unlink(missing_ok=True)  # an earlier demo's
@@ -80,7 +80,7 @@ def report_if_possible(
 
 
 def write_report(
-    path: Path, result: DemoResult, records: Sequence[Record], baseline: Sequence[Record], about: str = ""
+    path: Path, result: DemoResult, records: Sequence[BlockRecord], baseline: Sequence[BlockRecord], about: str = ""
 ) -> None:
     """One HTML file with the plots and the library that draws them. `about`: a sentence on whose keeper this is."""
     from plotly.offline import get_plotlyjs
@@ -107,7 +107,7 @@ def _html(figure: charts.Figure) -> str:
     return html
 
 
-def _plots(records: Sequence[Record], baseline: Sequence[Record]) -> list[tuple[str, str, charts.Figure]]:
+def _plots(records: Sequence[BlockRecord], baseline: Sequence[BlockRecord]) -> list[tuple[str, str, charts.Figure]]:
     return [
         (
             "Prices and liquidations",
@@ -151,8 +151,8 @@ def _plots(records: Sequence[Record], baseline: Sequence[Record]) -> list[tuple[
     ]
 
 
-def _head(result: DemoResult, records: Sequence[Record], about: str) -> str:
-    moves = ", ".join(
+def _head(result: DemoResult, records: Sequence[BlockRecord], about: str) -> str:
+    lowest = ", ".join(
         f"{label} {min(record.prices[label] for record in records) / first - 1:+.0%}"
         for label, first in records[0].prices.items()
     )
@@ -179,7 +179,7 @@ def _head(result: DemoResult, records: Sequence[Record], about: str) -> str:
     )
     return (
         "<h1>A crashing market, and the keeper in it</h1>"
-        f"<p class='lead'>{result.accounts} accounts, {result.blocks} blocks, lowest prices: {escape(moves)}. "
+        f"<p class='lead'>{result.accounts} accounts, {result.blocks} blocks, lowest prices: {escape(lowest)}. "
         f"The same path without a keeper ends in {dollars(result.bad_debt_without_keeper_usd)} of bad debt; "
         f"with it in {dollars(result.bad_debt_usd)}.</p>"
         f"<p class='soft'>Seed {result.seed}. {result.sent} transactions sent, {result.replaced} of them replacements; "
@@ -189,14 +189,14 @@ def _head(result: DemoResult, records: Sequence[Record], about: str) -> str:
     )
 
 
-def _table(records: Sequence[Record]) -> str:
+def _table(records: Sequence[BlockRecord]) -> str:
     rows = "".join(
-        f"<tr><td>{act.block}</td><td><code>{checksum(act.account)[:10]}…{act.account.hex()[-4:]}</code></td>"
-        f"<td>{_deed(act.kind, act.full)}</td><td>{escape(act.subject)}</td>"
-        f"<td class='n'>{dollars(act.notional_usd)}</td><td class='n'>{_ratio(before)}</td>"
-        f"<td class='n'>{_ratio(after)}</td><td class='n'>{act.reward_usd:,.2f}</td>"
-        f"<td class='n'>{act.gas_usd:,.2f}</td></tr>"
-        for act, before, after in charts.before_and_after(records)
+        f"<tr><td>{liquidation.block}</td><td><code>{checksum(liquidation.account)[:10]}…{liquidation.account.hex()[-4:]}</code></td>"
+        f"<td>{_deed(liquidation.kind, liquidation.full)}</td><td>{escape(liquidation.subject)}</td>"
+        f"<td class='n'>{dollars(liquidation.notional_usd)}</td><td class='n'>{_ratio(before)}</td>"
+        f"<td class='n'>{_ratio(after)}</td><td class='n'>{liquidation.reward_usd:,.2f}</td>"
+        f"<td class='n'>{liquidation.gas_usd:,.2f}</td></tr>"
+        for liquidation, before, after in charts.before_and_after(records)
     )
     heads = "<th>Block</th><th>Account</th><th>What</th><th>Of</th>" + "".join(
         f"<th class='n'>{name}</th>" for name in ("Notional", "Health before", "after", "Reward $", "Gas $")

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from keeper.model.intent import Intent
-from keeper.sim.records import Liquidation, Record
+from keeper.sim.records import BlockRecord, LiquidationRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class DemoResult:
 
 
 def summarise(
-    seed: int, rpc_url: str, records: Sequence[Record], baseline: Sequence[Record], intents: Sequence[Intent]
+    seed: int, rpc_url: str, records: Sequence[BlockRecord], baseline: Sequence[BlockRecord], intents: Sequence[Intent]
 ) -> DemoResult:
     """Every number of the document. `records`: the run with the keeper, block by block, oldest first."""
     last = records[-1]
@@ -63,8 +63,8 @@ def summarise(
     missed = {row for row, state in enumerate(last.states) if state.unsafe}
     safe = ever - missed
     still_open = sum(last.states[row].requirement > 0 for row in safe)
-    acts = all_acts(records)
-    liquidations = [act for act in acts if act.kind == "liquidate"]
+    done = all_liquidations(records)
+    liquidations = [liquidation for liquidation in done if liquidation.kind == "liquidate"]
     sent = [attempt for intent in intents for attempt in intent.attempts]
     return DemoResult(
         seed=seed,
@@ -76,12 +76,14 @@ def summarise(
         missed=len(missed),
         still_open=still_open,
         wiped_out=len(safe) - still_open,
-        partial=sum(not act.full for act in liquidations),
-        full=sum(act.full for act in liquidations),
-        seized=len(acts) - len(liquidations),
+        partial=sum(not liquidation.full for liquidation in liquidations),
+        full=sum(liquidation.full for liquidation in liquidations),
+        seized=len(done) - len(liquidations),
         bad_debt_usd=round(bad_debt(records), 2),
         bad_debt_without_keeper_usd=round(bad_debt(baseline), 2),
-        profit_usd=round(sum(act.reward_usd for act in acts) - sum(record.gas_usd for record in records), 2),
+        profit_usd=round(
+            sum(liquidation.reward_usd for liquidation in done) - sum(record.gas_usd for record in records), 2
+        ),
         gas_wei=sum(record.gas_wei for record in records),
         sent=len(sent),
         mined=sum(record.mined for record in records),
@@ -91,24 +93,24 @@ def summarise(
     )
 
 
-def ever_unsafe(records: Sequence[Record]) -> set[int]:
+def ever_unsafe(records: Sequence[BlockRecord]) -> set[int]:
     """Rows of the accounts that the contract called unsafe after some block."""
     return {row for record in records for row, state in enumerate(record.states) if state.unsafe}
 
 
-def rescued(records: Sequence[Record]) -> set[int]:
+def rescued(records: Sequence[BlockRecord]) -> set[int]:
     """Rows of the accounts that were unsafe, are not after the newest block, and had no debt written off."""
     last = records[-1]
     debtors = {account for record in records for account in record.debtors}
     return {row for row in ever_unsafe(records) if not last.states[row].unsafe and last.accounts[row] not in debtors}
 
 
-def all_acts(records: Sequence[Record]) -> list[Liquidation]:
+def all_liquidations(records: Sequence[BlockRecord]) -> list[LiquidationRecord]:
     """Liquidations and seizures of all blocks, oldest first."""
-    return [act for record in records for act in record.acts]
+    return [liquidation for record in records for liquidation in record.liquidations]
 
 
-def bad_debt(records: Sequence[Record]) -> float:
+def bad_debt(records: Sequence[BlockRecord]) -> float:
     """Dollars: debts written off so far, and negative equity after the newest block."""
     return sum(record.bad_debt_usd for record in records) + records[-1].shortfall_usd
 

@@ -15,7 +15,7 @@ from typing import Protocol
 from keeper.abi import checksum
 from keeper.demo.report import report_if_possible
 from keeper.demo.results import DemoResult, summarise
-from keeper.demo.view import View, make_view
+from keeper.demo.view import DemoView, make_view
 from keeper.errors import InvariantBroken, KeeperError, OperatorError
 from keeper.execute.journal.journal import open_history
 from keeper.model.events import HEAD_NEW, Emit, Event
@@ -32,12 +32,12 @@ from keeper.sim.keeper import (
     prepare,
     write_environment,
 )
-from keeper.sim.market import Market, MarketSpec, show_of
+from keeper.sim.market import MarketFactory, SimMarket, market_factory_of
 from keeper.sim.node.anvil import Anvil, find_anvil
 from keeper.sim.node.client import Node
 from keeper.sim.player import BLOCK_S, FIRST_BASE_FEE, GAS_LIMIT, Player
-from keeper.sim.records import Record
-from keeper.sim.scenario import CALM_DEMAND, LATE_DEMAND, Scenario, Step
+from keeper.sim.records import BlockRecord
+from keeper.sim.scenario import CALM_DEMAND, LATE_DEMAND, Scenario, ScenarioStep
 
 KEEPER_ETH = 100  # for so many accounts as a market of scale 1 has, like the dollars
 ACCOUNTS_OF_SCALE_1 = 300
@@ -96,11 +96,11 @@ async def run_demo(options: DemoOptions, make_keeper: MakeKeeper, ready: Ready |
     Raises KeyboardInterrupt on SIGINT or SIGTERM before that, with everything it started ended.
     """
     options.check()
-    show = show_of(options.protocol)
+    factory = market_factory_of(options.protocol)
     files = prepare(options.data_dir)
-    scenario = show.scenario(options.seed, options.accounts, options.blocks)
+    scenario = factory.scenario(options.seed, options.accounts, options.blocks)
     port = USUAL_PORT if options.keep and _free(USUAL_PORT) else None
-    started = int(time.time()) - BLOCK_S * (options.blocks + len(scenario.aftermath)) - show.setup_s
+    started = int(time.time()) - BLOCK_S * (options.blocks + len(scenario.aftermath)) - factory.setup_s
     node = Anvil(
         mining=False,
         chain_id=CHAIN_ID,
@@ -113,7 +113,7 @@ async def run_demo(options: DemoOptions, make_keeper: MakeKeeper, ready: Ready |
     result: DemoResult | None = None
     try:
         with _interruptible(), make_view(options.as_json) as view, node:
-            demo = _Demo(options, files, show, scenario, node, view)
+            demo = _Demo(options, files, factory, scenario, node, view)
             played = await demo.play(make_keeper)
             view.finish(played)
             if options.keep:
@@ -179,12 +179,12 @@ class _Demo:
 
     options: DemoOptions
     files: DemoFiles
-    show: MarketSpec
+    factory: MarketFactory
     scenario: Scenario
     anvil: Anvil
-    view: View
-    records: list[Record] = field(default_factory=list)
-    _stage: Market = field(init=False)
+    view: DemoView
+    records: list[BlockRecord] = field(default_factory=list)
+    _market: SimMarket = field(init=False)
     _player: Player = field(init=False)
     _handled: int = 0  # the newest block that the keeper is done with
     _progress: asyncio.Event = field(default_factory=asyncio.Event)
@@ -199,7 +199,7 @@ class _Demo:
         self._without_usd = baseline.bad_debt_usd
         self._total = len(self.scenario.steps)
         stop = asyncio.Event()
-        settings = demo_settings(self.files, self.anvil.ws_url, self.options.accounts, self._stage.settings)
+        settings = demo_settings(self.files, self.anvil.ws_url, self.options.accounts, self._market.settings)
         keeper = make_keeper(settings, self._heard)
         task = asyncio.create_task(keeper.run(stop))
         try:
@@ -211,7 +211,7 @@ class _Demo:
             await asyncio.gather(task, return_exceptions=True)
         intents = await asyncio.to_thread(self._intents)
         result = summarise(self.options.seed, self.anvil.url, self.records, baseline.records, intents)
-        about = self.show.about
+        about = self.factory.about
         records = self.records
         report = await asyncio.to_thread(
             report_if_possible, self.files.report, result, records, baseline.records, about
@@ -242,15 +242,15 @@ class _Demo:
     def _set_up(self) -> Player:
         node = Node.at(self.anvil.url)
         scale = self.options.scale
-        self._stage = self.show.deploy(node, scale)
+        self._market = self.factory.deploy(node, scale)
         keeper = make_signer(self.files)
         self.anvil.set_balance(keeper, int(KEEPER_ETH * scale) * WAD)
-        self._stage.equip(keeper, scale, self.files.deployment)
-        write_environment(self.files, self.options.accounts, self._stage.settings)
+        self._market.fund_keeper(keeper, scale, self.files.deployment)
+        write_environment(self.files, self.options.accounts, self._market.settings)
         self._bar("contracts, feeds, tokens")(1, 1)
-        player = Player(node, self._stage, self.scenario, keeper, int(GAS_LIMIT * scale))
+        player = Player(node, self._market, self.scenario, keeper, int(GAS_LIMIT * scale))
         player.open(self._bar("accounts opened"))
-        self.view.say(f"{self._stage.title} on {self.anvil.url}, keeper {checksum(keeper)}")
+        self.view.say(f"{self._market.title} on {self.anvil.url}, keeper {checksum(keeper)}")
         return player
 
     async def _race(self, keeper: asyncio.Task[int]) -> None:
@@ -270,7 +270,7 @@ class _Demo:
             self._total = max(self._total, len(self.records) + 1)
             await self._turn(self._player.quiet(LATE_DEMAND), keeper)
 
-    async def _turn(self, step: Step, keeper: asyncio.Task[int]) -> None:
+    async def _turn(self, step: ScenarioStep, keeper: asyncio.Task[int]) -> None:
         """One block, and the time that the keeper has until the next. Raises what ended the keeper, if anything did."""
         loop = asyncio.get_running_loop()
         due = loop.time() + self.options.pace_s

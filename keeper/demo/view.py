@@ -15,9 +15,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from keeper.demo.results import DemoResult, all_acts, bad_debt, ever_unsafe, rescued
+from keeper.demo.results import DemoResult, all_liquidations, bad_debt, ever_unsafe, rescued
 from keeper.model.events import Event
-from keeper.sim.records import Record
+from keeper.sim.records import BlockRecord
 
 BARS = "▁▂▃▄▅▆▇█"
 BUCKETS = (
@@ -38,7 +38,7 @@ COLOURS = {"debug": "dim", "info": "default", "warning": "yellow", "error": "red
 GWEI = 10**9
 
 
-class View(Protocol):
+class DemoView(Protocol):
     """Who is told how the demo goes."""
 
     def __enter__(self) -> Self: ...
@@ -51,7 +51,7 @@ class View(Protocol):
         """A part of the set-up goes on."""
         ...
 
-    def block(self, records: Sequence[Record], total: int, without_keeper_usd: float, waiting: int, /) -> None:
+    def block(self, records: Sequence[BlockRecord], total: int, without_keeper_usd: float, waiting: int, /) -> None:
         """A block was mined: all records so far, and how many blocks the path has."""
         ...
 
@@ -68,7 +68,7 @@ class View(Protocol):
         ...
 
 
-def make_view(as_json: bool) -> View:
+def make_view(as_json: bool) -> DemoView:
     """The board on a terminal; lines elsewhere: on standard error when standard output carries the document."""
     console = Console(stderr=as_json)
     if console.is_terminal:
@@ -95,14 +95,14 @@ class LineView:
         if done == total:
             self.say(f"{task}: done")
 
-    def block(self, records: Sequence[Record], total: int, _without_keeper_usd: float, _waiting: int) -> None:
+    def block(self, records: Sequence[BlockRecord], total: int, _without_keeper_usd: float, _waiting: int) -> None:
         if len(records) % 10 and len(records) != total:
             return
         last = records[-1]
         prices = "  ".join(f"{label} {price:,.2f}" for label, price in last.prices.items())
         self.say(
             f"block {len(records)} of {total}  {last.phase:<9}  {prices}  unsafe {last.unsafe}  "
-            f"liquidations {len(all_acts(records))}  base fee {last.base_fee / GWEI:.1f} gwei"
+            f"liquidations {len(all_liquidations(records))}  base fee {last.base_fee / GWEI:.1f} gwei"
         )
 
     def event(self, event: Event) -> None:
@@ -161,7 +161,7 @@ class LiveView:
         if not self.quiet:
             self.console.print(result_table(result))
 
-    def block(self, records: Sequence[Record], total: int, without_keeper_usd: float, waiting: int) -> None:
+    def block(self, records: Sequence[BlockRecord], total: int, without_keeper_usd: float, waiting: int) -> None:
         upper = Table.grid(expand=True, padding=(0, 1))
         upper.add_column(ratio=1)
         upper.add_column(ratio=1)
@@ -174,7 +174,7 @@ class LiveView:
         )
         self._live.update(Group(_heading(records, total), upper, _panel("The keeper says", self._log())))
 
-    def _space(self, records: Sequence[Record], waiting: int) -> Table:
+    def _space(self, records: Sequence[BlockRecord], waiting: int) -> Table:
         last = records[-1]
         table = _facts()
         table.add_row("base fee", f"{last.base_fee / GWEI:.2f} gwei  {spark([r.base_fee for r in records], 24)}")
@@ -198,7 +198,7 @@ def _panel(title: str, body: RenderableType) -> Panel:
     return Panel(body, title=title, title_align="left", border_style="dim", padding=(0, 1))
 
 
-def _heading(records: Sequence[Record], total: int) -> Text:
+def _heading(records: Sequence[BlockRecord], total: int) -> Text:
     phase = records[-1].phase
     colour = {"crash": "bold white on red", "rebound": "black on yellow"}.get(phase, "black on green")
     return Text.assemble(
@@ -213,7 +213,7 @@ def _facts() -> Table:
     return table
 
 
-def prices_table(records: Sequence[Record]) -> Table:
+def prices_table(records: Sequence[BlockRecord]) -> Table:
     """Each price with its change since the first block."""
     table = Table.grid(padding=(0, 2))
     for justify in ("left", "right", "right", "left"):
@@ -226,7 +226,7 @@ def prices_table(records: Sequence[Record]) -> Table:
     return table
 
 
-def health_table(record: Record) -> Table:
+def health_table(record: BlockRecord) -> Table:
     """How many accounts lie in each range of health."""
     table = Table.grid(padding=(0, 2))
     table.add_column(style="dim")
@@ -241,7 +241,7 @@ def health_table(record: Record) -> Table:
     return table
 
 
-def histogram(record: Record) -> dict[str, int]:
+def histogram(record: BlockRecord) -> dict[str, int]:
     """Accounts by range of health, worst first."""
     counts = {name: 0 for _, name, _ in BUCKETS}
     for state in record.states:
@@ -249,30 +249,30 @@ def histogram(record: Record) -> dict[str, int]:
     return counts
 
 
-def overlooked(records: Sequence[Record]) -> int:
+def overlooked(records: Sequence[BlockRecord]) -> int:
     """Accounts that have been unsafe for so many blocks with nothing done for them."""
     window = records[-OVERLOOKED_BLOCKS:]
     if len(window) < OVERLOOKED_BLOCKS:
         return 0
-    helped = {act.account for record in window for act in record.acts}
+    helped = {liquidation.account for record in window for liquidation in record.liquidations}
     rows = [row for row, account in enumerate(window[-1].accounts) if account not in helped]
     return sum(all(record.states[row].unsafe for record in window) for row in rows)
 
 
-def rescue_table(records: Sequence[Record], without_keeper_usd: float) -> Table:
+def rescue_table(records: Sequence[BlockRecord], without_keeper_usd: float) -> Table:
     """What has been achieved so far."""
     ever, last = len(ever_unsafe(records)), records[-1]
-    acts = all_acts(records)
-    profit = sum(act.reward_usd for act in acts) - sum(record.gas_usd for record in records)
+    liquidations = all_liquidations(records)
+    profit = sum(liquidation.reward_usd for liquidation in liquidations) - sum(record.gas_usd for record in records)
     table = _facts()
     table.add_row("unsafe now", Text(str(last.unsafe), "bold red" if last.unsafe else "green"))
     missed = overlooked(records)
     waiting = f"{missed} unsafe for {OVERLOOKED_BLOCKS} blocks or more and not helped" if missed else "none"
     table.add_row("missed", Text(waiting, "red" if missed else "dim"))
     table.add_row("rescued", f"{len(rescued(records))} of {ever} that ever were unsafe")
-    full = sum(act.full for act in acts if act.kind == "liquidate")
-    seized = sum(act.kind == "seize" for act in acts)
-    table.add_row("liquidations", f"{len(acts) - full - seized} partial, {full} full, {seized} seizures")
+    full = sum(liquidation.full for liquidation in liquidations if liquidation.kind == "liquidate")
+    seized = sum(liquidation.kind == "seize" for liquidation in liquidations)
+    table.add_row("liquidations", f"{len(liquidations) - full - seized} partial, {full} full, {seized} seizures")
     table.add_row("bad debt", f"{dollars(bad_debt(records))}, {dollars(without_keeper_usd)} with no keeper")
     table.add_row("profit", f"{dollars(profit)} after {dollars(sum(r.gas_usd for r in records))} of gas")
     return table

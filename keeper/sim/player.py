@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 from keeper.errors import InvariantBroken
 from keeper.model.chain import hexed, unhexed
-from keeper.sim.market import Market
+from keeper.sim.market import SimMarket
 from keeper.sim.node.client import Node, Tx
-from keeper.sim.records import Record
+from keeper.sim.records import BlockRecord
 from keeper.sim.referee import Referee
-from keeper.sim.scenario import CALM_DEMAND, Scenario, Step
+from keeper.sim.scenario import CALM_DEMAND, Scenario, ScenarioStep
 
 GAS_LIMIT = 60_000_000
 BLOCK_S = 12
@@ -29,7 +29,7 @@ Progress = Callable[[int, int], None]  # done, of
 class Baseline:
     """What the same path does to the same accounts when nobody liquidates."""
 
-    records: tuple[Record, ...]
+    records: tuple[BlockRecord, ...]
 
     @property
     def bad_debt_usd(self) -> float:
@@ -40,16 +40,16 @@ class Player:
     """The market and its crowd. All methods block: call them from a thread when a keeper shares the event loop."""
 
     def __init__(
-        self, node: Node, stage: Market, scenario: Scenario, keeper: bytes, gas_limit: int = GAS_LIMIT
+        self, node: Node, market: SimMarket, scenario: Scenario, keeper: bytes, gas_limit: int = GAS_LIMIT
     ) -> None:
-        self.accounts = stage.accounts(scenario.openings)
-        self.prices: Mapping[str, float] = stage.prices
-        self._stage = stage
+        self.accounts = market.accounts(scenario.openings)
+        self.prices: Mapping[str, float] = market.prices
+        self._market = market
         self._node = node
         self._scenario = scenario
         self._keeper = keeper
         self._gas_limit = gas_limit
-        self._referee = Referee(node, stage, self.accounts, keeper)
+        self._referee = Referee(node, market, self.accounts, keeper)
         self._crowd = unhexed(node.rpc("eth_accounts")[1])
         self.time = 0
 
@@ -57,7 +57,7 @@ class Player:
         """Open all accounts. Raises InvariantBroken when the protocol refuses one."""
         openings = self._scenario.openings
         for start in range(0, len(openings), _CHUNK):
-            self._stage.open(openings[start : start + _CHUNK])
+            self._market.open(openings[start : start + _CHUNK])
             progress(min(start + _CHUNK, len(openings)), len(openings))
         self._node.rpc("anvil_setCode", hexed(_CROWD), _BURN)
         self.time = self.timestamp()
@@ -73,7 +73,7 @@ class Player:
         if not self._node.rpc("evm_revert", snapshot):
             raise InvariantBroken("the node did not go back to the snapshot before the run without a keeper")
         self.time = time
-        self.prices = self._stage.prices
+        self.prices = self._market.prices
         if self.timestamp() != time:
             raise InvariantBroken("the node's clock did not go back with its state")
         # A snapshot does not remember the base fee that comes next.
@@ -81,22 +81,22 @@ class Player:
         self.step(self.quiet(CALM_DEMAND))
         return Baseline(tuple(records))
 
-    def step(self, step: Step, crowded: bool = True, seconds: int = BLOCK_S) -> Record:
+    def step(self, step: ScenarioStep, crowded: bool = True, seconds: int = BLOCK_S) -> BlockRecord:
         """Mine one block `seconds` after the last: prices first, then the crowd, then whoever else is waiting."""
         self.time += seconds
-        moves = self._stage.moves(step.prices)
-        others = self._others(step.demand, sum(tx.gas or 0 for tx in moves)) if crowded else ()
-        self._node.batch([*self._first(moves), *others])
+        price_transactions = self._market.price_transactions(step.prices)
+        others = self._others(step.demand, sum(tx.gas or 0 for tx in price_transactions)) if crowded else ()
+        self._node.batch([*self._first(price_transactions), *others])
         self._node.rpc("evm_setNextBlockTimestamp", hex(self.time))
         self._node.rpc("evm_mine")
         self.prices = step.prices
         return self._referee.record(int(self._node.rpc("eth_blockNumber"), 16), step.phase, step.prices)
 
-    def quiet(self, demand: float, phase: str = "calm") -> Step:
+    def quiet(self, demand: float, phase: str = "calm") -> ScenarioStep:
         """A step in which prices stand still."""
-        return Step(self.prices, demand, phase)
+        return ScenarioStep(self.prices, demand, phase)
 
-    def now(self) -> Record:
+    def now(self) -> BlockRecord:
         """The newest block, as it is."""
         return self._referee.record(int(self._node.rpc("eth_blockNumber"), 16), "calm", self.prices)
 
@@ -110,14 +110,14 @@ class Player:
         counts = self._node.batch([("eth_getTransactionCount", (keeper, tag)) for tag in ("pending", "latest")])
         return int(counts[0], 16) - int(counts[1], 16)
 
-    def _first(self, moves: Sequence[Tx]) -> Iterator[tuple[str, Sequence[object]]]:
+    def _first(self, price_transactions: Sequence[Tx]) -> Iterator[tuple[str, Sequence[object]]]:
         """They come before everything else, in their order."""
         nonces: dict[bytes, int] = {}
-        for index, tx in enumerate(moves):
+        for index, tx in enumerate(price_transactions):
             sender = hexed(tx.sender)
             if tx.sender not in nonces:
                 nonces[tx.sender] = int(self._node.rpc("eth_getTransactionCount", sender, "pending"), 16)
-            fee = _MOVE_MAX_FEE + (len(moves) - index) * GWEI
+            fee = _MOVE_MAX_FEE + (len(price_transactions) - index) * GWEI
             request = _request(sender, hexed(tx.to or b""), nonces[tx.sender], tx.gas or 0, fee)
             yield "eth_sendTransaction", [request | {"data": hexed(tx.data)}]
             nonces[tx.sender] += 1

@@ -7,7 +7,7 @@ from keeper.model.health import WAD
 
 
 @dataclass(frozen=True, slots=True)
-class State:
+class AccountState:
     """One account by the contract's own views, in 1e18 dollars. Where a protocol weighs what it counts against the
     requirement, `worth` is what is really left; where health alone does not decide, `liquidatable` does.
     """
@@ -35,7 +35,7 @@ class State:
 
 
 @dataclass(frozen=True, slots=True)
-class Liquidation:
+class LiquidationRecord:
     """One liquidation or seizure, as its logs tell it. Dollars at the block's prices."""
 
     block: int
@@ -50,7 +50,7 @@ class Liquidation:
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class BlockRecord:
     """One block: `states` in the order of `accounts`; fees and gas of the keeper's transactions in wei."""
 
     number: int
@@ -61,8 +61,8 @@ class Record:
     phase: str
     prices: Mapping[str, float]
     accounts: tuple[bytes, ...]
-    states: tuple[State, ...]
-    acts: tuple[Liquidation, ...] = ()
+    states: tuple[AccountState, ...]
+    liquidations: tuple[LiquidationRecord, ...] = ()
     bad_debt_usd: float = 0.0
     debtors: frozenset[bytes] = frozenset()  # whose debts were written off
     gas_wei: int = 0

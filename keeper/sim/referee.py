@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from keeper.abi import load_abi, load_runtime
 from keeper.model.chain import hexed, unhexed
 from keeper.model.health import WAD
-from keeper.sim.market import Market, Prices
+from keeper.sim.market import Prices, SimMarket
 from keeper.sim.node.client import Node
-from keeper.sim.records import Liquidation, Record, State
+from keeper.sim.records import AccountState, BlockRecord, LiquidationRecord
 
 READER = bytes.fromhex("00000000000000000000000000000000deadbeef")
 
@@ -15,17 +15,17 @@ READER = bytes.fromhex("00000000000000000000000000000000deadbeef")
 class Referee:
     """Reads blocks of one market for a fixed list of accounts. `keeper`: whose transactions are counted."""
 
-    def __init__(self, node: Node, stage: Market, accounts: Sequence[bytes], keeper: bytes) -> None:
+    def __init__(self, node: Node, market: SimMarket, accounts: Sequence[bytes], keeper: bytes) -> None:
         self._node = node
-        self._stage = stage
+        self._market = market
         self._accounts = tuple(accounts)
         self._keeper = hexed(keeper)
         self._read = load_abi("BulkReader").functions["read"]
-        views = [stage.views(account) for account in accounts]
+        views = [market.views(account) for account in accounts]
         self._counts = [len(asked) for asked in views]
         self._calldata = hexed(self._read.encode([view for asked in views for view in asked]))
 
-    def states(self, number: int) -> tuple[State, ...]:
+    def states(self, number: int) -> tuple[AccountState, ...]:
         """All accounts at one block. Raises InvariantBroken when a view reverts that may not."""
         request = {"to": hexed(READER), "data": self._calldata, "gas": hex(2**53)}
         override = {hexed(READER): {"code": hexed(load_runtime("BulkReader"))}}
@@ -33,25 +33,25 @@ class Referee:
         [results] = self._read.decode(answer)
         answers = iter(data if ok else None for ok, data in results)
         return tuple(
-            self._stage.state(account, [next(answers) for _ in range(count)])
+            self._market.state(account, [next(answers) for _ in range(count)])
             for account, count in zip(self._accounts, self._counts, strict=True)
         )
 
-    def record(self, number: int, phase: str, prices: Prices) -> Record:
+    def record(self, number: int, phase: str, prices: Prices) -> BlockRecord:
         """Everything about one block that the demo shows."""
         block, receipts = self._node.batch(
             [("eth_getBlockByNumber", (hex(number), False)), ("eth_getBlockReceipts", (hex(number),))]
         )
         ours = [receipt for receipt in receipts if receipt["from"] == self._keeper]
         costs = [int(receipt["gasUsed"], 16) * int(receipt["effectiveGasPrice"], 16) for receipt in ours]
-        acts: list[Liquidation] = []
+        liquidations: list[LiquidationRecord] = []
         debts: list[tuple[bytes, float]] = []
         for receipt, cost in zip(ours, costs, strict=True):
-            found, lost = self._stage.acts(receipt, number, prices, cost / WAD * prices["ETH"])
-            acts += found
+            found, lost = self._market.liquidations(receipt, prices, cost / WAD * prices["ETH"])
+            liquidations += found
             debts += lost
         reverted = sum(int(receipt["status"], 16) == 0 for receipt in ours)
-        return Record(
+        return BlockRecord(
             number=number,
             timestamp=int(block["timestamp"], 16),
             base_fee=int(block["baseFeePerGas"], 16),
@@ -61,7 +61,7 @@ class Referee:
             prices=prices,
             accounts=self._accounts,
             states=self.states(number),
-            acts=tuple(acts),
+            liquidations=tuple(liquidations),
             bad_debt_usd=sum(lost for _, lost in debts),
             debtors=frozenset(account for account, _ in debts),
             gas_wei=sum(costs),

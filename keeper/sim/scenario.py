@@ -9,8 +9,8 @@ from typing import Any
 from eth_utils.crypto import keccak
 
 from keeper.model.health import WAD
-from keeper.sim.markets.margin_engine.deploy import Opening
-from keeper.sim.markets.margin_engine.listing import DEMO, Listing, MarketSpec
+from keeper.sim.markets.margin_engine.deploy import EngineOpening
+from keeper.sim.markets.margin_engine.listing import DEMO, EngineListing, EngineMarketSpec
 
 LONG_SHARE = 0.75
 WHALE_SHARE = 0.08
@@ -23,7 +23,7 @@ SQUEEZE_DEMAND = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class Weather:
+class CrashSpec:
     """How hard the market falls, and on whom. Returns are logarithmic, of the market factor.
 
     `every`: blocks from one report of the feeds to the next; prices stand still in between, as with real feeds.
@@ -42,11 +42,11 @@ class Weather:
     most_room: float = 0.55
 
 
-WEATHER = Weather()
+CRASH = CrashSpec()
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class ScenarioStep:
     """One block. `demand`: share of the block's gas that other people's better-paying transactions take."""
 
     prices: Mapping[str, float]  # dollars, by feed
@@ -59,13 +59,13 @@ class Scenario:
     """Everything that chance decides. `aftermath` is a second, smaller fall that no keeper of the demo sees."""
 
     seed: int
-    openings: tuple[Any, ...]  # as the protocol's stage opens them
-    steps: tuple[Step, ...]
-    aftermath: tuple[Step, ...]
+    openings: tuple[Any, ...]  # as the protocol's market opens them
+    steps: tuple[ScenarioStep, ...]
+    aftermath: tuple[ScenarioStep, ...]
 
 
 def build_scenario(
-    seed: int, accounts: int, blocks: int, listing: Listing = DEMO, weather: Weather = WEATHER
+    seed: int, accounts: int, blocks: int, listing: EngineListing = DEMO, weather: CrashSpec = CRASH
 ) -> Scenario:
     """The same for the same arguments, on every machine."""
     people, sky = Random(f"accounts {seed}"), Random(f"path {seed}")  # noqa: S311
@@ -75,7 +75,7 @@ def build_scenario(
     return Scenario(seed, openings, steps, aftermath)
 
 
-def maintenance(spec: MarketSpec, notional: float) -> float:
+def maintenance(spec: EngineMarketSpec, notional: float) -> float:
     """Maintenance margin in dollars: the contract's brackets in floats, for choosing leverage only."""
     floor, rate, offset = next(tier for tier in reversed(spec.brackets()) if tier[0] <= notional * WAD)
     assert floor >= 0
@@ -85,7 +85,7 @@ def maintenance(spec: MarketSpec, notional: float) -> float:
 # Accounts.
 
 
-def _opening(chance: Random, seed: int, index: int, listing: Listing, weather: Weather) -> Opening:
+def _opening(chance: Random, seed: int, index: int, listing: EngineListing, weather: CrashSpec) -> EngineOpening:
     """One account: what it deposits, and positions of a size that a random move makes unsafe."""
     whale = chance.random() < WHALE_SHARE
     wealth = chance.lognormvariate(math.log(400_000), 0.6) if whale else chance.lognormvariate(math.log(9_000), 0.9)
@@ -102,10 +102,10 @@ def _opening(chance: Random, seed: int, index: int, listing: Listing, weather: W
         if size:
             trades.append((spec.symbol, size if chance.random() < LONG_SHARE else -size))
     account = keccak(text=f"demo account {seed} {index}")[-20:]
-    return Opening(account, tuple(deposits), tuple(trades))
+    return EngineOpening(account, tuple(deposits), tuple(trades))
 
 
-def _deposits(chance: Random, wealth: float, listing: Listing) -> tuple[list[tuple[str, int]], float]:
+def _deposits(chance: Random, wealth: float, listing: EngineListing) -> tuple[list[tuple[str, int]], float]:
     """Deposits worth `wealth` dollars, and what they count as equity."""
     kinds = [(listing.settlement, listing.settlement_decimals, 1.0, 1.0)]
     kinds += [(c.symbol, c.decimals, float(listing.feeds[c.feed][1]), c.weight / WAD) for c in listing.collaterals]
@@ -117,7 +117,7 @@ def _deposits(chance: Random, wealth: float, listing: Listing) -> tuple[list[tup
     return deposits, equity
 
 
-def _notional(markets: Sequence[MarketSpec], shares: Sequence[float], equity: float, room: float) -> float:
+def _notional(markets: Sequence[EngineMarketSpec], shares: Sequence[float], equity: float, room: float) -> float:
     """The notional of all positions, split by shares, which a move by `room` against them makes unsafe.
 
     Less where the initial margin would not allow it.
@@ -152,8 +152,8 @@ def chances(chance: Random, odds: Sequence[float]) -> int:
 
 
 def price_path(
-    chance: Random, blocks: int, prices: Mapping[str, float], weather: Weather
-) -> tuple[tuple[Step, ...], tuple[Step, ...]]:
+    chance: Random, blocks: int, prices: Mapping[str, float], weather: CrashSpec
+) -> tuple[tuple[ScenarioStep, ...], tuple[ScenarioStep, ...]]:
     """Calm, a crash with jumps in which blocks fill up, a small rebound, calm again; and a second, smaller fall."""
     plan = phases(chance, blocks, weather)
     steps, unreported = [], 0.0
@@ -161,11 +161,11 @@ def price_path(
         unreported += factor
         if index % weather.every == 0:
             prices, unreported = _moved(chance, prices, unreported, weather.noise), 0.0
-        steps.append(Step(prices, demand, phase))
+        steps.append(ScenarioStep(prices, demand, phase))
     return tuple(steps), _aftermath(chance, prices, max(4, blocks // 10), weather)
 
 
-def phases(chance: Random, blocks: int, weather: Weather) -> list[tuple[str, float, float]]:
+def phases(chance: Random, blocks: int, weather: CrashSpec) -> list[tuple[str, float, float]]:
     """(phase, return of the market factor, demand for block space) of each block."""
     crash = max(3, min(round(blocks * weather.crash_share), weather.most_crash_blocks))
     rebound = max(1, crash // 5)
@@ -184,11 +184,13 @@ def phases(chance: Random, blocks: int, weather: Weather) -> list[tuple[str, flo
     return plan + [("calm", 0.0, LATE_DEMAND)] * late
 
 
-def _aftermath(chance: Random, prices: Mapping[str, float], blocks: int, weather: Weather) -> tuple[Step, ...]:
+def _aftermath(
+    chance: Random, prices: Mapping[str, float], blocks: int, weather: CrashSpec
+) -> tuple[ScenarioStep, ...]:
     steps = []
     for _ in range(blocks):
         prices = _moved(chance, prices, AFTERMATH_LOG_RETURN / blocks, weather.noise)
-        steps.append(Step(prices, CALM_DEMAND, "aftermath"))
+        steps.append(ScenarioStep(prices, CALM_DEMAND, "aftermath"))
     return tuple(steps)
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from keeper.abi import checksum
 from keeper.model.events import PLAN_REJECTED, PRICE_STALE, TX_MINED, TX_SENT
-from keeper.sim.records import Record
+from keeper.sim.records import BlockRecord
 from tests.support.arena import Arena, arena_node, running
 from tests.support.invariants import assert_invariants
 from tests.support.proxy import FaultProxy
@@ -19,7 +19,7 @@ CALM = {"ETH": 3_000.0, "BTC": 60_000.0, "SOL": 150.0}
 LOW = {"ETH": 1_500.0, "BTC": 30_000.0, "SOL": 75.0}
 
 
-async def prices_of_both(arena: Arena, references: Mapping[str, bytes], dollars: Mapping[str, float]) -> Record:
+async def prices_of_both(arena: Arena, references: Mapping[str, bytes], dollars: Mapping[str, float]) -> BlockRecord:
     """A block in which the protocol's feeds and their references say the same."""
     for label, feed in references.items():
         set_feed(arena, feed, dollars[label])

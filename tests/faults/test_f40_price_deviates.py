@@ -92,7 +92,11 @@ async def test_f40_an_answer_at_its_feeds_bound_is_held(tmp_path: Path, least: i
         arena = Arena.on(anvil, tmp_path, accounts=60, blocks=30)
         bounds = [least * 10**8, most * 10**8]
         become(
-            arena, arena.market.feeds["ETH"], "BoundedFeed", ["uint8", "int256", "int192", "int192"], [8, 1, *bounds]
+            arena,
+            arena.market.deployed.feeds["ETH"],
+            "BoundedFeed",
+            ["uint8", "int256", "int192", "int192"],
+            [8, 1, *bounds],
         )
         async with FaultProxy(anvil.url) as proxy, running(arena.settings(proxy.url, live=True)) as keeper:
             for _ in range(4):

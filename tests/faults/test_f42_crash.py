@@ -77,7 +77,7 @@ async def test_f42_the_best_first_fees_follow_capital_turns_over_and_nobody_star
 
 def seizures(keeper: Running, arena: Arena) -> list[int]:
     """USDC that each mined seizure took."""
-    usdc = "0x" + arena.market.tokens["USDC"].hex()
+    usdc = "0x" + arena.market.deployed.tokens["USDC"].hex()
     moved = [int(event.fields["profit"].get(usdc, "0")) for event in keeper.of(TX_MINED)]
     return [units for units in moved if units < 0]
 

@@ -17,7 +17,7 @@ LOW = {"ETH": 1_500.0, "BTC": 30_000.0, "SOL": 75.0}
 
 def mood(arena: Arena, name: str, *args: Any) -> None:
     """The token turns bad with the next block."""
-    token = arena.market.tokens["WETH"]
+    token = arena.market.deployed.tokens["WETH"]
     become(arena, token, "MoodyToken", ["string", "uint8"], ["WETH", 18])
     before_others(arena, token, artifact("MoodyToken")[0].functions[name].encode(*args))
 
@@ -33,7 +33,7 @@ async def test_f44_what_cannot_be_seized_is_quarantined_after_two_failures(tmp_p
         turns = {
             "paused": ("setPaused", True),
             "blocked": ("setBlocked", arena.keeper, True),
-            "drained": ("drain", arena.market.engine),
+            "drained": ("drain", arena.market.deployed.engine),
         }
         mood(arena, *turns[what])
         async with FaultProxy(anvil.url) as proxy, running(arena.settings(proxy.url, live=True)) as keeper:

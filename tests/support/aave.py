@@ -10,7 +10,7 @@ from keeper.chain.errors import RpcError
 from keeper.model.chain import BlockRef, Call, CallResult, hexed, unhexed
 from keeper.protocols.aave_v3 import AaveV3Protocol
 from keeper.protocols.base import Deployment, Snapshot
-from keeper.sim.markets.aave_v3 import DEMO, Deployed, Listing, deploy
+from keeper.sim.markets.aave_v3 import DEMO, AaveListing, DeployedAave, deploy
 from keeper.sim.node.anvil import Anvil
 from keeper.sim.node.artifacts import forged
 from keeper.sim.node.client import Node, Tx, impersonate
@@ -26,27 +26,27 @@ class AaveBench:
 
     anvil: Anvil
     node: Node
-    bed: Deployed
+    deployed: DeployedAave
     executor: bytes
     protocol: AaveV3Protocol
     book: Book
     codes: dict[bytes, bytes] = field(default_factory=dict)
 
     @classmethod
-    def on(cls, anvil: Anvil, version: str, accounts: int, listing: Listing = DEMO) -> "AaveBench":
+    def on(cls, anvil: Anvil, version: str, accounts: int, listing: AaveListing = DEMO) -> "AaveBench":
         """Deploy on a node that was started with `mining=False`; the first accounts may send, and have tokens."""
         node = Node.at(anvil.url)
-        bed = deploy(node, version, listing)
+        deployed = deploy(node, version, listing)
         people = [KEEPER, *(account(index) for index in range(accounts))]
         impersonate(node, people)
-        executor = deploy_executor(node, bed)
-        contracts = {"PoolAddressesProvider": bed.provider, "Executor": executor}
-        protocol = AaveV3Protocol(Deployment("aave_v3", bed.chain_id, bed.start_block, contracts))
-        bench = cls(anvil, node, bed, executor, protocol, Book(protocol, 1))
+        executor = deploy_executor(node, deployed)
+        contracts = {"PoolAddressesProvider": deployed.provider, "Executor": executor}
+        protocol = AaveV3Protocol(Deployment("aave_v3", deployed.chain_id, deployed.start_block, contracts))
+        bench = cls(anvil, node, deployed, executor, protocol, Book(protocol, 1))
         bench.discover()
         for spec in listing.reserves:
             units = int(2_000_000 / spec.dollars) * 10**spec.decimals
-            node.send(*bed.fund(spec.symbol, people[1:], units), bed.mint(spec.symbol, executor, 10 * units))
+            node.send(*deployed.fund(spec.symbol, people[1:], units), deployed.mint(spec.symbol, executor, 10 * units))
         return bench
 
     def discover(self) -> None:
@@ -55,7 +55,7 @@ class AaveBench:
         while calls := self.protocol.discovery():
             self.protocol = self.protocol.discovered(self.read(calls, head))
         self.book = Book(self.protocol, undo_blocks=512)
-        self.book.load(self.logs(self.bed.start_block, head.number))
+        self.book.load(self.logs(self.deployed.start_block, head.number))
         self.book.rebase(head)
 
     def head(self) -> BlockRef:
@@ -126,8 +126,8 @@ class AaveBench:
         return ""
 
 
-def deploy_executor(node: Node, bed: Deployed, owner: bytes = KEEPER) -> bytes:
-    """An executor of the keeper's, on the pools of the bed."""
-    data = forged("KeeperExecutor").creation(owner, bed.exits.uniswap.factory)
+def deploy_executor(node: Node, deployed: DeployedAave, owner: bytes = KEEPER) -> bytes:
+    """An executor of the keeper's, on the pools of the market."""
+    data = forged("KeeperExecutor").creation(owner, deployed.exits.uniswap.factory)
     [receipt] = node.send(Tx(owner, None, data))
     return unhexed(str(receipt["contractAddress"]))

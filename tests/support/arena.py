@@ -14,12 +14,12 @@ from keeper.model.events import HEAD_NEW, Event, EventKind
 from keeper.model.health import WAD
 from keeper.settings import Settings
 from keeper.sim.keeper import CHAIN_ID, JOURNAL, DemoFiles, make_signer, prepare
-from keeper.sim.markets.margin_engine.deploy import Market, deploy
-from keeper.sim.markets.margin_engine.market import EngineMarket
+from keeper.sim.markets.margin_engine.deploy import deploy
+from keeper.sim.markets.margin_engine.market import EngineSimMarket
 from keeper.sim.node.anvil import Anvil
 from keeper.sim.node.client import Node
 from keeper.sim.player import GAS_LIMIT, Player
-from keeper.sim.records import Record
+from keeper.sim.records import BlockRecord
 from keeper.sim.scenario import CALM_DEMAND, Scenario, build_scenario
 from tests.support import harsh
 
@@ -31,7 +31,7 @@ class Arena:
     """A seeded market. Blocks are mined by `step`; nothing happens in between."""
 
     anvil: Anvil
-    market: Market
+    market: EngineSimMarket
     scenario: Scenario
     player: Player
     files: DemoFiles
@@ -45,12 +45,12 @@ class Arena:
         files = prepare(directory)
         node = Node.at(anvil.url)
         scenario = build_scenario(seed, accounts, blocks, harsh.LISTING, harsh.weather(blocks))
-        market = deploy(node, harsh.LISTING)
+        market = EngineSimMarket(node, deploy(node, harsh.LISTING))
         keeper = make_signer(files)
         anvil.set_balance(keeper, 1_000 * WAD)
-        node.send(market.mint("USDC", keeper, 100_000_000 * 10**6))
-        market.write_deployment(files.deployment)
-        player = Player(node, EngineMarket(node, market), scenario, keeper)
+        node.send(market.deployed.mint("USDC", keeper, 100_000_000 * 10**6))
+        market.deployed.write_deployment(files.deployment)
+        player = Player(node, market, scenario, keeper)
         player.open(lambda done, total: None)
         return cls(anvil, market, scenario, player, files, keeper, opened=anvil.block_number())
 
@@ -68,14 +68,14 @@ class Arena:
         }
         return Settings(**{**values, **changes})
 
-    async def step(self, crowded: bool = False) -> Record:
+    async def step(self, crowded: bool = False) -> BlockRecord:
         """The next block of the price path; quiet ones when it is over."""
         steps = self.scenario.steps
         step = steps[self.played] if self.played < len(steps) else self.player.quiet(CALM_DEMAND)
         self.played += 1
         return await asyncio.to_thread(self.player.step, step, crowded)
 
-    async def quiet(self) -> Record:
+    async def quiet(self) -> BlockRecord:
         """A block in which prices stand still."""
         return await asyncio.to_thread(self.player.step, self.player.quiet(0), False)
 

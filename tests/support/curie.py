@@ -14,7 +14,7 @@ from keeper.chain.connect import connect
 from keeper.model.chain import Call, CallResult, hexed, unhexed
 from keeper.protocols.base import Deployment, Snapshot
 from keeper.protocols.curie import CurieProtocol
-from keeper.sim.markets.curie import DEMO, Deployed, Listing, deploy
+from keeper.sim.markets.curie import DEMO, CurieListing, DeployedCurie, deploy
 from keeper.sim.node.anvil import Anvil
 from keeper.sim.node.client import Node, Tx
 from tests.support.executors import OWNER, Hand
@@ -34,7 +34,7 @@ class CurieBench:
 
     anvil: Anvil
     node: Node
-    bed: Deployed
+    deployed: DeployedCurie
     executor: bytes
     protocol: CurieProtocol
     follower: BookSync
@@ -55,7 +55,7 @@ class CurieBench:
 
     def resync(self) -> Snapshot:
         """Begin anew from the first log, as a keeper that was just started."""
-        self.follower = BookSync(self.chain.reader, self.protocol, self.bed.start_block, lambda _: None)
+        self.follower = BookSync(self.chain.reader, self.protocol, self.deployed.start_block, lambda _: None)
         return self.snapshot()
 
     def went_back(self) -> None:
@@ -89,15 +89,15 @@ class CurieBench:
 
 
 @contextmanager
-def curie_bench(listing: Listing = DEMO, **options: Any) -> Iterator[CurieBench]:
+def curie_bench(listing: CurieListing = DEMO, **options: Any) -> Iterator[CurieBench]:
     """A node with the protocol and an executor deployed, and followed."""
     loop = asyncio.new_event_loop()
     with Anvil(mining=False, **options) as anvil:
-        bed = deploy(Node.at(anvil.url), listing)
-        executor = Hand.on(anvil, bed.node, bed.exits.uniswap.factory).executor
+        deployed = deploy(Node.at(anvil.url), listing)
+        executor = Hand.on(anvil, deployed.node, deployed.exits.uniswap.factory).executor
         stack = AsyncExitStack()
         try:
-            bench = loop.run_until_complete(_bench(anvil, bed, executor, stack, loop))
+            bench = loop.run_until_complete(_bench(anvil, deployed, executor, stack, loop))
             yield bench
         finally:
             loop.run_until_complete(stack.aclose())
@@ -105,13 +105,13 @@ def curie_bench(listing: Listing = DEMO, **options: Any) -> Iterator[CurieBench]
 
 
 async def _bench(
-    anvil: Anvil, bed: Deployed, executor: bytes, stack: AsyncExitStack, loop: asyncio.AbstractEventLoop
+    anvil: Anvil, deployed: DeployedCurie, executor: bytes, stack: AsyncExitStack, loop: asyncio.AbstractEventLoop
 ) -> CurieBench:
-    contracts = {"ClearingHouse": bed.contracts["ClearingHouse"], "Executor": executor}
-    chain = await stack.enter_async_context(await connect([anvil.url], bed.chain_id, 30, lambda _: None))
+    contracts = {"ClearingHouse": deployed.contracts["ClearingHouse"], "Executor": executor}
+    chain = await stack.enter_async_context(await connect([anvil.url], deployed.chain_id, 30, lambda _: None))
     protocol = await discover(
-        chain.reader, CurieProtocol(Deployment("curie", bed.chain_id, bed.start_block, contracts))
+        chain.reader, CurieProtocol(Deployment("curie", deployed.chain_id, deployed.start_block, contracts))
     )
     assert isinstance(protocol, CurieProtocol)
-    follower = BookSync(chain.reader, protocol, bed.start_block, lambda _: None)
-    return CurieBench(anvil, bed.node, bed, executor, protocol, follower, chain, loop)
+    follower = BookSync(chain.reader, protocol, deployed.start_block, lambda _: None)
+    return CurieBench(anvil, deployed.node, deployed, executor, protocol, follower, chain, loop)

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from keeper.model.health import WAD
 from keeper.sim.markets.margin_engine.listing import DEMO
-from keeper.sim.scenario import Weather
+from keeper.sim.scenario import CrashSpec
 
 _TIERS = {
     "BTC": ((0, 250), (100_000, 400), (500_000, 600), (2_000_000, 1_000)),
@@ -17,10 +17,10 @@ LISTING = replace(
 )
 
 
-def weather(blocks: int) -> Weather:
+def weather(blocks: int) -> CrashSpec:
     """Two fifths down within half of the blocks, whatever their number; new prices in every block."""
     crash = 0.52 * blocks
-    return Weather(
+    return CrashSpec(
         slope=-0.412 / crash,
         jump=-0.017,
         jump_blocks=max(1, round(crash / 4)),

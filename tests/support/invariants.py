@@ -194,7 +194,7 @@ def profit_is_balance_change(arena: Arena, intents: Sequence[Intent], received: 
 def balances(arena: Arena, number: int) -> dict[bytes, int]:
     """Everything that the keeper holds at a block, in units; the native coin under `NATIVE`."""
     data = BALANCE_OF + bytes(12) + arena.keeper
-    tokens = arena.market.tokens.values()
+    tokens = arena.market.deployed.tokens.values()
     held = {token: int.from_bytes(arena.anvil.call(token, data, number), "big") for token in tokens}
     return {**held, NATIVE: arena.anvil.quantity("eth_getBalance", hexed(arena.keeper), hex(number))}
 

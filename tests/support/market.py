@@ -11,8 +11,8 @@ from keeper.model.chain import BlockRef, Call, CallResult, Log, hexed, unhexed
 from keeper.model.health import WAD
 from keeper.protocols.base import Deployment, Snapshot
 from keeper.protocols.margin_engine import MarginEngineProtocol
-from keeper.sim.markets.margin_engine.deploy import Market, deploy
-from keeper.sim.markets.margin_engine.listing import CollateralSpec, Listing, MarketSpec
+from keeper.sim.markets.margin_engine.deploy import DeployedEngine, deploy
+from keeper.sim.markets.margin_engine.listing import EngineCollateralSpec, EngineListing, EngineMarketSpec
 from keeper.sim.node.anvil import Anvil
 from keeper.sim.node.client import Node, Tx, impersonate
 
@@ -21,14 +21,14 @@ _READ = load_abi("BulkReader").functions["read"]
 _RUNTIME = {hexed(READER): {"code": hexed(load_runtime("BulkReader"))}}
 
 # Small caps, coarse steps and high dust limits in some markets, so that every rule of the engine gets to decide.
-LISTING = Listing(
+LISTING = EngineListing(
     feeds={"BTC": (8, 60_000), "ETH": (8, 3_000), "SOL": (18, 150)},
     collaterals=(
-        CollateralSpec("WBTC", 8, "BTC", weight=90 * WAD // 100, cap=20_000),
-        CollateralSpec("WETH", 18, "ETH", weight=88 * WAD // 100, cap=400_000),
+        EngineCollateralSpec("WBTC", 8, "BTC", weight=90 * WAD // 100, cap=20_000),
+        EngineCollateralSpec("WETH", 18, "ETH", weight=88 * WAD // 100, cap=400_000),
     ),
     markets=(
-        MarketSpec(
+        EngineMarketSpec(
             "BTC",
             "BTC",
             ((0, 250), (100_000, 400), (500_000, 600), (2_000_000, 1_000)),
@@ -37,7 +37,7 @@ LISTING = Listing(
             max_open_interest=10_000 * WAD,
             block_cap=20_000_000,
         ),
-        MarketSpec(
+        EngineMarketSpec(
             "ETH",
             "ETH",
             ((0, 300), (50_000, 450), (500_000, 700)),
@@ -48,7 +48,7 @@ LISTING = Listing(
             penalty=15 * WAD // 1_000,
             keeper_share=WAD // 3,
         ),
-        MarketSpec(
+        EngineMarketSpec(
             "SOL",
             "SOL",
             ((0, 400), (50_000, 600), (250_000, 1_000), (1_000_000, 2_000)),
@@ -97,12 +97,12 @@ class Bench:
 
     anvil: Anvil
     node: Node
-    market: Market
+    deployed: DeployedEngine
     protocol: MarginEngineProtocol
     keeper: bytes
 
     @classmethod
-    def on(cls, anvil: Anvil, listing: Listing = LISTING, accounts: int = 0) -> "Bench":
+    def on(cls, anvil: Anvil, listing: EngineListing = LISTING, accounts: int = 0) -> "Bench":
         """Deploy on a node that was started with `mining=False`; the first accounts may send."""
         node = Node.at(anvil.url)
         market = deploy(node, listing)
@@ -121,14 +121,14 @@ class Bench:
 
     def logs(self, first: int, last: int) -> list[Log]:
         """Logs of the engine, in order."""
-        query = {"address": hexed(self.market.engine), "fromBlock": hex(first), "toBlock": hex(last)}
+        query = {"address": hexed(self.deployed.engine), "fromBlock": hex(first), "toBlock": hex(last)}
         return [log_of(found) for found in self.node.rpc("eth_getLogs", query)]
 
     def book(self, block: BlockRef | None = None) -> Book:
         """A fresh book from ALL logs up to a block."""
         block = block or self.head()
         book = Book(self.protocol, undo_blocks=8)
-        book.load(self.logs(self.market.start_block, block.number))
+        book.load(self.logs(self.deployed.start_block, block.number))
         book.rebase(block)
         return book
 

@@ -17,7 +17,7 @@ from pydantic import SecretStr
 from keeper.model.events import BOOK_PARITY_FAILED, TX_MINED, EventKind
 from keeper.observe.metrics import Metrics
 from keeper.sim.node.anvil import Anvil
-from keeper.sim.records import Record
+from keeper.sim.records import BlockRecord
 from tests.support.arena import Arena, Running, arena_node, running
 from tests.support.invariants import assert_invariants, journal_of
 from tests.support.proxy import FaultProxy
@@ -35,11 +35,11 @@ class Storm:
     proxy: FaultProxy
     keeper: Running
 
-    async def step(self) -> Record:
+    async def step(self) -> BlockRecord:
         """One block, whether the keeper sees it or not."""
         return await self.arena.step()
 
-    async def play(self, blocks: int) -> Record:
+    async def play(self, blocks: int) -> BlockRecord:
         """Blocks, each handled by the keeper before the next one."""
         assert blocks
         for _ in range(blocks):

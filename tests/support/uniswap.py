@@ -14,7 +14,7 @@ from keeper.defi.uniswap_v3 import Pool, PoolState
 from keeper.model.chain import Call, CallResult, Log, hexed, storage_read, unhexed
 from keeper.sim.markets.uniswap import TICK_SPACINGS, Uniswap, deploy_uniswap
 from keeper.sim.node.anvil import Anvil
-from keeper.sim.node.artifacts import Batch, ask, forged
+from keeper.sim.node.artifacts import TxBatch, ask, forged
 from keeper.sim.node.client import Node, Tx
 
 PLENTY = 2**200
@@ -43,7 +43,7 @@ class Pools:
     @classmethod
     def on(cls, anvil: Anvil, tokens: int = 2) -> "Pools":
         node = Node.at(anvil.url)
-        batch = Batch(node, unhexed(anvil.accounts()[0]))
+        batch = TxBatch(node, unhexed(anvil.accounts()[0]))
         made = sorted(batch.create(forged("TestToken"), f"T{number}", 18) for number in range(tokens))
         uniswap = deploy_uniswap(batch)
         for token in made:
@@ -54,7 +54,7 @@ class Pools:
 
     def create(self, fee: int, sqrt_price: int, a: int = 0, b: int = 1) -> Pool:
         """A pool of two of the tokens, begun at a price."""
-        batch = Batch(self.node, self.uniswap.owner)
+        batch = TxBatch(self.node, self.uniswap.owner)
         address = self.uniswap.create_pool(batch, self.tokens[a], self.tokens[b], fee, sqrt_price)
         batch.send()
         pool = uniswap_reads.described(address, self.read(uniswap_reads.describe(address)))

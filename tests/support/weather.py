@@ -11,8 +11,8 @@ from keeper.model.chain import hexed
 from keeper.settings import Settings
 from keeper.sim.markets.margin_engine.deploy import artifact
 from keeper.sim.node.client import Node, Tx
-from keeper.sim.records import Record
-from keeper.sim.scenario import Step
+from keeper.sim.records import BlockRecord
+from keeper.sim.scenario import ScenarioStep
 from tests.support.arena import Arena, Running
 
 FIRST_IN_BLOCK_WEI = 5_000 * 10**9
@@ -21,7 +21,7 @@ FIRST_IN_BLOCK_WEI = 5_000 * 10**9
 def before_others(arena: Arena, to: bytes, data: bytes, sender: bytes | None = None) -> None:
     """Leave a transaction in the pool that goes before all others of the next block."""
     request = {
-        "from": hexed(sender or arena.market.owner),
+        "from": hexed(sender or arena.market.deployed.owner),
         "to": hexed(to),
         "data": hexed(data),
         "gas": "0x100000",
@@ -33,18 +33,18 @@ def before_others(arena: Arena, to: bytes, data: bytes, sender: bytes | None = N
 
 def govern(arena: Arena, name: str, *args: Any) -> None:
     """A call of the engine's owner, first in the next block."""
-    before_others(arena, arena.market.engine, arena.market.call(name, *args))
+    before_others(arena, arena.market.deployed.engine, arena.market.deployed.call(name, *args))
 
 
-async def prices(arena: Arena, changes: Mapping[str, float], seconds: int = 12) -> Record:
+async def prices(arena: Arena, changes: Mapping[str, float], seconds: int = 12) -> BlockRecord:
     """The next block, with some prices set (dollars, by feed) and the others where they were."""
-    step = Step({**arena.player.prices, **changes}, 0.0, "crash")
+    step = ScenarioStep({**arena.player.prices, **changes}, 0.0, "crash")
     return arena.player.step(step, crowded=False, seconds=seconds)
 
 
 def give_tokens(arena: Arena, symbol: str, units: int) -> None:
     """Make the keeper's balance of a test token this many units, as of the newest block."""
-    token, balance_of = arena.market.tokens[symbol], artifact("TestToken")[0].functions["balanceOf"]
+    token, balance_of = arena.market.deployed.tokens[symbol], artifact("TestToken")[0].functions["balanceOf"]
     place = hexed(keccak(encode(["address", "uint256"], [arena.keeper, 0])))
     arena.anvil.rpc("anvil_setStorageAt", hexed(token), place, hexed(encode(["uint256"], [units])))
     assert int(balance_of.decode(arena.anvil.call(token, balance_of.encode(arena.keeper)))[0]) == units
@@ -66,10 +66,10 @@ async def step_until(
     condition: Callable[[], bool],
     step: Callable[[], Any] | None = None,
     blocks: int = 40,
-) -> Record:
+) -> BlockRecord:
     """Blocks of the path (or of `step`), each handled, until a condition holds."""
     for _ in range(blocks):
-        record: Record = await (step or arena.step)()
+        record: BlockRecord = await (step or arena.step)()
         await keeper.handled(record.number)
         if condition():
             return record
@@ -80,7 +80,9 @@ async def step_until(
 
 def deploy(arena: Arena, name: str, types: list[str], values: list[Any]) -> bytes:
     """A new contract; the node must mine by hand. Its block is mined at the usual distance."""
-    [receipt] = Node.at(arena.anvil.url).send(Tx(arena.market.owner, None, artifact(name)[1] + encode(types, values)))
+    [receipt] = Node.at(arena.anvil.url).send(
+        Tx(arena.market.deployed.owner, None, artifact(name)[1] + encode(types, values))
+    )
     arena.player.time = arena.player.timestamp()
     return bytes.fromhex(receipt["contractAddress"][2:])
 
@@ -116,7 +118,7 @@ def environment_file(arena: Arena, settings: Settings) -> Path:
 
 def set_settlement_balance(arena: Arena, account: bytes, units: int) -> int:
     """Change what the engine keeps of an account, behind the back of its logs; returns what it was."""
-    engine, view = arena.market.engine, artifact("MarginEngine")[0].functions["settlementBalance"]
+    engine, view = arena.market.deployed.engine, artifact("MarginEngine")[0].functions["settlementBalance"]
 
     def read() -> int:
         return int(view.decode(arena.anvil.call(engine, view.encode(account)))[0])

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from keeper.sim.markets.uniswap import TICK_SPACINGS, Uniswap, deploy_uniswap
-from keeper.sim.node.artifacts import Batch, calldata
+from keeper.sim.node.artifacts import TxBatch, calldata
 from keeper.sim.node.client import Tx
 
 TRADER_DOLLARS = 10**13
@@ -31,7 +31,7 @@ class ExitSpec:
 
 
 @dataclass(frozen=True, slots=True)
-class Traded:
+class PricedToken:
     """A token as the pools need it: `dollars` is its price."""
 
     address: bytes
@@ -48,7 +48,7 @@ class Exits:
     """Deployed pools."""
 
     uniswap: Uniswap
-    tokens: Mapping[str, Traded]
+    tokens: Mapping[str, PricedToken]
     pools: Mapping[Pool, bytes]
 
     def move(self, pool: Pool, dollars: Mapping[str, float]) -> Tx:
@@ -68,7 +68,7 @@ class Exits:
         return first, second
 
 
-def deploy_exits(batch: Batch, tokens: Mapping[str, Traded], specs: Sequence[ExitSpec], mint: str) -> Exits:
+def deploy_exits(batch: TxBatch, tokens: Mapping[str, PricedToken], specs: Sequence[ExitSpec], mint: str) -> Exits:
     """Queue factory, pools and liquidity at the tokens' prices. `mint`: signature by which the sender mints tokens."""
     uniswap = deploy_uniswap(batch)
     for token in tokens.values():
@@ -89,7 +89,7 @@ def sqrt_price(price: float) -> int:
     return int(math.sqrt(price) * _Q96)
 
 
-def _positions(spec: ExitSpec, price: float, high: Traded) -> list[tuple[int, int, int]]:
+def _positions(spec: ExitSpec, price: float, high: PricedToken) -> list[tuple[int, int, int]]:
     """(lower tick, upper tick, liquidity) of each range around a price."""
     spacing, made = TICK_SPACINGS[spec.fee], []
     middle, most = round(math.log(price, 1.0001) / spacing), MOST_TICK // spacing

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from eth_abi.abi import encode
 from eth_utils.crypto import keccak
 
-from keeper.sim.node.artifacts import Artifact, Batch, calldata, forged, packaged
+from keeper.sim.node.artifacts import Artifact, TxBatch, calldata, forged, packaged
 from keeper.sim.node.client import Tx
 
 TICK_SPACINGS = {100: 1, 500: 10, 3_000: 60, 10_000: 200}  # fee in millionths -> ticks, as on mainnet
@@ -22,7 +22,7 @@ class Uniswap:
     trader: bytes
     owner: bytes
 
-    def create_pool(self, batch: Batch, a: bytes, b: bytes, fee: int, sqrt_price: int) -> bytes:
+    def create_pool(self, batch: TxBatch, a: bytes, b: bytes, fee: int, sqrt_price: int) -> bytes:
         """Queue a pool and its start at `sqrt_price` (sqrtPriceX96 of token1 a token0); its address."""
         batch.call(self.factory, "createPool(address,address,uint24)", a, b, fee, gas=_POOL_GAS)
         pool = pool_address(self.factory, a, b, fee)
@@ -48,7 +48,7 @@ def core(contract: str) -> Artifact:
     return packaged("@uniswap/v3-core", "artifacts", "contracts", f"{contract}.sol", f"{contract}.json")
 
 
-def deploy_uniswap(batch: Batch) -> Uniswap:
+def deploy_uniswap(batch: TxBatch) -> Uniswap:
     """Queue a factory with mainnet's four fee tiers, and a trader, which still needs tokens."""
     factory = batch.create(core("UniswapV3Factory"))
     batch.call(factory, "enableFeeAmount(uint24,int24)", 100, TICK_SPACINGS[100])

@@ -125,7 +125,7 @@ def log_of(found: Mapping[str, Any]) -> Log:
     )
 
 
-class Batch:
+class TxBatch:
     """Transactions of one account, sent all at once: where its contracts will be is known beforehand."""
 
     def __init__(self, node: Node, sender: bytes) -> None:

@@ -22,7 +22,7 @@ _HEADERS = {"Content-Type": "application/json"}
 _MOST_BLOCKS = 200  # that one batch may take to be mined
 
 Rpc = Callable[..., Any]
-Batch = Callable[[Sequence[tuple[str, Sequence[Any]]]], list[Any]]
+RpcBatch = Callable[[Sequence[tuple[str, Sequence[Any]]]], list[Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class Node:
     `batch` takes (method, params) pairs, answers in order, and raises when one of them is an error.
     """
 
-    def __init__(self, rpc: Rpc, batch: Batch) -> None:
+    def __init__(self, rpc: Rpc, batch: RpcBatch) -> None:
         self.rpc = rpc
         self.batch = batch
 
@@ -115,7 +115,7 @@ def impersonate(node: Node, accounts: Sequence[bytes]) -> None:
     node.batch([("anvil_setBalance", (hexed(account), hex(1_000 * WAD))) for account in accounts])
 
 
-def http_batch(url: str) -> Batch:
+def http_batch(url: str) -> RpcBatch:
     """JSON-RPC batches, a connection each. Raises Transient on an error or no answer."""
     parts = urlsplit(url)
 

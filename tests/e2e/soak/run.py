@@ -17,7 +17,7 @@ from keeper.execute.journal.journal import open_history
 from keeper.model.chain import hexed
 from keeper.sim.keeper import CHAIN_ID
 from keeper.sim.node.client import Node, Tx
-from keeper.sim.scenario import Step
+from keeper.sim.scenario import ScenarioStep
 from tests.support.arena import Arena, arena_node
 from tests.support.proxy import (
     Action,
@@ -125,7 +125,7 @@ class Soak:
         factor = exp(SWING * sin(self._played / PERIOD * 6.283) - SWING)
         listing = self._arena.market.listing
         prices = {name: usd * factor for name, (_, usd) in listing.feeds.items()}
-        record = await asyncio.to_thread(self._arena.player.step, Step(prices, 0.0, "calm"), False)
+        record = await asyncio.to_thread(self._arena.player.step, ScenarioStep(prices, 0.0, "calm"), False)
         await self._seen(record.number)
 
     def _come_back(self) -> None:

@@ -99,7 +99,7 @@ async def test_a_signal_ends_it_cleanly_and_a_second_start_goes_on_from_the_jour
 ) -> None:
     with arena_node() as anvil:
         arena = Arena.on(anvil, tmp_path, accounts=40, blocks=40)
-        tokens = [NATIVE, *arena.market.tokens.values()]
+        tokens = [NATIVE, *arena.market.deployed.tokens.values()]
         before = {token: balance(arena, token) for token in tokens}
         ended = []
         for round_ in range(1, 4):

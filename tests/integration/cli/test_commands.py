@@ -59,7 +59,7 @@ def run(arena: Arena, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: p
 
 
 def _on_chain(arena: Arena, account: str, number: int) -> tuple[int, int]:
-    call = {"to": "0x" + arena.market.engine.hex(), "data": "0x" + HEALTH.encode(account).hex()}
+    call = {"to": "0x" + arena.market.deployed.engine.hex(), "data": "0x" + HEALTH.encode(account).hex()}
     equity, requirement = HEALTH.decode(unhexed(arena.anvil.rpc("eth_call", call, hex(number))))
     return equity, requirement
 

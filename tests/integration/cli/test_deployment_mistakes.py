@@ -33,7 +33,7 @@ def test_another_contract_a_late_start_and_a_start_ahead_are_told(tmp_path: Path
         arena = Arena.on(anvil, tmp_path, accounts=10, blocks=40)
         attempt(arena)
         start = json.loads(arena.files.deployment.read_text())
-        token = {"MarginEngine": checksum(arena.market.tokens["USDC"])}
+        token = {"MarginEngine": checksum(arena.market.deployed.tokens["USDC"])}
         for changes, words in (
             ({"contracts": token}, "another contract's"),
             ({"start_block": anvil.block_number()}, "start_block is later"),

@@ -21,7 +21,7 @@ from keeper.execute.signing.local import from_private_key
 from keeper.model.chain import BlockRef
 from keeper.model.intent import IntentState
 from keeper.model.plan import Policy
-from keeper.sim.markets.curie import Deployed, deploy
+from keeper.sim.markets.curie import DeployedCurie, deploy
 from keeper.sim.node.anvil import Anvil, dev_key
 from keeper.sim.node.artifacts import ask
 from keeper.sim.node.client import Node
@@ -38,7 +38,7 @@ class Place:
     """A market, and a data directory with a deployment file."""
 
     anvil: Anvil
-    bed: Deployed
+    deployed: DeployedCurie
     directory: Path
 
     @property
@@ -47,21 +47,21 @@ class Place:
 
     @property
     def factory(self) -> str:
-        return checksum(self.bed.exits.uniswap.factory)
+        return checksum(self.deployed.exits.uniswap.factory)
 
     def executor(self) -> bytes:
         return bytes.fromhex(json.loads(self.deployment.read_text())["contracts"]["Executor"][2:])
 
     def held(self, holder: bytes) -> int:
-        return int(ask(self.bed.node, self.bed.tokens["USDC"], "balanceOf(address)", holder))
+        return int(ask(self.deployed.node, self.deployed.tokens["USDC"], "balanceOf(address)", holder))
 
 
 @pytest.fixture
 def place(tmp_path: Path) -> Iterator[Place]:
     with Anvil(gas_limit=60_000_000) as anvil:
-        bed = deploy(Node.at(anvil.url))
-        bed.write_deployment(tmp_path / "deployment.json")
-        yield Place(anvil, bed, tmp_path)
+        deployed = deploy(Node.at(anvil.url))
+        deployed.write_deployment(tmp_path / "deployment.json")
+        yield Place(anvil, deployed, tmp_path)
 
 
 @pytest.fixture
@@ -102,10 +102,10 @@ def test_an_executor_is_deployed_named_filled_shown_and_swept(place: Place, run:
     assert (ended.code, ended.err) == (0, "")
     executor = place.executor()
     assert checksum(executor) in ended.out
-    assert ask(place.bed.node, executor, "owner()", returns=["address"]) == SIGNER
-    assert ask(place.bed.node, executor, "factory()", returns=["address"]) == place.bed.exits.uniswap.factory
+    assert ask(place.deployed.node, executor, "owner()", returns=["address"]) == SIGNER
+    assert ask(place.deployed.node, executor, "factory()", returns=["address"]) == place.deployed.exits.uniswap.factory
 
-    place.bed.node.send(place.bed.mint("USDC", executor, 1_500 * USD))
+    place.deployed.node.send(place.deployed.mint("USDC", executor, 1_500 * USD))
     document = json.loads(run("executor", "show", "--json").out)
     assert (document["owner"], document["factory"]) == (checksum(SIGNER), place.factory)
     [held] = [entry for entry in document["holds"] if entry["symbol"] == "USDC"]
@@ -113,7 +113,7 @@ def test_an_executor_is_deployed_named_filled_shown_and_swept(place: Place, run:
 
     assert "1,000.25 USDC went to the owner" in run("executor", "sweep", "USDC", "1000.25", "--live").out
     assert place.held(SIGNER) == 1_000_250_000
-    token = checksum(place.bed.tokens["USDC"])
+    token = checksum(place.deployed.tokens["USDC"])
     assert run("executor", "sweep", token, "all", "--live").code == 0
     assert (place.held(SIGNER), place.held(executor)) == (1_500 * USD, 0)
 
@@ -130,7 +130,7 @@ def test_nothing_is_signed_without_live(place: Place, run: Run) -> None:
 def test_mistakes_get_one_line(place: Place, run: Run) -> None:
     deploy_with = ("executor", "deploy", "--live", "--factory")
     assert "no address" in run(*deploy_with, "0x12").line
-    assert "is no Uniswap v3 factory" in run(*deploy_with, checksum(place.bed.tokens["USDC"])).line
+    assert "is no Uniswap v3 factory" in run(*deploy_with, checksum(place.deployed.tokens["USDC"])).line
     assert "names no Executor" in run("executor", "show").line
     assert "names no Executor" in run("executor", "sweep", "USDC", "1", "--live").line
     assert run(*deploy_with, place.factory).code == 0
@@ -153,7 +153,10 @@ def test_a_keeper_that_runs_or_left_something_on_its_way_is_in_the_way(place: Pl
     journal = open_journal("sqlite:///keeper.db", data, SIGNER, 31337)
     block = BlockRef(1, b"1" * 32, b"0" * 32, 1)
     draft = approval(
-        (place.bed.tokens["USDC"], place.bed.contracts["Vault"]), SIGNER, block, Policy(0, 0, 0.0, 10**12, 1, 6, 1, 0.5)
+        (place.deployed.tokens["USDC"], place.deployed.contracts["Vault"]),
+        SIGNER,
+        block,
+        Policy(0, 0, 0.0, 10**12, 1, 6, 1, 0.5),
     )
     [intent] = journal.reserve([(draft, 0)])
     journal.close()
@@ -189,7 +192,7 @@ async def test_a_chain_without_transient_storage_is_told_before_anything_is_paid
 
 def test_only_the_owner_sweeps(place: Place, run: Run) -> None:
     assert run("executor", "deploy", "--factory", place.factory, "--live").code == 0
-    place.bed.node.send(place.bed.mint("USDC", place.executor(), USD))
+    place.deployed.node.send(place.deployed.mint("USDC", place.executor(), USD))
     other = "0x" + dev_key(4).hex()
     ended = run("executor", "sweep", "USDC", "1", "--live", KEEPER_PRIVATE_KEY=other)
     assert ended.code == 4
@@ -213,10 +216,10 @@ def test_the_doctor_looks_at_the_executor(place: Place, run: Run) -> None:
     assert found["executor: owner"][0] == found["executor: factory"][0] == "ok"
     verdict, _, action = found["executor: capital"]
     assert (verdict, checksum(place.executor()) in action) == ("warn", True)
-    place.bed.node.send(place.bed.mint("USDC", place.executor(), 25 * USD))
+    place.deployed.node.send(place.deployed.mint("USDC", place.executor(), 25 * USD))
     assert checks(run)["executor: USDC"][:2] == ("ok", "25.00 USDC")
     verdict, message, action = checks(run, KEEPER_PRIVATE_KEY="0x" + dev_key(4).hex())["executor: owner"]
     assert (verdict, checksum(SIGNER) in message, "set the signer" in action) == ("fail", True, True)
 
-    place.bed.write_deployment(place.deployment, place.bed.contracts["Vault"])
+    place.deployed.write_deployment(place.deployment, place.deployed.contracts["Vault"])
     assert run("doctor", "--json").code == 4

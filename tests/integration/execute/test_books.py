@@ -15,7 +15,9 @@ BALANCE_OF = bytes.fromhex("70a08231")
 def balances(arena: Arena) -> dict[bytes, int]:
     """Everything that the keeper holds, in units; the native coin under its own key."""
     data = BALANCE_OF + bytes(12) + arena.keeper
-    held = {token: int.from_bytes(arena.anvil.call(token, data), "big") for token in arena.market.tokens.values()}
+    held = {
+        token: int.from_bytes(arena.anvil.call(token, data), "big") for token in arena.market.deployed.tokens.values()
+    }
     return {**held, NATIVE: arena.anvil.balance(arena.keeper)}
 
 

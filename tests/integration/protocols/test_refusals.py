@@ -12,7 +12,7 @@ import pytest
 from keeper.cli.main import main
 from keeper.model.chain import hexed, unhexed
 from keeper.sim.keeper import CHAIN_ID
-from keeper.sim.market import show_of
+from keeper.sim.market import market_factory_of
 from keeper.sim.node.anvil import Anvil, dev_key
 from keeper.sim.node.artifacts import calldata
 from keeper.sim.node.client import Node, Tx
@@ -28,14 +28,14 @@ class Crash:
 
     def __init__(self, protocol: str, anvil: Anvil, home: Path) -> None:
         self.node = Node.at(anvil.url)
-        show = show_of(protocol)
-        self.stage: Any = show.deploy(self.node, 1.0)
-        scenario = show.scenario(3, ACCOUNTS, BLOCKS)
-        self.stage.accounts(scenario.openings)
-        self.stage.open(scenario.openings)
-        self.stage.equip(unhexed(anvil.accounts()[KEEPER]), 1.0, home / "deployment.json")
+        factory = market_factory_of(protocol)
+        self.market: Any = factory.deploy(self.node, 1.0)
+        scenario = factory.scenario(3, ACCOUNTS, BLOCKS)
+        self.market.accounts(scenario.openings)
+        self.market.open(scenario.openings)
+        self.market.fund_keeper(unhexed(anvil.accounts()[KEEPER]), 1.0, home / "deployment.json")
         for step in scenario.steps[: BLOCKS // 2 : 2]:
-            self.node.send(*self.stage.moves(step.prices))
+            self.node.send(*self.market.price_transactions(step.prices))
             anvil.mine(2, 60)
         self.values = {
             "KEEPER_RPC_URLS": anvil.url,
@@ -94,7 +94,7 @@ def test_doctor_has_nothing_to_mend(run: Run) -> None:
 def test_without_an_executor_a_look_is_possible_and_a_live_start_says_how_to_get_one(
     crash: Crash, run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    crash.stage.bed.write_deployment(tmp_path / "bare.json")
+    crash.market.deployed.write_deployment(tmp_path / "bare.json")
     settings = tmp_path / ".env"
     settings.write_text(settings.read_text().replace("deployment.json", "bare.json").replace(*crash.homes(tmp_path)))
     assert json.loads(run("scan", "--json"))["accounts"]
@@ -106,12 +106,12 @@ def test_without_an_executor_a_look_is_possible_and_a_live_start_says_how_to_get
 
 
 def test_once_it_is_paused_everybody_is_on_hold_and_the_event_says_so(crash: Crash, run: Run) -> None:
-    bed = crash.stage.bed
+    deployed = crash.market.deployed
     if "aave" in str(crash.values["KEEPER_PROTOCOL"]):
-        crash.node.send(bed.pause_all())
+        crash.node.send(deployed.pause_all())
     else:
         crash.node.send(
-            *(Tx(bed.owner, bed.contracts[name], calldata("pause()")) for name in ("ClearingHouse", "Vault"))
+            *(Tx(deployed.owner, deployed.contracts[name], calldata("pause()")) for name in ("ClearingHouse", "Vault"))
         )
     document = json.loads(run("plan", "--json"))
     assert document["plans"] == []

@@ -21,7 +21,7 @@ from keeper.defi.uniswap_v3 import Pool, PoolState, Swapped, swap_exact_in, swap
 from keeper.errors import Refused
 from keeper.sim.markets.uniswap import TICK_SPACINGS
 from keeper.sim.node.anvil import Anvil
-from keeper.sim.node.artifacts import Batch, calldata, forged
+from keeper.sim.node.artifacts import TxBatch, calldata, forged
 from keeper.sim.node.client import Tx
 from tests.support.uniswap import GAS, POOL, Pools, Traded, logs_of
 
@@ -167,7 +167,7 @@ def test_ticks_and_prices_are_the_pools_over_the_whole_range(pools: Pools) -> No
     """A tick's sqrt price is the least at which the pool says that tick: asked there and one below."""
     back = pools.anvil.snapshot()
     pool = pools.create(10_000, MIN_SQRT_PRICE)
-    batch = Batch(pools.node, pools.uniswap.owner)
+    batch = TxBatch(pools.node, pools.uniswap.owner)
     probe = batch.create(forged("TickProbe"))
     batch.send()
     step = max((MAX_TICK - MIN_TICK) // TICKS, 1)

@@ -4,22 +4,28 @@ from typing import Any
 
 from keeper.model.health import WAD
 from keeper.model.intent import Attempt, Intent, IntentState, Outcome
-from keeper.sim.records import Liquidation, Record, State
+from keeper.sim.records import AccountState, BlockRecord, LiquidationRecord
 
 ACCOUNTS = (b"\x01" * 20, b"\x02" * 20, b"\x03" * 20)
 
 
-def state(equity: float, requirement: float) -> State:
-    return State(int(equity * WAD), int(requirement * WAD))
+def state(equity: float, requirement: float) -> AccountState:
+    return AccountState(int(equity * WAD), int(requirement * WAD))
 
 
-def act(account: bytes, *, kind: str = "liquidate", full: bool = False, reward: float = 10.0) -> Liquidation:
-    return Liquidation(1, account, kind, "ETH", 1_000.0, reward, 1.0, full, "0x00")
+def liquidation(
+    account: bytes, *, kind: str = "liquidate", full: bool = False, reward: float = 10.0
+) -> LiquidationRecord:
+    return LiquidationRecord(1, account, kind, "ETH", 1_000.0, reward, 1.0, full, "0x00")
 
 
-def record(number: int, *states: State, acts: tuple[Liquidation, ...] = (), **more: Any) -> Record:
+def record(
+    number: int, *states: AccountState, liquidations: tuple[LiquidationRecord, ...] = (), **more: Any
+) -> BlockRecord:
     given: dict[str, Any] = {"bad_debt_usd": 0.0, "gas_wei": 0, "gas_usd": 0.0, "mined": 0, "reverted": 0} | more
-    return Record(number, number * 12, 10**9, 0, 60_000_000, "crash", {"ETH": 3_000.0}, ACCOUNTS, states, acts, **given)
+    return BlockRecord(
+        number, number * 12, 10**9, 0, 60_000_000, "crash", {"ETH": 3_000.0}, ACCOUNTS, states, liquidations, **given
+    )
 
 
 def intent(id_: int, attempts: int, mined_after: int | None) -> Intent:

@@ -10,14 +10,21 @@ import pytest
 from keeper.demo.charts import before_and_after
 from keeper.demo.report import NO_PLOTLY, report_if_possible, write_report
 from keeper.demo.results import summarise
-from tests.unit.demo.records import ACCOUNTS, BANKRUPT, CLOSED, HEALTHY, UNSAFE, act, record
+from tests.unit.demo.records import ACCOUNTS, BANKRUPT, CLOSED, HEALTHY, UNSAFE, liquidation, record
 
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> str:
     records = [
         record(1, HEALTHY, UNSAFE, BANKRUPT),
-        record(2, HEALTHY, HEALTHY, CLOSED, acts=(act(ACCOUNTS[1]), act(ACCOUNTS[2], full=True)), bad_debt_usd=50.0),
+        record(
+            2,
+            HEALTHY,
+            HEALTHY,
+            CLOSED,
+            liquidations=(liquidation(ACCOUNTS[1]), liquidation(ACCOUNTS[2], full=True)),
+            bad_debt_usd=50.0,
+        ),
     ]
     baseline = [record(1, HEALTHY, UNSAFE, BANKRUPT), record(2, UNSAFE, BANKRUPT, BANKRUPT)]
     path: Path = tmp_path_factory.mktemp("report") / "report.html"
@@ -53,7 +60,10 @@ def test_the_report_is_painted_for_light_and_dark_screens(page: str) -> None:
 
 
 def test_health_before_is_that_of_the_block_before() -> None:
-    records = [record(1, HEALTHY, UNSAFE, UNSAFE), record(2, HEALTHY, HEALTHY, UNSAFE, acts=(act(ACCOUNTS[1]),))]
+    records = [
+        record(1, HEALTHY, UNSAFE, UNSAFE),
+        record(2, HEALTHY, HEALTHY, UNSAFE, liquidations=(liquidation(ACCOUNTS[1]),)),
+    ]
     [(_, before, after)] = before_and_after(records)
     assert (before, after) == (0.9, 2.0)
 

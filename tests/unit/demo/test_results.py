@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from keeper.demo.results import bad_debt, ever_unsafe, inclusion, summarise
-from tests.unit.demo.records import ACCOUNTS, BANKRUPT, CLOSED, HEALTHY, UNSAFE, act, intent, record, state
+from tests.unit.demo.records import ACCOUNTS, BANKRUPT, CLOSED, HEALTHY, UNSAFE, intent, liquidation, record, state
 
 
 def test_an_account_counts_as_missed_when_the_contract_calls_it_liquidatable_at_the_end() -> None:
@@ -37,8 +37,14 @@ def test_an_account_that_owes_without_a_position_is_below_any_health() -> None:
 
 
 def test_profit_is_rewards_less_all_gas() -> None:
-    acts = (act(ACCOUNTS[0]), act(ACCOUNTS[1], full=True), act(ACCOUNTS[1], kind="seize", full=True, reward=5.0))
-    records = [record(1, HEALTHY, HEALTHY, HEALTHY, acts=acts, gas_usd=4.0, gas_wei=9, mined=3, reverted=1)]
+    liquidations = (
+        liquidation(ACCOUNTS[0]),
+        liquidation(ACCOUNTS[1], full=True),
+        liquidation(ACCOUNTS[1], kind="seize", full=True, reward=5.0),
+    )
+    records = [
+        record(1, HEALTHY, HEALTHY, HEALTHY, liquidations=liquidations, gas_usd=4.0, gas_wei=9, mined=3, reverted=1)
+    ]
     result = summarise(3, "http://there", records, records, [])
     assert (result.partial, result.full, result.seized) == (1, 1, 1)
     assert (result.profit_usd, result.gas_wei, result.mined, result.reverted) == (21.0, 9, 3, 1)

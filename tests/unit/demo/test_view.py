@@ -7,7 +7,7 @@ from rich.console import Console
 from keeper.demo.results import Inclusion, summarise
 from keeper.demo.view import LineView, LiveView, dollars, histogram, overlooked, result_table, spark
 from keeper.model.events import BOOK_PARITY_FAILED, TX_REPLACED, Event
-from tests.unit.demo.records import ACCOUNTS, BANKRUPT, CLOSED, HEALTHY, UNSAFE, act, record
+from tests.unit.demo.records import ACCOUNTS, BANKRUPT, CLOSED, HEALTHY, UNSAFE, liquidation, record
 
 
 def test_a_line_of_bars_goes_from_lowest_to_highest() -> None:
@@ -28,7 +28,7 @@ def test_every_account_is_in_exactly_one_range_of_health() -> None:
 
 def test_an_account_that_nothing_is_done_for_counts_as_missed() -> None:
     idle = [record(number, UNSAFE, UNSAFE, HEALTHY) for number in range(10)]
-    helped = [*idle[:9], record(9, UNSAFE, UNSAFE, HEALTHY, acts=(act(ACCOUNTS[1]),))]
+    helped = [*idle[:9], record(9, UNSAFE, UNSAFE, HEALTHY, liquidations=(liquidation(ACCOUNTS[1]),))]
     assert [overlooked(records) for records in (idle[:9], idle, helped)] == [0, 2, 1]
 
 
@@ -68,7 +68,7 @@ def test_the_board_shows_prices_accounts_and_the_last_events() -> None:
     console = Console(file=io.StringIO(), force_terminal=True, width=120, height=50)
     records = [
         record(1, HEALTHY, UNSAFE, BANKRUPT),
-        record(2, HEALTHY, HEALTHY, BANKRUPT, acts=(act(ACCOUNTS[1]),), mined=1),
+        record(2, HEALTHY, HEALTHY, BANKRUPT, liquidations=(liquidation(ACCOUNTS[1]),), mined=1),
     ]
     with LiveView(console) as view:
         view.progress("accounts opened", 3, 3)

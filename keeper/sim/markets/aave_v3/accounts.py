@@ -9,9 +9,9 @@ from eth_utils.crypto import keccak
 
 from keeper.errors import InvariantBroken
 from keeper.model.chain import hexed
-from keeper.sim.markets.aave_v3.actions import STABLE, VARIABLE, Deployed
+from keeper.sim.markets.aave_v3.actions import STABLE, VARIABLE, DeployedAave
 from keeper.sim.markets.aave_v3.contracts import V3_0_2
-from keeper.sim.markets.aave_v3.listing import DEMO, ETH_MODE, USD_MODE, Listing
+from keeper.sim.markets.aave_v3.listing import DEMO, ETH_MODE, USD_MODE, AaveListing
 from keeper.sim.node.client import Tx, impersonate
 
 WHALE_SHARE = 0.08
@@ -22,7 +22,7 @@ _CHUNK = 50
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class AccountKind:
     """A sort of account. `room`: by how much its collateral may fall against its debt at least and at most, a share."""
 
     share: float
@@ -34,18 +34,18 @@ class Kind:
 
 
 KINDS = (
-    Kind(0.46, ("WETH", "WBTC", "wstETH"), ("USDC", "DAI"), most=(3, 2)),
-    Kind(0.06, ("WBTC",), ("WETH",), room=(0.03, 0.12)),
-    Kind(0.10, ("USDC", "DAI"), ("WETH", "WBTC"), most=(2, 2)),
-    Kind(0.14, ("wstETH",), ("WETH",), ETH_MODE, room=(0.026, 0.08)),
-    Kind(0.06, ("DAI",), ("USDC",), USD_MODE, room=(0.026, 0.08)),
-    Kind(0.10, ("LINK",), ("USDC", "DAI"), most=(1, 2)),
-    Kind(0.08, ("WETH", "WBTC"), ("sUSD",), most=(2, 1)),
+    AccountKind(0.46, ("WETH", "WBTC", "wstETH"), ("USDC", "DAI"), most=(3, 2)),
+    AccountKind(0.06, ("WBTC",), ("WETH",), room=(0.03, 0.12)),
+    AccountKind(0.10, ("USDC", "DAI"), ("WETH", "WBTC"), most=(2, 2)),
+    AccountKind(0.14, ("wstETH",), ("WETH",), ETH_MODE, room=(0.026, 0.08)),
+    AccountKind(0.06, ("DAI",), ("USDC",), USD_MODE, room=(0.026, 0.08)),
+    AccountKind(0.10, ("LINK",), ("USDC", "DAI"), most=(1, 2)),
+    AccountKind(0.08, ("WETH", "WBTC"), ("sUSD",), most=(2, 1)),
 )
 
 
 @dataclass(frozen=True, slots=True)
-class Opening:
+class AaveOpening:
     """What one account starts with: token units by symbol. `borrows`: (symbol, units, rate mode)."""
 
     account: bytes
@@ -54,13 +54,13 @@ class Opening:
     emode: int = 0
 
 
-def build_openings(seed: int, accounts: int, version: str, listing: Listing = DEMO) -> tuple[Opening, ...]:
+def build_openings(seed: int, accounts: int, version: str, listing: AaveListing = DEMO) -> tuple[AaveOpening, ...]:
     """The same for the same arguments, on every machine."""
     chance = Random(f"aave accounts {seed}")  # noqa: S311
     return tuple(_opening(chance, seed, index, version, listing) for index in range(accounts))
 
 
-def _opening(chance: Random, seed: int, index: int, version: str, listing: Listing) -> Opening:
+def _opening(chance: Random, seed: int, index: int, version: str, listing: AaveListing) -> AaveOpening:
     [kind] = chance.choices(KINDS, [kind.share for kind in KINDS])
     collaterals = chance.sample(kind.collaterals, chance.randint(1, kind.most[0]))
     debts = chance.sample(kind.debts, chance.randint(1, kind.most[1]))
@@ -76,7 +76,7 @@ def _opening(chance: Random, seed: int, index: int, version: str, listing: Listi
         borrows.append((symbol, _units(listing, symbol, total * share), STABLE if stable else VARIABLE))
     account = keccak(text=f"aave account {seed} {index}")[-20:]
     supplies = tuple((symbol, _units(listing, symbol, dollars)) for symbol, dollars in supplied)
-    return Opening(account, supplies, tuple(borrows), kind.emode)
+    return AaveOpening(account, supplies, tuple(borrows), kind.emode)
 
 
 def _wealth(chance: Random) -> float:
@@ -86,7 +86,7 @@ def _wealth(chance: Random) -> float:
     return min(max(drawn, LEAST_DOLLARS), MOST_DOLLARS)
 
 
-def _limits(supplied: Sequence[tuple[str, float]], listing: Listing, emode: int) -> tuple[float, float]:
+def _limits(supplied: Sequence[tuple[str, float]], listing: AaveListing, emode: int) -> tuple[float, float]:
     """Dollars that the collateral lends at most, and below which debt is safe."""
     modes = {mode.number: mode for mode in listing.emodes}
     rules = [(modes.get(emode) or listing.reserve(symbol), dollars) for symbol, dollars in supplied]
@@ -96,7 +96,7 @@ def _limits(supplied: Sequence[tuple[str, float]], listing: Listing, emode: int)
     )
 
 
-def _units(listing: Listing, symbol: str, dollars: float) -> int:
+def _units(listing: AaveListing, symbol: str, dollars: float) -> int:
     spec = listing.reserve(symbol)
     return int(dollars / spec.dollars * 10**spec.decimals)
 
@@ -110,39 +110,39 @@ def _shares(chance: Random, parts: Sequence[str]) -> list[float]:
 # On the chain.
 
 
-def open_accounts(bed: Deployed, openings: Sequence[Opening]) -> None:
+def open_accounts(deployed: DeployedAave, openings: Sequence[AaveOpening]) -> None:
     """The owner supplies for all of them; each borrows for itself. Raises InvariantBroken when one is refused."""
     for start in range(0, len(openings), _CHUNK):
-        _open(bed, openings[start : start + _CHUNK])
+        _open(deployed, openings[start : start + _CHUNK])
 
 
-def _open(bed: Deployed, openings: Sequence[Opening]) -> None:
+def _open(deployed: DeployedAave, openings: Sequence[AaveOpening]) -> None:
     totals: dict[str, int] = {}
     for opening in openings:
         for symbol, units in opening.supplies:
             totals[symbol] = totals.get(symbol, 0) + units
-    bed.node.send(
-        *(bed.mint(symbol, bed.owner, units) for symbol, units in totals.items()),
+    deployed.node.send(
+        *(deployed.mint(symbol, deployed.owner, units) for symbol, units in totals.items()),
         *(
-            bed.supply(bed.owner, symbol, units, opening.account)
+            deployed.supply(deployed.owner, symbol, units, opening.account)
             for opening in openings
             for symbol, units in opening.supplies
         ),
     )
-    impersonate(bed.node, [opening.account for opening in openings])
-    wanted = [(opening.account, tx) for opening in openings for tx in _choices(bed, opening)]
-    receipts = bed.node.try_send([tx for _, tx in wanted])
+    impersonate(deployed.node, [opening.account for opening in openings])
+    wanted = [(opening.account, tx) for opening in openings for tx in _choices(deployed, opening)]
+    receipts = deployed.node.try_send([tx for _, tx in wanted])
     for (account, tx), receipt in zip(wanted, receipts, strict=True):
         if int(receipt["status"], 16) != 1:
             raise InvariantBroken(f"the pool refused 0x{tx.data[:4].hex()} of {hexed(account)} at opening")
 
 
-def _choices(bed: Deployed, opening: Opening) -> list[Tx]:
+def _choices(deployed: DeployedAave, opening: AaveOpening) -> list[Tx]:
     """What an account does for itself: an isolated asset is no collateral unless it says so."""
     txs = [
-        bed.use_as_collateral(opening.account, symbol)
+        deployed.use_as_collateral(opening.account, symbol)
         for symbol, _ in opening.supplies
-        if bed.listing.reserve(symbol).debt_ceiling
+        if deployed.listing.reserve(symbol).debt_ceiling
     ]
-    txs += [bed.set_emode(opening.account, opening.emode)] if opening.emode else []
-    return txs + [bed.borrow(opening.account, symbol, units, mode) for symbol, units, mode in opening.borrows]
+    txs += [deployed.set_emode(opening.account, opening.emode)] if opening.emode else []
+    return txs + [deployed.borrow(opening.account, symbol, units, mode) for symbol, units, mode in opening.borrows]

@@ -8,9 +8,9 @@ from typing import Any
 
 from keeper.abi import checksum
 from keeper.sim.markets.aave_v3.contracts import contracts_of
-from keeper.sim.markets.aave_v3.listing import Listing
+from keeper.sim.markets.aave_v3.listing import AaveListing
 from keeper.sim.markets.exits import Exits, Pool
-from keeper.sim.node.artifacts import Batch, ask, calldata
+from keeper.sim.node.artifacts import TxBatch, ask, calldata
 from keeper.sim.node.client import Node, Tx
 
 PRICE_DECIMALS = 8
@@ -28,7 +28,7 @@ USER_DATA = (
 
 
 @dataclass(frozen=True, slots=True)
-class Reserve:
+class ReserveContracts:
     """The contracts of one reserve. `stable_debt` is zero in 3.6."""
 
     token: bytes
@@ -39,7 +39,7 @@ class Reserve:
 
 
 @dataclass(frozen=True, slots=True)
-class Deployed:
+class DeployedAave:
     """A market of real Aave v3. What changes it is returned as transactions, to be sent together or one at a time.
 
     `pool` is the proxy. Reserves by symbol; amounts in token units; `emode_feeds`: category -> feed of its own price.
@@ -47,7 +47,7 @@ class Deployed:
 
     node: Node
     version: str
-    listing: Listing
+    listing: AaveListing
     owner: bytes
     chain_id: int
     start_block: int
@@ -55,7 +55,7 @@ class Deployed:
     pool: bytes
     configurator: bytes
     oracle: bytes
-    reserves: Mapping[str, Reserve]
+    reserves: Mapping[str, ReserveContracts]
     emode_feeds: Mapping[int, bytes]
     exits: Exits
 
@@ -169,7 +169,7 @@ class Deployed:
 
     def install_sentinel(self, grace: int) -> tuple[bytes, bytes]:
         """Deploy a price-oracle sentinel and its sequencer's oracle, which is up; (sentinel, sequencer oracle)."""
-        make, batch = contracts_of(self.version), Batch(self.node, self.owner)
+        make, batch = contracts_of(self.version), TxBatch(self.node, self.owner)
         sequencer = batch.create(make("SequencerOracle"), self.owner)
         sentinel = batch.create(make("PriceOracleSentinel"), self.provider, sequencer, grace)
         batch.call(self.provider, "setPriceOracleSentinel(address)", sentinel)

@@ -7,11 +7,11 @@ from typing import Any
 from eth_abi.abi import encode
 
 from keeper.model.chain import unhexed
-from keeper.sim.markets.aave_v3.actions import PRICE_DECIMALS, Deployed, Reserve
+from keeper.sim.markets.aave_v3.actions import PRICE_DECIMALS, DeployedAave, ReserveContracts
 from keeper.sim.markets.aave_v3.contracts import V3_0_2, V3_6, Contracts, contracts_of
-from keeper.sim.markets.aave_v3.listing import DEMO, Listing, ReserveSpec
-from keeper.sim.markets.exits import Traded, deploy_exits
-from keeper.sim.node.artifacts import Artifact, Batch, ask, created, forged
+from keeper.sim.markets.aave_v3.listing import DEMO, AaveListing, ReserveSpec
+from keeper.sim.markets.exits import PricedToken, deploy_exits
+from keeper.sim.node.artifacts import Artifact, TxBatch, ask, created, forged
 from keeper.sim.node.client import Node
 
 BPS = 10**23  # in ray
@@ -30,9 +30,9 @@ _INPUT_V36 = "initReserves((address,address,address,string,string,string,string,
 class _Work:
     """A deployment while it is queued."""
 
-    batch: Batch
+    batch: TxBatch
     contracts: Contracts
-    listing: Listing
+    listing: AaveListing
     tokens: Mapping[str, bytes]
     provider: bytes
     pool: bytes
@@ -43,12 +43,12 @@ class _Work:
         self.batch.call(self.configurator, signature, *args, gas=gas)
 
 
-def deploy(node: Node, version: str = V3_6, listing: Listing = DEMO, owner: bytes | None = None) -> Deployed:
+def deploy(node: Node, version: str = V3_6, listing: AaveListing = DEMO, owner: bytes | None = None) -> DeployedAave:
     """A market with filled reserves and traded exits. `owner`: an unlocked account, admin of everything.
 
     Raises OperatorError when the packages are not installed.
     """
-    batch = Batch(node, owner or unhexed(node.rpc("eth_accounts")[0]))
+    batch = TxBatch(node, owner or unhexed(node.rpc("eth_accounts")[0]))
     work = _begin(batch, contracts_of(version), version, listing)
     feeds = {spec.symbol: _feed(batch, spec.dollars) for spec in listing.reserves}
     emode_feeds = {
@@ -59,10 +59,12 @@ def deploy(node: Node, version: str = V3_6, listing: Listing = DEMO, owner: byte
     (_emodes_v302(work, emode_feeds) if version == V3_0_2 else _emodes_v36(work))
     for spec in listing.reserves:
         _fill(work, spec)
-    traded = {spec.symbol: Traded(work.tokens[spec.symbol], spec.decimals, spec.dollars) for spec in listing.reserves}
+    traded = {
+        spec.symbol: PricedToken(work.tokens[spec.symbol], spec.decimals, spec.dollars) for spec in listing.reserves
+    }
     exits = deploy_exits(batch, traded, listing.exits, "mint(address,uint256)")
     start_block = batch.send()
-    return Deployed(
+    return DeployedAave(
         node=node,
         version=version,
         listing=listing,
@@ -79,7 +81,7 @@ def deploy(node: Node, version: str = V3_6, listing: Listing = DEMO, owner: byte
     )
 
 
-def _begin(batch: Batch, contracts: Contracts, version: str, listing: Listing) -> _Work:
+def _begin(batch: TxBatch, contracts: Contracts, version: str, listing: AaveListing) -> _Work:
     """Provider, access control, the pool and its configurator behind their proxies; tokens."""
     owner = batch.sender
     provider = batch.create(contracts("PoolAddressesProvider"), "keeper demo", owner)
@@ -97,7 +99,7 @@ def _begin(batch: Batch, contracts: Contracts, version: str, listing: Listing) -
     return _Work(batch, contracts, listing, tokens, provider, created(provider, 1), created(provider, 2))
 
 
-def _implementations(batch: Batch, contracts: Contracts, provider: bytes, version: str) -> tuple[bytes, bytes]:
+def _implementations(batch: TxBatch, contracts: Contracts, provider: bytes, version: str) -> tuple[bytes, bytes]:
     """(pool, configurator) with their libraries."""
     libraries = {"BorrowLogic": batch.create(contracts("BorrowLogic"))}
     libraries["FlashLoanLogic"] = batch.create(contracts("FlashLoanLogic"), libraries=libraries)
@@ -114,7 +116,7 @@ def _implementations(batch: Batch, contracts: Contracts, provider: bytes, versio
     return create(contracts("PoolInstance"), provider, strategy), create(contracts("PoolConfiguratorInstance"))
 
 
-def _feed(batch: Batch, dollars: float) -> bytes:
+def _feed(batch: TxBatch, dollars: float) -> bytes:
     return batch.create(forged("SettableFeed"), PRICE_DECIMALS, round(dollars * 10**PRICE_DECIMALS))
 
 
@@ -211,11 +213,11 @@ def _fill(work: _Work, spec: ReserveSpec) -> None:
         work.batch.call(work.pool, "supply(address,uint256,address,uint16)", token, units, owner, 0)
 
 
-def _reserve(node: Node, work: _Work, token: bytes, feed: bytes) -> Reserve:
+def _reserve(node: Node, work: _Work, token: bytes, feed: bytes) -> ReserveContracts:
     """A reserve's tokens, as the data provider names them."""
     data_provider = ask(node, work.provider, "getPoolDataProvider()", returns=["address"])
     found = ask(
         node, data_provider, "getReserveTokensAddresses(address)", token, returns=["address", "address", "address"]
     )
     a_token, stable_debt, variable_debt = found
-    return Reserve(token, a_token, variable_debt, stable_debt, feed)
+    return ReserveContracts(token, a_token, variable_debt, stable_debt, feed)

@@ -55,7 +55,7 @@ class EModeSpec:
 
 
 @dataclass(frozen=True, slots=True)
-class Listing:
+class AaveListing:
     """What to deploy."""
 
     reserves: tuple[ReserveSpec, ...]
@@ -63,7 +63,7 @@ class Listing:
     exits: tuple[ExitSpec, ...]
     flash_premium: int = 5  # basis points
 
-    def scaled(self, factor: float) -> "Listing":
+    def scaled(self, factor: float) -> "AaveListing":
         """The same market for more people: there is more to borrow, and pools are deeper."""
         return replace(
             self,
@@ -82,7 +82,7 @@ class Listing:
 _DEEP, _USUAL, _THIN = 20_000_000, 8_000_000, 2_000_000
 
 # LINK is isolated, sUSD siloed. Every token has pools with WETH and USDC.
-DEMO = Listing(
+DEMO = AaveListing(
     reserves=(
         ReserveSpec("WETH", 18, 3_000.0, 8_000, 8_250, 10_500, Rates(9_000, 0, 270, 8_000), 1_500, emode=ETH_MODE),
         ReserveSpec(

@@ -1,4 +1,4 @@
-"""Aave v3 on the demo's stage: 3.6, or 3.0.2 for whoever asks for it."""
+"""Aave v3 as a market of the test bed: 3.6 by default, or 3.0.2."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -12,16 +12,16 @@ from keeper.abi import checksum
 from keeper.errors import InvariantBroken, OperatorError
 from keeper.model.chain import Log, hexed
 from keeper.model.health import WAD
-from keeper.sim.market import MarketSpec, Prices, Receipt, View
-from keeper.sim.markets.aave_v3.accounts import Opening, build_openings, open_accounts
-from keeper.sim.markets.aave_v3.actions import Deployed
+from keeper.sim.market import MarketFactory, Prices, Receipt, ViewCall
+from keeper.sim.markets.aave_v3.accounts import AaveOpening, build_openings, open_accounts
+from keeper.sim.markets.aave_v3.actions import DeployedAave
 from keeper.sim.markets.aave_v3.contracts import V3_6, VERSIONS
 from keeper.sim.markets.aave_v3.deploy import deploy
 from keeper.sim.markets.aave_v3.listing import DEMO
 from keeper.sim.markets.aave_v3.price_path import LABELS, build_path, by_label, by_symbol
-from keeper.sim.node.artifacts import Batch, ask, calldata, forged, log_of
+from keeper.sim.node.artifacts import TxBatch, ask, calldata, forged, log_of
 from keeper.sim.node.client import Node, Tx
-from keeper.sim.records import Liquidation, State
+from keeper.sim.records import AccountState, LiquidationRecord
 from keeper.sim.scenario import Scenario
 
 CAPITAL_DOLLARS = 50_000  # of each token that is borrowed, for 300 accounts; the rest is flash loans
@@ -38,109 +38,107 @@ _COLLATERAL_GONE = keccak(text="ReserveUsedAsCollateralDisabled(address,address)
 
 
 @dataclass(slots=True)
-class AaveMarket:
-    """A deployed market, and the keeper's executor once it is equipped. `capital`: dollars of each token at scale 1."""
+class AaveSimMarket:
+    """A deployed market, and the keeper's executor once it is funded. `capital`: dollars of each token at scale 1."""
 
-    bed: Deployed
+    deployed: DeployedAave
     capital: int = CAPITAL_DOLLARS
     settings: Mapping[str, Any] = field(default_factory=lambda: SETTINGS)
     executor: bytes = b""
 
     @property
     def prices(self) -> Prices:
-        return by_label({spec.symbol: spec.dollars for spec in self.bed.listing.reserves})
+        return by_label({spec.symbol: spec.dollars for spec in self.deployed.listing.reserves})
 
     @property
     def title(self) -> str:
-        return f"Aave v{self.bed.version} {checksum(self.bed.pool)}"
+        return f"Aave v{self.deployed.version} {checksum(self.deployed.pool)}"
 
-    def accounts(self, openings: Sequence[Opening]) -> list[bytes]:
+    def accounts(self, openings: Sequence[AaveOpening]) -> list[bytes]:
         return [opening.account for opening in openings]
 
-    def open(self, openings: Sequence[Opening]) -> None:
-        open_accounts(self.bed, openings)
+    def open(self, openings: Sequence[AaveOpening]) -> None:
+        open_accounts(self.deployed, openings)
 
-    def moves(self, prices: Prices) -> list[Tx]:
+    def price_transactions(self, prices: Prices) -> list[Tx]:
         dollars = by_symbol(prices)
-        feeds = [self.bed.set_price(symbol, price) for symbol, price in dollars.items()]
-        return [*feeds, *(replace(tx, gas=MOVE_GAS) for tx in self.bed.move_pools(dollars))]
+        feeds = [self.deployed.set_price(symbol, price) for symbol, price in dollars.items()]
+        return [*feeds, *(replace(tx, gas=MOVE_GAS) for tx in self.deployed.move_pools(dollars))]
 
-    def views(self, account: bytes) -> list[View]:
-        return [(self.bed.pool, calldata("getUserAccountData(address)", account))]
+    def views(self, account: bytes) -> list[ViewCall]:
+        return [(self.deployed.pool, calldata("getUserAccountData(address)", account))]
 
-    def state(self, account: bytes, answers: Sequence[bytes | None]) -> State:
+    def state(self, account: bytes, answers: Sequence[bytes | None]) -> AccountState:
         """Health by the pool's own factor. A debt without collateral is nothing that anyone could liquidate."""
         if answers[0] is None:
             raise InvariantBroken(f"getUserAccountData of {hexed(account)} reverts")
         collateral, debt, _, _, _, health = decode(["uint256"] * 6, answers[0])
         scale = WAD // 10**8
-        return State(
+        return AccountState(
             equity=health * debt * scale // WAD if debt else collateral * scale,
             requirement=debt * scale,
             worth=(collateral - debt) * scale,
             liquidatable=health < WAD and collateral > 0,
         )
 
-    def equip(self, keeper: bytes, scale: float, deployment: Path) -> None:
+    def fund_keeper(self, keeper: bytes, scale: float, deployment: Path) -> None:
         """The executor with a little of every token."""
-        batch = Batch(self.bed.node, self.bed.owner)
-        self.executor = batch.create(forged("KeeperExecutor"), keeper, self.bed.exits.uniswap.factory)
-        for spec in self.bed.listing.reserves:
+        batch = TxBatch(self.deployed.node, self.deployed.owner)
+        self.executor = batch.create(forged("KeeperExecutor"), keeper, self.deployed.exits.uniswap.factory)
+        for spec in self.deployed.listing.reserves:
             units = int(self.capital * scale / spec.dollars * 10**spec.decimals)
-            batch.call(self.bed.reserves[spec.symbol].token, "mint(address,uint256)", self.executor, units)
+            batch.call(self.deployed.reserves[spec.symbol].token, "mint(address,uint256)", self.executor, units)
         batch.send()
-        self.bed.write_deployment(deployment, self.executor)
+        self.deployed.write_deployment(deployment, self.executor)
 
-    def acts(
-        self, receipt: Receipt, block: int, prices: Prices, gas_usd: float
-    ) -> tuple[list[Liquidation], list[tuple[bytes, float]]]:
-        """The pool tells of a liquidation, and then the executor of what it earned; a batch does so several times."""
-        acts: list[Liquidation] = []
+    def liquidations(
+        self, receipt: Receipt, prices: Prices, gas_usd: float
+    ) -> tuple[list[LiquidationRecord], list[tuple[bytes, float]]]:
+        """The pool logs a liquidation first, then the executor logs what it earned; a batch has several of both."""
+        liquidations: list[LiquidationRecord] = []
         debts: list[tuple[bytes, float]] = []
         gone: set[bytes] = set()
-        told: Log | None = None
+        call: Log | None = None
         for log in map(log_of, receipt["logs"]):
-            if log.address == self.bed.pool and log.topics[0] == _COLLATERAL_GONE:
+            if log.address == self.deployed.pool and log.topics[0] == _COLLATERAL_GONE:
                 gone.add(log.topics[2][12:])
-            elif log.address == self.bed.pool and log.topics[0] == _DEFICIT:
+            elif log.address == self.deployed.pool and log.topics[0] == _DEFICIT:
                 debts.append((log.topics[1][12:], self._dollars(log.topics[2][12:], _number(log.data), prices)))
-            elif log.address == self.bed.pool and log.topics[0] == _LIQUIDATION:
-                told = log
-            elif log.address == self.executor and log.topics[0] == _LIQUIDATED and told is not None:
-                acts.append(self._act(told, log, receipt, block, prices, gone))
-        return [replace(act, gas_usd=gas_usd / len(acts)) for act in acts], debts
+            elif log.address == self.deployed.pool and log.topics[0] == _LIQUIDATION:
+                call = log
+            elif log.address == self.executor and log.topics[0] == _LIQUIDATED and call is not None:
+                liquidations.append(self._record(call, log, receipt["transactionHash"], prices, gone))
+        return [replace(found, gas_usd=gas_usd / len(liquidations)) for found in liquidations], debts
 
-    def _act(
-        self, told: Log, earned: Log, receipt: Receipt, block: int, prices: Prices, gone: set[bytes]
-    ) -> Liquidation:
-        collateral, debt, account = (topic[12:] for topic in told.topics[1:4])
+    def _record(self, call: Log, earned: Log, tx_hash: str, prices: Prices, gone: set[bytes]) -> LiquidationRecord:
+        collateral, debt, account = (topic[12:] for topic in call.topics[1:4])
         [profit] = decode(["int256"], earned.data)
-        repaid = _number(told.data)
+        repaid = _number(call.data)
         subject = LABELS.get(self._symbol(collateral), self._symbol(collateral))
-        return Liquidation(
-            block=block,
+        return LiquidationRecord(
+            block=call.block_number,
             account=account,
             kind="liquidate",
             subject=subject,
             notional_usd=self._dollars(debt, repaid, prices),
             reward_usd=self._dollars(debt, profit, prices),
             gas_usd=0.0,
-            full=account in gone or self._repaid(debt, account, block),
-            tx_hash=receipt["transactionHash"],
+            full=account in gone or self._repaid(debt, account, call.block_number),
+            tx_hash=tx_hash,
         )
 
     def _repaid(self, debt: bytes, account: bytes, block: int) -> bool:
         """Whether nothing of a debt is left after a block."""
-        reserve = self.bed.reserves[self._symbol(debt)]
+        reserve = self.deployed.reserves[self._symbol(debt)]
         tokens = [token for token in (reserve.variable_debt, reserve.stable_debt) if any(token)]
-        return not any(ask(self.bed.node, token, "balanceOf(address)", account, block=block) for token in tokens)
+        return not any(ask(self.deployed.node, token, "balanceOf(address)", account, block=block) for token in tokens)
 
     def _symbol(self, token: bytes) -> str:
-        return next(symbol for symbol, reserve in self.bed.reserves.items() if reserve.token == token)
+        return next(symbol for symbol, reserve in self.deployed.reserves.items() if reserve.token == token)
 
     def _dollars(self, token: bytes, units: int, prices: Prices) -> float:
         symbol = self._symbol(token)
-        return float(units / 10 ** self.bed.listing.reserve(symbol).decimals * by_symbol(prices)[symbol])
+        return float(units / 10 ** self.deployed.listing.reserve(symbol).decimals * by_symbol(prices)[symbol])
 
 
 def _number(data: bytes) -> int:
@@ -154,22 +152,22 @@ def scenario(seed: int, accounts: int, blocks: int, version: str = V3_6) -> Scen
     return Scenario(seed, build_openings(seed, accounts, version), steps, aftermath)
 
 
-def show(version: str, capital: int = CAPITAL_DOLLARS, flash_loans: bool = True) -> MarketSpec:
-    """The demo of a release, with so many dollars of each token for the keeper.
+def market_factory(version: str, capital: int = CAPITAL_DOLLARS, flash_loans: bool = True) -> MarketFactory:
+    """The market of a release, with `capital` dollars of each token for the keeper.
 
     Raises OperatorError when there is no such release.
     """
     if version not in VERSIONS:
         raise OperatorError(f"--protocol aave_v3@{version}: there are {' and '.join(VERSIONS)}")
 
-    def stage(node: Node, scale: float) -> AaveMarket:
-        bed = deploy(node, version, DEMO.scaled(scale))
-        return AaveMarket(bed, capital, {**SETTINGS, "flash_loans": flash_loans})
+    def deploy_market(node: Node, scale: float) -> AaveSimMarket:
+        deployed = deploy(node, version, DEMO.scaled(scale))
+        return AaveSimMarket(deployed, capital, {**SETTINGS, "flash_loans": flash_loans})
 
     def scripted(seed: int, accounts: int, blocks: int) -> Scenario:
         return scenario(seed, accounts, blocks, version)
 
-    return MarketSpec(scenario=scripted, deploy=stage, about=ABOUT)
+    return MarketFactory(scenario=scripted, deploy=deploy_market, about=ABOUT)
 
 
-SHOW = show(V3_6)
+MARKET_FACTORY = market_factory(V3_6)

@@ -4,13 +4,13 @@ import math
 from collections.abc import Mapping
 from random import Random
 
-from keeper.sim.markets.aave_v3.listing import DEMO, Listing
-from keeper.sim.scenario import CALM_DEMAND, Step, Weather, phases
+from keeper.sim.markets.aave_v3.listing import DEMO, AaveListing
+from keeper.sim.scenario import CALM_DEMAND, CrashSpec, ScenarioStep, phases
 
 BETAS = {"WETH": 1.0, "WBTC": 0.9, "wstETH": 1.0, "LINK": 1.15}  # of the market factor, by symbol; none for dollars
 DEPEGS = {"wstETH": 0.055, "DAI": 0.045, "sUSD": 0.02}  # the deepest discount, in the middle of the crash
 NOISE = {"WETH": 1.0, "WBTC": 1.0, "LINK": 1.5}  # of the weather's own
-WEATHER = Weather(slope=-0.011, jump=-0.03)
+CRASH = CrashSpec(slope=-0.011, jump=-0.03)
 LABELS = {"WETH": "ETH"}
 AFTERMATH_LOG_RETURN = -0.16
 
@@ -27,8 +27,8 @@ def by_symbol(prices: Mapping[str, float]) -> dict[str, float]:
 
 
 def build_path(
-    seed: int, blocks: int, listing: Listing = DEMO, weather: Weather = WEATHER
-) -> tuple[tuple[Step, ...], tuple[Step, ...]]:
+    seed: int, blocks: int, listing: AaveListing = DEMO, weather: CrashSpec = CRASH
+) -> tuple[tuple[ScenarioStep, ...], tuple[ScenarioStep, ...]]:
     """(the crash with its calm, a second fall that no keeper of the demo sees): the same for the same arguments."""
     sky = Random(f"aave path {seed}")  # noqa: S311
     plan = phases(sky, blocks, weather)
@@ -39,11 +39,11 @@ def build_path(
         level += factor
         if index % weather.every == 0:
             prices = _prices(listing, sky, level, _stress(index, crash), weather.noise)
-        steps.append(Step(prices, demand, phase))
+        steps.append(ScenarioStep(prices, demand, phase))
     after = max(4, blocks // 10)
     falls = [level + AFTERMATH_LOG_RETURN * (part + 1) / after for part in range(after)]
     return tuple(steps), tuple(
-        Step(_prices(listing, sky, fall, 1.0, weather.noise), CALM_DEMAND, "aftermath") for fall in falls
+        ScenarioStep(_prices(listing, sky, fall, 1.0, weather.noise), CALM_DEMAND, "aftermath") for fall in falls
     )
 
 
@@ -55,7 +55,7 @@ def _stress(index: int, crash: list[int]) -> float:
     return 2 * done if done < 0.5 else max(1 / 3, 1 - (done - 0.5) * 4 / 3)
 
 
-def _prices(listing: Listing, sky: Random, level: float, stress: float, noise: float) -> Mapping[str, float]:
+def _prices(listing: AaveListing, sky: Random, level: float, stress: float, noise: float) -> Mapping[str, float]:
     """Dollars by label, to the feeds' eight decimals."""
     made = {}
     for spec in listing.reserves:

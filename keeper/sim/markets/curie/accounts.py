@@ -9,8 +9,8 @@ from eth_utils.crypto import keccak
 
 from keeper.errors import InvariantBroken
 from keeper.model.chain import hexed
-from keeper.sim.markets.curie.actions import Deployed
-from keeper.sim.markets.curie.listing import DEMO, MILLION, Listing, MarketSpec
+from keeper.sim.markets.curie.actions import DeployedCurie
+from keeper.sim.markets.curie.listing import DEMO, MILLION, CurieListing, CurieMarketSpec
 from keeper.sim.node.client import Tx
 
 WHALE_SHARE, MAKER_SHARE, LONG_SHARE = 0.08, 0.08, 0.7
@@ -24,7 +24,7 @@ _CHUNK = 10  # accounts that trade before the pools are brought back to the pric
 
 
 @dataclass(frozen=True, slots=True)
-class Making:
+class MakerLiquidity:
     """Liquidity: at most `base` (1e18) and `quote` (1e18 dollars), from price / width to price * width."""
 
     market: str
@@ -34,22 +34,22 @@ class Making:
 
 
 @dataclass(frozen=True, slots=True)
-class Opening:
+class CurieOpening:
     """What one account starts with: deposits as (symbol, units), trades as (market, signed size in 1e18)."""
 
     account: bytes
     deposits: tuple[tuple[str, int], ...]
     trades: tuple[tuple[str, int], ...] = ()
-    making: tuple[Making, ...] = ()
+    making: tuple[MakerLiquidity, ...] = ()
 
 
-def build_openings(seed: int, accounts: int, listing: Listing = DEMO) -> tuple[Opening, ...]:
+def build_openings(seed: int, accounts: int, listing: CurieListing = DEMO) -> tuple[CurieOpening, ...]:
     """The same for the same arguments, on every machine."""
     chance = Random(f"curie accounts {seed}")  # noqa: S311
     return tuple(_opening(chance, seed, index, listing) for index in range(accounts))
 
 
-def _opening(chance: Random, seed: int, index: int, listing: Listing) -> Opening:
+def _opening(chance: Random, seed: int, index: int, listing: CurieListing) -> CurieOpening:
     account = keccak(text=f"curie account {seed} {index}")[-20:]
     deposits, dollars, others = _deposits(chance, listing)
     markets = chance.sample(listing.markets, chance.choices((1, 2), (0.7, 0.3))[0])
@@ -60,18 +60,20 @@ def _opening(chance: Random, seed: int, index: int, listing: Listing) -> Opening
     parts = [(spec, total * share) for spec, share in zip(markets, _shares(chance, len(markets)), strict=True)]
     if chance.random() < MAKER_SHARE:
         made = (
-            Making(spec.symbol, _size(listing, spec.feed, part / 2), int(part / 2) * 10**18, chance.uniform(*RANGES))
+            MakerLiquidity(
+                spec.symbol, _size(listing, spec.feed, part / 2), int(part / 2) * 10**18, chance.uniform(*RANGES)
+            )
             for spec, part in parts
         )
-        return Opening(account, deposits, making=tuple(made))
+        return CurieOpening(account, deposits, making=tuple(made))
     trades = tuple(
         (spec.symbol, _size(listing, spec.feed, part) * (1 if chance.random() < LONG_SHARE else -1))
         for spec, part in parts
     )
-    return Opening(account, deposits, trades)
+    return CurieOpening(account, deposits, trades)
 
 
-def _deposits(chance: Random, listing: Listing) -> tuple[tuple[tuple[str, int], ...], float, float]:
+def _deposits(chance: Random, listing: CurieListing) -> tuple[tuple[tuple[str, int], ...], float, float]:
     """Deposits, the dollars among them, and what the other collateral counts as, in dollars."""
     whale = chance.random() < WHALE_SHARE
     wealth = chance.lognormvariate(math.log(250_000), 0.5) if whale else chance.lognormvariate(math.log(9_000), 0.8)
@@ -87,7 +89,7 @@ def _deposits(chance: Random, listing: Listing) -> tuple[tuple[tuple[str, int], 
     return tuple(deposits), counted[True], counted[False]
 
 
-def _size(listing: Listing, feed: str, dollars: float) -> int:
+def _size(listing: CurieListing, feed: str, dollars: float) -> int:
     return int(dollars / listing.feeds[feed][1] * 10**18)
 
 
@@ -100,39 +102,41 @@ def _shares(chance: Random, count: int) -> list[float]:
 # On the chain.
 
 
-def open_accounts(bed: Deployed, openings: Sequence[Opening]) -> None:
+def open_accounts(deployed: DeployedCurie, openings: Sequence[CurieOpening]) -> None:
     """The owner deposits for all of them, each trades for itself, and the mover takes what they did to the prices.
 
     Raises InvariantBroken when the protocol refuses one.
     """
-    bed.admit(*(opening.account for opening in openings))
-    bed.node.send(
+    deployed.admit(*(opening.account for opening in openings))
+    deployed.node.send(
         *(
             tx
             for opening in openings
             for symbol, units in opening.deposits
-            for tx in bed.fund(opening.account, symbol, units)
+            for tx in deployed.fund(opening.account, symbol, units)
         )
     )
     for start in range(0, len(openings), _CHUNK):
-        wanted = [(opening, tx) for opening in openings[start : start + _CHUNK] for tx in _choices(bed, opening)]
-        receipts = bed.node.try_send([tx for _, tx in wanted])
+        wanted = [(opening, tx) for opening in openings[start : start + _CHUNK] for tx in _choices(deployed, opening)]
+        receipts = deployed.node.try_send([tx for _, tx in wanted])
         for (opening, tx), receipt in zip(wanted, receipts, strict=True):
             if int(receipt["status"], 16) != 1:
                 account = hexed(opening.account)
                 raise InvariantBroken(f"the protocol refused 0x{tx.data[:4].hex()} of {account} at opening")
-        bed.node.send(*(tx for spec in bed.listing.markets for tx in bed.move_pool(spec.symbol, _price(bed, spec))))
+        deployed.node.send(
+            *(tx for spec in deployed.listing.markets for tx in deployed.move_pool(spec.symbol, _price(deployed, spec)))
+        )
 
 
-def _choices(bed: Deployed, opening: Opening) -> list[Tx]:
+def _choices(deployed: DeployedCurie, opening: CurieOpening) -> list[Tx]:
     """What an account does for itself."""
-    txs = [bed.trade(opening.account, market, size) for market, size in opening.trades]
+    txs = [deployed.trade(opening.account, market, size) for market, size in opening.trades]
     for making in opening.making:
-        price = _price(bed, bed.spec(making.market))
-        ticks = bed.ticks(making.market, price / making.width, price * making.width)
-        txs.append(bed.add_liquidity(opening.account, making.market, making.base, making.quote, *ticks))
+        price = _price(deployed, deployed.spec(making.market))
+        ticks = deployed.ticks(making.market, price / making.width, price * making.width)
+        txs.append(deployed.add_liquidity(opening.account, making.market, making.base, making.quote, *ticks))
     return txs
 
 
-def _price(bed: Deployed, spec: MarketSpec) -> float:
-    return float(bed.listing.feeds[spec.feed][1])
+def _price(deployed: DeployedCurie, spec: CurieMarketSpec) -> float:
+    return float(deployed.listing.feeds[spec.feed][1])

@@ -7,22 +7,24 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from keeper.abi import checksum
-from keeper.sim.markets.curie.listing import Listing, MarketSpec
+from keeper.sim.markets.curie.listing import CurieListing, CurieMarketSpec
 from keeper.sim.markets.exits import Exits, sqrt_price
 from keeper.sim.markets.uniswap import TICK_SPACINGS
 from keeper.sim.node.artifacts import ask, calldata
 from keeper.sim.node.client import Node, Tx, impersonate
 
 UINT256_MAX = 2**256 - 1
-HOUSE = bytes.fromhex("40053c0de0000000000000000000000000000001")  # makes the markets, and never runs out
-MOVER = bytes.fromhex("40053c0de0000000000000000000000000000002")  # trades the pools to a price, and neither does he
+MARKET_MAKER = bytes.fromhex("40053c0de0000000000000000000000000000001")  # makes the markets, and never runs out
+ARBITRAGEUR = bytes.fromhex(
+    "40053c0de0000000000000000000000000000002"
+)  # trades the pools to a price, and neither does he
 _MUCH = 10**30  # more than any pool holds
 _GAS, _EXIT_GAS = 4_000_000, 600_000
 _NO_REFERRAL = bytes(32)
 
 
 @dataclass(frozen=True, slots=True)
-class Feed:
+class FeedContracts:
     """One price: the aggregator that may be set, the protocol's feed on it, and what tokens ask."""
 
     decimals: int
@@ -32,7 +34,7 @@ class Feed:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class MarketContracts:
     """One market: its base token and its pool of base (token0) and quote."""
 
     base: bytes
@@ -40,7 +42,7 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class Deployed:
+class DeployedCurie:
     """The protocol on a node. Contracts by name, tokens by symbol, feeds by label, markets by symbol.
 
     Sizes are in 1e18 of the base, amounts of tokens in their units, prices in dollars. What returns `Tx` is sent by
@@ -51,11 +53,11 @@ class Deployed:
     owner: bytes
     chain_id: int
     start_block: int
-    listing: Listing
+    listing: CurieListing
     contracts: Mapping[str, bytes]
     tokens: Mapping[str, bytes]
-    feeds: Mapping[str, Feed]
-    places: Mapping[str, Place]
+    feeds: Mapping[str, FeedContracts]
+    markets: Mapping[str, MarketContracts]
     exits: Exits
 
     # Accounts and collateral.
@@ -106,18 +108,18 @@ class Deployed:
 
     def close(self, account: bytes, market: str, sqrt_limit: int = 0, bound: int = 0) -> Tx:
         """Trade a position away, or what the market's price limit allows of it. `bound`: the opposite amount's."""
-        params = (self.places[market].base, sqrt_limit, bound, UINT256_MAX, _NO_REFERRAL)
+        params = (self.markets[market].base, sqrt_limit, bound, UINT256_MAX, _NO_REFERRAL)
         return self._house(account, "closePosition((address,uint160,uint256,uint256,bytes32))", params)
 
     def add_liquidity(self, account: bytes, market: str, base: int, quote: int, lower: int, upper: int) -> Tx:
         """As a maker, between two ticks (multiples of `spacing`): at most so much of both."""
-        params = (self.places[market].base, base, quote, lower, upper, 0, 0, False, UINT256_MAX)
+        params = (self.markets[market].base, base, quote, lower, upper, 0, 0, False, UINT256_MAX)
         signature = "addLiquidity((address,uint256,uint256,int24,int24,uint256,uint256,bool,uint256))"
         return self._house(account, signature, params)
 
     def remove_liquidity(self, account: bytes, market: str, lower: int, upper: int, liquidity: int) -> Tx:
         """Take liquidity out; 0 collects its fees."""
-        params = (self.places[market].base, lower, upper, liquidity, 0, 0, UINT256_MAX)
+        params = (self.markets[market].base, lower, upper, liquidity, 0, 0, UINT256_MAX)
         signature = "removeLiquidity((address,int24,int24,uint128,uint256,uint256,uint256))"
         return self._house(account, signature, params)
 
@@ -125,11 +127,11 @@ class Deployed:
 
     def cancel_orders(self, sender: bytes, account: bytes, market: str) -> Tx:
         """Take a maker's liquidity out who has too little margin."""
-        return self._house(sender, "cancelAllExcessOrders(address,address)", account, self.places[market].base)
+        return self._house(sender, "cancelAllExcessOrders(address,address)", account, self.markets[market].base)
 
     def liquidate(self, sender: bytes, account: bytes, market: str, size: int = 0) -> Tx:
         """Take over a part of a position; 0 is the most that is allowed."""
-        return self._house(sender, "liquidate(address,address,int256)", account, self.places[market].base, size)
+        return self._house(sender, "liquidate(address,address,int256)", account, self.markets[market].base, size)
 
     def liquidate_collateral(self, sender: bytes, account: bytes, symbol: str, amount: int, in_usd: bool = True) -> Tx:
         """Buy an account's collateral for so many units of the settlement token, or so many units of it."""
@@ -144,15 +146,15 @@ class Deployed:
 
     def pause_market(self, market: str) -> Tx:
         """Nobody trades in it any more; its index price stays where it is."""
-        return Tx(self.owner, self.places[market].base, calldata("pause()"), _GAS)
+        return Tx(self.owner, self.markets[market].base, calldata("pause()"), _GAS)
 
     def close_market(self, market: str, dollars: float) -> Tx:
         """A paused market ends, and everyone in it at this price."""
-        return Tx(self.owner, self.places[market].base, calldata("close(uint256)", round(dollars * 10**18)), _GAS)
+        return Tx(self.owner, self.markets[market].base, calldata("close(uint256)", round(dollars * 10**18)), _GAS)
 
     def quit_market(self, sender: bytes, account: bytes, market: str) -> Tx:
         """Settle an account's position in a closed market."""
-        return self._house(sender, "quitMarket(address,address)", account, self.places[market].base)
+        return self._house(sender, "quitMarket(address,address)", account, self.markets[market].base)
 
     # Prices and time.
 
@@ -176,7 +178,9 @@ class Deployed:
         if abs(wanted - now) * 10**9 < now:
             return []
         size = -_MUCH if wanted < now else _MUCH
-        return [self.trade(MOVER, market, size, wanted) if size < 0 else self.spend(MOVER, market, size, wanted)]
+        return [
+            self.trade(ARBITRAGEUR, market, size, wanted) if size < 0 else self.spend(ARBITRAGEUR, market, size, wanted)
+        ]
 
     def move_exits(self, prices: Mapping[str, float]) -> list[Tx]:
         """Trade the pools of real tokens to the feeds' prices (dollars by label)."""
@@ -187,7 +191,7 @@ class Deployed:
     def pool_sqrt_price(self, market: str) -> int:
         """sqrtPriceX96 of a market's pool at the newest block."""
         returns = ("uint160", "int24", "uint16", "uint16", "uint16", "uint8", "bool")
-        found: int = ask(self.node, self.places[market].pool, "slot0()", returns=returns)[0]
+        found: int = ask(self.node, self.markets[market].pool, "slot0()", returns=returns)[0]
         return found
 
     def pool_price(self, market: str) -> float:
@@ -198,7 +202,7 @@ class Deployed:
         """Ticks from one possible end of a liquidity range to the next."""
         return TICK_SPACINGS[self.spec(market).pool_fee]
 
-    def spec(self, market: str) -> MarketSpec:
+    def spec(self, market: str) -> CurieMarketSpec:
         return next(spec for spec in self.listing.markets if spec.symbol == market)
 
     def timestamp(self) -> int:
@@ -225,7 +229,7 @@ class Deployed:
         }
         path.write_text(json.dumps(document, indent=2) + "\n")
 
-    def house_liquidity(self) -> list[Tx]:
+    def maker_liquidity(self) -> list[Tx]:
         """What the house puts into the pools, around the feeds' first prices."""
         made = []
         for spec in self.listing.markets:
@@ -233,7 +237,7 @@ class Deployed:
             base, quote = int(spec.dollars / price * 10**18), spec.dollars * 10**18
             for width in spec.ranges:
                 lower, upper = self.ticks(spec.symbol, price / width, price * width)
-                made.append(self.add_liquidity(HOUSE, spec.symbol, base, quote, lower, upper))
+                made.append(self.add_liquidity(MARKET_MAKER, spec.symbol, base, quote, lower, upper))
         return made
 
     def ticks(self, market: str, low: float, high: float) -> tuple[int, int]:
@@ -251,12 +255,12 @@ class Deployed:
     def _open(self, account: bytes, market: str, sells: bool, exact_input: bool, amount: int, sqrt_limit: int) -> Tx:
         """At whatever the price is."""
         signature = "openPosition((address,bool,bool,uint256,uint256,uint256,uint160,bytes32))"
-        base = self.places[market].base
+        base = self.markets[market].base
         params = (base, sells, exact_input, abs(amount), 0, UINT256_MAX, sqrt_limit, _NO_REFERRAL)
         return self._house(account, signature, params)
 
 
-def balance(bed: Deployed, symbol: str, holder: bytes) -> int:
+def balance(deployed: DeployedCurie, symbol: str, holder: bytes) -> int:
     """Units of a token in a wallet."""
-    found: int = ask(bed.node, bed.tokens[symbol], "balanceOf(address)", holder)
+    found: int = ask(deployed.node, deployed.tokens[symbol], "balanceOf(address)", holder)
     return found

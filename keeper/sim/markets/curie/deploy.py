@@ -5,11 +5,18 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from keeper.model.chain import unhexed
-from keeper.sim.markets.curie.actions import HOUSE, MOVER, UINT256_MAX, Deployed, Feed, Place
-from keeper.sim.markets.curie.listing import DEMO, Listing, MarketSpec
-from keeper.sim.markets.exits import Exits, Traded, deploy_exits, sqrt_price
+from keeper.sim.markets.curie.actions import (
+    ARBITRAGEUR,
+    MARKET_MAKER,
+    UINT256_MAX,
+    DeployedCurie,
+    FeedContracts,
+    MarketContracts,
+)
+from keeper.sim.markets.curie.listing import DEMO, CurieListing, CurieMarketSpec
+from keeper.sim.markets.exits import Exits, PricedToken, deploy_exits, sqrt_price
 from keeper.sim.markets.uniswap import pool_address
-from keeper.sim.node.artifacts import Artifact, Batch, calldata, forged, packaged
+from keeper.sim.node.artifacts import Artifact, TxBatch, calldata, forged, packaged
 from keeper.sim.node.client import Node
 
 CORE = "@perp/curie-contract"
@@ -35,8 +42,8 @@ def feed_contract(name: str) -> Artifact:
 class _Build:
     """A deployment under way. `at`: contracts by name."""
 
-    batch: Batch
-    listing: Listing
+    batch: TxBatch
+    listing: CurieListing
     admin: bytes = b""
     at: dict[str, bytes] = field(default_factory=dict)
 
@@ -52,7 +59,7 @@ class _Build:
         """A function of one of the contracts."""
         self.batch.call(self.at[name], signature, *args)
 
-    def virtual_tokens(self, feeds: Mapping[str, Feed]) -> dict[str, bytes]:
+    def virtual_tokens(self, feeds: Mapping[str, FeedContracts]) -> dict[str, bytes]:
         """The base tokens by market symbol. They must sort below the quote token: it gets the greatest address."""
         base, quote = self.batch.create(core("BaseToken")), self.batch.create(core("QuoteToken"))
         markets, tokens = list(self.listing.markets), {}
@@ -67,12 +74,12 @@ class _Build:
         return tokens
 
 
-def deploy(node: Node, listing: Listing = DEMO, owner: bytes | None = None) -> Deployed:
+def deploy(node: Node, listing: CurieListing = DEMO, owner: bytes | None = None) -> DeployedCurie:
     """A market that is open: its pools hold liquidity, and 30 minutes have passed. `owner`: an unlocked account.
 
     Raises OperatorError when the packages are not installed.
     """
-    build = _Build(Batch(node, owner or unhexed(node.rpc("eth_accounts")[0])), listing)
+    build = _Build(TxBatch(node, owner or unhexed(node.rpc("eth_accounts")[0])), listing)
     batch = build.batch
     build.admin = batch.create(packaged(PROXIES, "build", "contracts", "ProxyAdmin.json"))
     decimals = {listing.settlement: listing.settlement_decimals}
@@ -89,24 +96,24 @@ def deploy(node: Node, listing: Listing = DEMO, owner: bytes | None = None) -> D
     _list_collaterals(build, tokens, feeds)
     _fill(build, tokens)
     start_block, chain_id = batch.send(), int(node.rpc("eth_chainId"), 16)
-    bed = Deployed(node, batch.sender, chain_id, start_block, listing, build.at, tokens, feeds, places, exits)
-    bed.admit(HOUSE, MOVER)
-    bed.warp(WARM_UP_S)
-    node.send(*bed.house_liquidity())
-    return bed
+    deployed = DeployedCurie(node, batch.sender, chain_id, start_block, listing, build.at, tokens, feeds, places, exits)
+    deployed.admit(MARKET_MAKER, ARBITRAGEUR)
+    deployed.warp(WARM_UP_S)
+    node.send(*deployed.maker_liquidity())
+    return deployed
 
 
-def _traded(listing: Listing, tokens: Mapping[str, bytes], decimals: Mapping[str, int]) -> dict[str, Traded]:
+def _traded(listing: CurieListing, tokens: Mapping[str, bytes], decimals: Mapping[str, int]) -> dict[str, PricedToken]:
     dollars = {listing.settlement: 1.0} | {spec.symbol: listing.feeds[spec.feed][1] for spec in listing.collaterals}
-    return {symbol: Traded(tokens[symbol], decimals[symbol], float(dollars[symbol])) for symbol in tokens}
+    return {symbol: PricedToken(tokens[symbol], decimals[symbol], float(dollars[symbol])) for symbol in tokens}
 
 
-def _feed(build: _Build, decimals: int, dollars: float) -> Feed:
+def _feed(build: _Build, decimals: int, dollars: float) -> FeedContracts:
     """An aggregator that anyone may set, the protocol's feed on it, and its dispatcher."""
     terms = build.listing.parameters
     aggregator = build.batch.create(forged("SettableFeed"), decimals, round(dollars * 10**decimals))
     feed = build.batch.create(feed_contract("ChainlinkPriceFeedV3"), aggregator, terms.feed_timeout_s, terms.twap_s)
-    return Feed(decimals, aggregator, feed, build.batch.create(feed_contract("PriceFeedDispatcher"), feed))
+    return FeedContracts(decimals, aggregator, feed, build.batch.create(feed_contract("PriceFeedDispatcher"), feed))
 
 
 def _contracts(build: _Build, factory: bytes) -> None:
@@ -153,7 +160,7 @@ def _settings(build: _Build) -> None:
         build.call("ClearingHouseConfig", setter, value)
 
 
-def _list_collaterals(build: _Build, tokens: Mapping[str, bytes], feeds: Mapping[str, Feed]) -> None:
+def _list_collaterals(build: _Build, tokens: Mapping[str, bytes], feeds: Mapping[str, FeedContracts]) -> None:
     signature = "addCollateral(address,(address,uint24,uint24,uint256))"
     for spec in build.listing.collaterals:
         config = (feeds[spec.feed].dispatcher, spec.weight, spec.discount, spec.cap * 10**spec.decimals)
@@ -167,7 +174,7 @@ def _fill(build: _Build, tokens: Mapping[str, bytes]) -> None:
     for token in tokens.values():
         batch.call(token, "approve(address,uint256)", build.at["Vault"], UINT256_MAX)
     batch.call(usd, "mint(address,uint256)", batch.sender, 2 * DEEP_POCKET * unit)
-    for rich in (HOUSE, MOVER):
+    for rich in (MARKET_MAKER, ARBITRAGEUR):
         build.call("Vault", "depositFor(address,address,uint256)", rich, usd, DEEP_POCKET * unit)
 
 
@@ -177,7 +184,7 @@ def _virtual(build: _Build, token: bytes) -> None:
     build.batch.call(token, "addWhitelist(address)", build.at["ClearingHouse"])
 
 
-def _market(build: _Build, spec: MarketSpec, base: bytes, exits: Exits) -> Place:
+def _market(build: _Build, spec: CurieMarketSpec, base: bytes, exits: Exits) -> MarketContracts:
     """A pool of virtual tokens and the market on it."""
     batch, quote, registry = build.batch, build.at["QuoteToken"], build.at["MarketRegistry"]
     _virtual(build, base)
@@ -192,4 +199,4 @@ def _market(build: _Build, spec: MarketSpec, base: bytes, exits: Exits) -> Place
     batch.call(registry, "setFeeRatio(address,uint24)", base, spec.fee)
     batch.call(registry, "setInsuranceFundFeeRatio(address,uint24)", base, spec.insurance_fee)
     build.call("Exchange", "setMaxTickCrossedWithinBlock(address,uint24)", base, spec.most_ticks)
-    return Place(base, pool)
+    return MarketContracts(base, pool)

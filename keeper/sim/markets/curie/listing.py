@@ -13,7 +13,7 @@ MILLION = 10**6
 
 
 @dataclass(frozen=True, slots=True)
-class CollateralSpec:
+class CurieCollateralSpec:
     """A collateral beside the settlement token. `feed` names a feed of the listing, `cap` is in whole tokens."""
 
     symbol: str
@@ -25,7 +25,7 @@ class CollateralSpec:
 
 
 @dataclass(frozen=True, slots=True)
-class MarketSpec:
+class CurieMarketSpec:
     """A market, and the liquidity that the house puts into it: `dollars` of each side, within each price factor."""
 
     symbol: str
@@ -40,7 +40,7 @@ class MarketSpec:
 
 
 @dataclass(frozen=True, slots=True)
-class Parameters:
+class OwnerParameters:
     """What the owner sets, of CollateralManager down to `dust`, then of ClearingHouseConfig and the feeds."""
 
     most_collaterals: int = 5
@@ -59,19 +59,19 @@ class Parameters:
 
 
 @dataclass(frozen=True, slots=True)
-class Listing:
+class CurieListing:
     """What to deploy. `feeds`: label -> (decimals, dollars)."""
 
     feeds: Mapping[str, tuple[int, float]]
-    collaterals: tuple[CollateralSpec, ...]
-    markets: tuple[MarketSpec, ...]
+    collaterals: tuple[CurieCollateralSpec, ...]
+    markets: tuple[CurieMarketSpec, ...]
     exits: tuple[ExitSpec, ...]
-    parameters: Parameters = Parameters()
+    parameters: OwnerParameters = OwnerParameters()
     insurance_fund: int = 1_000_000
     settlement: str = "USDC"
     settlement_decimals: int = 6
 
-    def scaled(self, factor: float) -> "Listing":
+    def scaled(self, factor: float) -> "CurieListing":
         """The same market for more people: liquidity and the insurance fund grow, ratios do not."""
 
         def more(spec: Any) -> Any:
@@ -85,9 +85,12 @@ class Listing:
         )
 
 
-DEMO = Listing(
+DEMO = CurieListing(
     feeds={"BTC": (8, 60_000), "ETH": (8, 3_000)},
-    collaterals=(CollateralSpec("WETH", 18, "ETH"), CollateralSpec("WBTC", 8, "BTC", weight=750_000, discount=80_000)),
-    markets=(MarketSpec("vBTC", "BTC", dollars=50_000_000), MarketSpec("vETH", "ETH", dollars=50_000_000)),
+    collaterals=(
+        CurieCollateralSpec("WETH", 18, "ETH"),
+        CurieCollateralSpec("WBTC", 8, "BTC", weight=750_000, discount=80_000),
+    ),
+    markets=(CurieMarketSpec("vBTC", "BTC", dollars=50_000_000), CurieMarketSpec("vETH", "ETH", dollars=50_000_000)),
     exits=(ExitSpec("WETH", "USDC", 500, 5_000_000), ExitSpec("WBTC", "USDC", 3_000, 5_000_000)),
 )

@@ -13,7 +13,7 @@ from keeper.abi import Contract, checksum
 from keeper.errors import OperatorError
 from keeper.model.chain import unhexed
 from keeper.model.health import WAD
-from keeper.sim.markets.margin_engine.listing import DEMO, CollateralSpec, Listing, MarketSpec
+from keeper.sim.markets.margin_engine.listing import DEMO, EngineCollateralSpec, EngineListing, EngineMarketSpec
 from keeper.sim.node.client import Node, Tx, impersonate
 
 OUT = Path(__file__).parents[4] / "contracts" / "out"
@@ -32,7 +32,7 @@ def artifact(name: str) -> tuple[Contract, bytes]:
 
 
 @dataclass(frozen=True, slots=True)
-class Opening:
+class EngineOpening:
     """What one account starts with: deposits as (token symbol, token units), trades as (market symbol, signed size)."""
 
     account: bytes
@@ -41,14 +41,14 @@ class Opening:
 
 
 @dataclass(frozen=True, slots=True)
-class Market:
+class DeployedEngine:
     """A deployed reference protocol. Tokens, feeds and markets by symbol; market ids are the engine's."""
 
     engine: bytes
     owner: bytes
     chain_id: int
     start_block: int
-    listing: Listing
+    listing: EngineListing
     tokens: Mapping[str, bytes]
     feeds: Mapping[str, bytes]
     markets: Mapping[str, int]
@@ -88,7 +88,7 @@ class Market:
         path.write_text(json.dumps(document, indent=2) + "\n")
 
 
-def deploy(node: Node, listing: Listing = DEMO, owner: bytes | None = None) -> Market:
+def deploy(node: Node, listing: EngineListing = DEMO, owner: bytes | None = None) -> DeployedEngine:
     """Deploy tokens, feeds and the engine, list everything, fund pool and insurance. `owner`: an unlocked account."""
     owner = owner or unhexed(node.rpc("eth_accounts")[0])
     decimals = {listing.settlement: listing.settlement_decimals}
@@ -104,7 +104,7 @@ def deploy(node: Node, listing: Listing = DEMO, owner: bytes | None = None) -> M
     feed_at = dict(zip(feeds, addresses[len(tokens) :], strict=True))
     constructor = encode(["address", "address"], [token_at[listing.settlement], owner])
     [(engine, block)] = _create(node, owner, [("MarginEngine", constructor)])
-    market = Market(
+    market = DeployedEngine(
         engine=engine,
         owner=owner,
         chain_id=int(node.rpc("eth_chainId"), 16),
@@ -125,13 +125,13 @@ def _create(node: Node, owner: bytes, wanted: Sequence[tuple[str, bytes]]) -> li
     return [(unhexed(receipt["contractAddress"]), int(receipt["blockNumber"], 16)) for receipt in receipts]
 
 
-def collateral_params(market: Market, spec: CollateralSpec) -> tuple[Any, ...]:
+def collateral_params(market: DeployedEngine, spec: EngineCollateralSpec) -> tuple[Any, ...]:
     """The contract's CollateralParams."""
     units = spec.cap * 10**spec.decimals
     return (market.feeds[spec.feed], spec.heartbeat_s, spec.weight, spec.discount, units)
 
 
-def market_params(market: Market, spec: MarketSpec) -> tuple[Any, ...]:
+def market_params(market: DeployedEngine, spec: EngineMarketSpec) -> tuple[Any, ...]:
     """The contract's MarketParams."""
     return (
         market.feeds[spec.feed],
@@ -149,7 +149,7 @@ def market_params(market: Market, spec: MarketSpec) -> tuple[Any, ...]:
     )
 
 
-def _listing_txs(market: Market) -> list[Tx]:
+def _listing_txs(market: DeployedEngine) -> list[Tx]:
     calls = [
         market.call("listCollateral", market.tokens[spec.symbol], collateral_params(market, spec))
         for spec in market.listing.collaterals
@@ -161,7 +161,7 @@ def _listing_txs(market: Market) -> list[Tx]:
     return [Tx(market.owner, market.engine, call) for call in calls]
 
 
-def _funding_txs(market: Market) -> list[Tx]:
+def _funding_txs(market: DeployedEngine) -> list[Tx]:
     listing = market.listing
     unit = 10**listing.settlement_decimals
     return [
@@ -172,7 +172,7 @@ def _funding_txs(market: Market) -> list[Tx]:
     ]
 
 
-def open_accounts(node: Node, market: Market, openings: Sequence[Opening]) -> list[tuple[bytes, str]]:
+def open_accounts(node: Node, market: DeployedEngine, openings: Sequence[EngineOpening]) -> list[tuple[bytes, str]]:
     """Open accounts: the owner deposits for all of them, each account trades for itself, impersonated.
 
     Returns (account, market symbol) of trades that the engine refused, for want of margin for instance.

@@ -9,7 +9,7 @@ DAY = 86_400
 
 
 @dataclass(frozen=True, slots=True)
-class CollateralSpec:
+class EngineCollateralSpec:
     """One collateral: `feed` names a feed of the listing; `cap` in whole tokens, shares in 1e18."""
 
     symbol: str
@@ -22,7 +22,7 @@ class CollateralSpec:
 
 
 @dataclass(frozen=True, slots=True)
-class MarketSpec:
+class EngineMarketSpec:
     """One market. `tiers`: (floor in dollars, maintenance rate in bps); sizes in 1e18, dollars in whole dollars."""
 
     symbol: str
@@ -51,18 +51,18 @@ class MarketSpec:
 
 
 @dataclass(frozen=True, slots=True)
-class Listing:
+class EngineListing:
     """What to deploy. `feeds`: label -> (decimals, price in whole dollars)."""
 
     feeds: Mapping[str, tuple[int, int]]
-    collaterals: tuple[CollateralSpec, ...]
-    markets: tuple[MarketSpec, ...]
+    collaterals: tuple[EngineCollateralSpec, ...]
+    markets: tuple[EngineMarketSpec, ...]
     pool: int = 100_000_000
     insurance_fund: int = 1_000_000
     settlement: str = "USDC"
     settlement_decimals: int = 6
 
-    def scaled(self, factor: float) -> "Listing":
+    def scaled(self, factor: float) -> "EngineListing":
         """The same market for more people: what is capped for all of them together grows, rates and steps do not."""
 
         def more(amount: int) -> int:
@@ -87,14 +87,14 @@ class Listing:
 
 # The lowest maintenance rates are several times what a price moves between two reports of its feed, and the penalty is
 # a fraction of them: a partial liquidation leaves an account that outlives the next reports.
-DEMO = Listing(
+DEMO = EngineListing(
     feeds={"BTC": (8, 60_000), "ETH": (8, 3_000), "SOL": (18, 150)},
     collaterals=(
-        CollateralSpec("WBTC", 8, "BTC", weight=90 * WAD // 100, cap=20_000),
-        CollateralSpec("WETH", 18, "ETH", weight=88 * WAD // 100, cap=400_000),
+        EngineCollateralSpec("WBTC", 8, "BTC", weight=90 * WAD // 100, cap=20_000),
+        EngineCollateralSpec("WETH", 18, "ETH", weight=88 * WAD // 100, cap=400_000),
     ),
     markets=(
-        MarketSpec(
+        EngineMarketSpec(
             "BTC",
             "BTC",
             ((0, 500), (100_000, 650), (500_000, 850), (2_000_000, 1_250)),
@@ -103,7 +103,7 @@ DEMO = Listing(
             max_open_interest=10_000 * WAD,
             block_cap=5_000_000,
         ),
-        MarketSpec(
+        EngineMarketSpec(
             "ETH",
             "ETH",
             ((0, 600), (100_000, 750), (500_000, 1_000), (2_000_000, 1_500)),
@@ -112,7 +112,7 @@ DEMO = Listing(
             max_open_interest=200_000 * WAD,
             block_cap=5_000_000,
         ),
-        MarketSpec(
+        EngineMarketSpec(
             "SOL",
             "SOL",
             ((0, 625), (50_000, 800), (250_000, 1_200), (1_000_000, 2_000)),

@@ -29,7 +29,7 @@ def found(bench: AaveBench, **limits: int) -> list[Opportunity]:
     snapshot = bench.snapshot()
     row = snapshot.columns.accounts.row(ALICE)
     assert row is not None
-    tokens = {token_key(bench.bed.reserves[symbol].token): units for symbol, units in limits.items()}
+    tokens = {token_key(bench.deployed.reserves[symbol].token): units for symbol, units in limits.items()}
     return bench.protocol.opportunities(snapshot, row, snapshot.block.timestamp + BLOCK_S, TARGET, tokens)
 
 
@@ -42,7 +42,7 @@ def carried_out(bench: AaveBench, item: Opportunity) -> Opportunity:
     done = bench.protocol.achieved(snapshot.state, ALICE, KEEPER, [log_of(log) for log in receipt["logs"]])
     assert done is not None
     assert (done.rewards, done.size, done.details["seized"]) == (item.rewards, item.size, item.details["seized"])
-    assert bench.bed.user_data(ALICE) == tuple(item.after.views.values())
+    assert bench.deployed.user_data(ALICE) == tuple(item.after.views.values())
     return item
 
 
@@ -52,23 +52,23 @@ def one(items: list[Opportunity], kind: str, subject: str) -> Opportunity:
 
 def in_debt(bench: AaveBench) -> None:
     """Two ether, three thousand dollars beside them, and as much debt as they lend; then ether falls."""
-    bed = bench.bed
+    deployed = bench.deployed
     bench.node.send(
-        bed.supply(ALICE, "WETH", 2 * 10**18),
-        bed.supply(ALICE, "USDC", 3_000 * 10**6),
-        bed.borrow(ALICE, "USDC", 4_000 * 10**6),
-        bed.borrow(ALICE, "DAI", 3_000 * 10**18),
+        deployed.supply(ALICE, "WETH", 2 * 10**18),
+        deployed.supply(ALICE, "USDC", 3_000 * 10**6),
+        deployed.borrow(ALICE, "USDC", 4_000 * 10**6),
+        deployed.borrow(ALICE, "DAI", 3_000 * 10**18),
     )
-    bench.mine_at(bench.head().timestamp + 3_600, bed.set_price("WETH", 2_700.0))
+    bench.mine_at(bench.head().timestamp + 3_600, deployed.set_price("WETH", 2_700.0))
 
 
 @pytest.mark.parametrize("kind", [OWN, FLASH])
 def test_the_same_asset_on_both_sides_needs_no_exit(bench: AaveBench, kind: str) -> None:
     in_debt(bench)
     item = one(found(bench), kind, "USDC/USDC")
-    if bench.bed.version == V3_0_2 and kind == FLASH:
+    if bench.deployed.version == V3_0_2 and kind == FLASH:
         # A part of the premium goes to those who supply what was borrowed, and Alice is one of them.
-        assert item.rewards[bench.bed.reserves["USDC"].token] > 0
+        assert item.rewards[bench.deployed.reserves["USDC"].token] > 0
         return
     assert "pool0" not in carried_out(bench, item).details
 
@@ -76,36 +76,38 @@ def test_the_same_asset_on_both_sides_needs_no_exit(bench: AaveBench, kind: str)
 def test_the_purse_bounds_what_is_covered_with_own_tokens(bench: AaveBench) -> None:
     in_debt(bench)
     item = one(found(bench, USDC=700 * 10**6), OWN, "WETH/USDC")
-    assert item.spends == {bench.bed.reserves["USDC"].token: item.details["offer"]}
+    assert item.spends == {bench.deployed.reserves["USDC"].token: item.details["offer"]}
     assert item.details["offer"] <= 700 * 10**6
     assert carried_out(bench, item).partial
 
 
 def test_with_the_last_collateral_every_debt_is_written_off_in_3_6_and_stays_in_3_0_2(bench: AaveBench) -> None:
-    bed = bench.bed
+    deployed = bench.deployed
     bench.node.send(
-        bed.supply(ALICE, "WETH", 10**18),
-        bed.borrow(ALICE, "USDC", 1_200 * 10**6),
-        bed.borrow(ALICE, "DAI", 1_150 * 10**18),
+        deployed.supply(ALICE, "WETH", 10**18),
+        deployed.borrow(ALICE, "USDC", 1_200 * 10**6),
+        deployed.borrow(ALICE, "DAI", 1_150 * 10**18),
     )
-    bench.mine_at(bench.head().timestamp + 3_600, bed.set_price("WETH", 1_000.0))
-    bench.node.send(*bed.move_pools({spec.symbol: spec.dollars for spec in bed.listing.reserves} | {"WETH": 1_000.0}))
+    bench.mine_at(bench.head().timestamp + 3_600, deployed.set_price("WETH", 1_000.0))
+    bench.node.send(
+        *deployed.move_pools({spec.symbol: spec.dollars for spec in deployed.listing.reserves} | {"WETH": 1_000.0})
+    )
     after = carried_out(bench, one(found(bench), FLASH, "WETH/USDC")).after
     assert after.views["totalCollateralBase"] == 0
-    assert (after.views["totalDebtBase"] == 0) == (bed.version == V3_6)
+    assert (after.views["totalDebtBase"] == 0) == (deployed.version == V3_6)
     assert not after.liquidatable
 
 
 def test_a_sale_that_pools_have_no_room_for_is_made_smaller(bench: AaveBench) -> None:
-    bed = bench.bed
+    deployed = bench.deployed
     units = 40_000 * 10**18
     bench.node.send(
-        *bed.fund("LINK", [ALICE], units * 40),
-        bed.supply(ALICE, "LINK", units * 40),
-        bed.use_as_collateral(ALICE, "LINK"),
-        bed.borrow(ALICE, "DAI", 15_000_000 * 10**18),
+        *deployed.fund("LINK", [ALICE], units * 40),
+        deployed.supply(ALICE, "LINK", units * 40),
+        deployed.use_as_collateral(ALICE, "LINK"),
+        deployed.borrow(ALICE, "DAI", 15_000_000 * 10**18),
     )
-    bench.mine_at(bench.head().timestamp + 60, bed.set_price("LINK", 13.0))
+    bench.mine_at(bench.head().timestamp + 60, deployed.set_price("LINK", 13.0))
     items = found(bench)
     assert items
     for item in items:
@@ -121,36 +123,36 @@ Guard = Callable[[AaveBench], Tx]
 @pytest.mark.parametrize(
     ("guard", "why"),
     [
-        (lambda bed: bed.pause("WETH"), "paused"),
-        (lambda bed: bed.pause_all(), "paused"),
+        (lambda deployed: deployed.pause("WETH"), "paused"),
+        (lambda deployed: deployed.pause_all(), "paused"),
     ],
     ids=["one reserve", "all"],
 )
 def test_what_is_paused_is_on_hold(bench: AaveBench, guard: Guard, why: str) -> None:
-    bed = bench.bed
-    bench.node.send(bed.supply(ALICE, "WETH", 10**18), bed.borrow(ALICE, "USDC", 2_300 * 10**6))
-    bench.mine_at(bench.head().timestamp + 60, bed.set_price("WETH", 2_600.0), guard(bed))  # type: ignore[arg-type]
+    deployed = bench.deployed
+    bench.node.send(deployed.supply(ALICE, "WETH", 10**18), deployed.borrow(ALICE, "USDC", 2_300 * 10**6))
+    bench.mine_at(bench.head().timestamp + 60, deployed.set_price("WETH", 2_600.0), guard(deployed))  # type: ignore[arg-type]
     with pytest.raises(Refused, match=why) as refusal:
         found(bench)
     assert refusal.value.code == "hold"
 
 
 def test_the_sentinel_and_a_grace_period_hold_until_they_do_not(bench: AaveBench) -> None:
-    bed = bench.bed
-    bench.node.send(bed.supply(ALICE, "WETH", 10**18), bed.borrow(ALICE, "USDC", 2_300 * 10**6))
-    _, sequencer = bed.install_sentinel(600)
-    bench.node.send(bed.set_sequencer(sequencer, False, bench.head().timestamp))
+    deployed = bench.deployed
+    bench.node.send(deployed.supply(ALICE, "WETH", 10**18), deployed.borrow(ALICE, "USDC", 2_300 * 10**6))
+    _, sequencer = deployed.install_sentinel(600)
+    bench.node.send(deployed.set_sequencer(sequencer, False, bench.head().timestamp))
     bench.discover()
-    bench.mine_at(bench.head().timestamp + 60, bed.set_price("WETH", 2_700.0))
+    bench.mine_at(bench.head().timestamp + 60, deployed.set_price("WETH", 2_700.0))
     with pytest.raises(Refused, match="sentinel"):
         found(bench)
-    deep = bed.set_price("WETH", 2_500.0)
+    deep = deployed.set_price("WETH", 2_500.0)
     bench.mine_at(bench.head().timestamp + 60, deep)  # below 0.95 nobody asks the sentinel
     assert found(bench)
-    bench.mine_at(bench.head().timestamp + 600, bed.set_price("WETH", 2_700.0))
+    bench.mine_at(bench.head().timestamp + 600, deployed.set_price("WETH", 2_700.0))
     assert found(bench)
-    if bed.version == V3_6:
-        bench.mine_at(bench.head().timestamp + 12, bed.pause("USDC"), bed.pause("USDC", False, grace=300))
+    if deployed.version == V3_6:
+        bench.mine_at(bench.head().timestamp + 12, deployed.pause("USDC"), deployed.pause("USDC", False, grace=300))
         with pytest.raises(Refused, match="grace period"):
             found(bench)
         bench.mine_at(bench.head().timestamp + 300)

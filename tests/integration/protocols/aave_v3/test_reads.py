@@ -36,24 +36,24 @@ def bench(request: pytest.FixtureRequest) -> Iterator[AaveBench]:
 
 
 def test_raw_slots_are_what_the_views_say(bench: AaveBench) -> None:
-    bed, node = bench.bed, bench.node
+    deployed, node = bench.deployed, bench.node
     node.send(
-        bed.supply(ALICE, "WETH", 10**19),
-        bed.supply(ALICE, "DAI", 10**21),
-        bed.borrow(ALICE, "USDC", 5_000 * 10**6),
-        bed.borrow(ALICE, "USDC", 3_000 * 10**6, STABLE if bed.version == V3_0_2 else VARIABLE),
-        bed.supply(BOB, "USDC", 10**10),
-        bed.set_emode(BOB, 2),
-        bed.borrow(BOB, "DAI", 10**21),
+        deployed.supply(ALICE, "WETH", 10**19),
+        deployed.supply(ALICE, "DAI", 10**21),
+        deployed.borrow(ALICE, "USDC", 5_000 * 10**6),
+        deployed.borrow(ALICE, "USDC", 3_000 * 10**6, STABLE if deployed.version == V3_0_2 else VARIABLE),
+        deployed.supply(BOB, "USDC", 10**10),
+        deployed.set_emode(BOB, 2),
+        deployed.borrow(BOB, "DAI", 10**21),
     )
-    bench.mine_at(bench.head().timestamp + 10**6, bed.use_as_collateral(ALICE, "DAI", False))
+    bench.mine_at(bench.head().timestamp + 10**6, deployed.use_as_collateral(ALICE, "DAI", False))
     snapshot = bench.snapshot()
     for who in (ALICE, BOB):
         row = snapshot.columns.accounts.row(who)
         assert row is not None
         held = holdings_of(snapshot.columns, row)
-        assert held.category == ask(node, bed.pool, "getUserEMode(address)", who)
-        flags = ask(node, bed.pool, "getUserConfiguration(address)", who)
+        assert held.category == ask(node, deployed.pool, "getUserEMode(address)", who)
+        flags = ask(node, deployed.pool, "getUserConfiguration(address)", who)
         for reserve in snapshot.state.reserves:
             supply, debt = held.supplies.get(reserve.index), held.debts.get(reserve.index)
             bits = flags >> 2 * reserve.id
@@ -67,9 +67,9 @@ def test_raw_slots_are_what_the_views_say(bench: AaveBench) -> None:
                 assert views == ([debt.principal, debt.rate, debt.since] if debt else [0, 0, 0])
     for reserve in snapshot.state.reserves:
         data, when = snapshot.readings.reserves[reserve.index], snapshot.block.timestamp
-        income = ask(node, bed.pool, "getReserveNormalizedIncome(address)", reserve.asset)
+        income = ask(node, deployed.pool, "getReserveNormalizedIncome(address)", reserve.asset)
         assert data.income(when) == income
-        debt_index = ask(node, bed.pool, "getReserveNormalizedVariableDebt(address)", reserve.asset)
+        debt_index = ask(node, deployed.pool, "getReserveNormalizedVariableDebt(address)", reserve.asset)
         assert data.debt(bench.protocol._version, when) == debt_index
 
 
@@ -80,8 +80,8 @@ class Listing:
         self.bench = bench
 
     def create(self, artifact: Artifact, *args: object) -> bytes:
-        bed = self.bench.bed
-        [receipt] = self.bench.node.send(Tx(bed.owner, None, artifact.creation(*args)))
+        deployed = self.bench.deployed
+        [receipt] = self.bench.node.send(Tx(deployed.owner, None, artifact.creation(*args)))
         return unhexed(str(receipt["contractAddress"]))
 
     def implementation(self, proxy: bytes) -> bytes:
@@ -90,47 +90,53 @@ class Listing:
 
     def add(self, symbol: str) -> bytes:
         """A reserve like WETH, at 100 dollars. Returns its asset."""
-        bench, like = self.bench, self.bench.bed.reserves["WETH"]
-        bed = bench.bed
+        bench, like = self.bench, self.bench.deployed.reserves["WETH"]
+        deployed = bench.deployed
         token = self.create(forged("TestToken"), symbol, 18)
         feed = self.create(forged("SettableFeed"), 8, 100 * 10**8)
         a_token, debt = self.implementation(like.a_token), self.implementation(like.variable_debt)
         names = (f"a{symbol}",) * 2 + (f"v{symbol}",) * 2
-        if bed.version == V3_6:
+        if deployed.version == V3_6:
             made = (a_token, debt, token, *names, b"", encode(["uint256"] * 4, [8_000, 0, 400, 6_000]))
-            listing = bed.configure(IN_36, [made])
+            listing = deployed.configure(IN_36, [made])
         else:
-            strategy = ask(bench.node, bed.pool, "getReserveData(address)", like.token, returns=["uint256"] * 15)[11]
+            strategy = ask(bench.node, deployed.pool, "getReserveData(address)", like.token, returns=["uint256"] * 15)[
+                11
+            ]
             stable = self.implementation(like.stable_debt)
-            made = (a_token, stable, debt, 18, strategy.to_bytes(20, "big"), token, bed.owner, bytes(20), *names)
-            listing = bed.configure(IN_302, [(*made, "s", "s", b"")])
+            made = (a_token, stable, debt, 18, strategy.to_bytes(20, "big"), token, deployed.owner, bytes(20), *names)
+            listing = deployed.configure(IN_302, [(*made, "s", "s", b"")])
         bench.node.send(
-            Tx(bed.owner, bed.oracle, calldata("setAssetSources(address[],address[])", [token], [feed])),
+            Tx(deployed.owner, deployed.oracle, calldata("setAssetSources(address[],address[])", [token], [feed])),
             Tx(listing.sender, listing.to, listing.data, 6_000_000),
-            bed.configure("configureReserveAsCollateral(address,uint256,uint256,uint256)", token, 7_000, 8_000, 10_500),
+            deployed.configure(
+                "configureReserveAsCollateral(address,uint256,uint256,uint256)", token, 7_000, 8_000, 10_500
+            ),
         )
         return token
 
     def drop(self, token: bytes) -> None:
-        self.bench.node.send(self.bench.bed.configure("dropReserve(address)", token))
+        self.bench.node.send(self.bench.deployed.configure("dropReserve(address)", token))
 
     def supply(self, token: bytes, units: int) -> None:
         """Alice's, as collateral."""
-        bed = self.bench.bed
+        deployed = self.bench.deployed
         self.bench.node.send(
-            Tx(bed.owner, token, calldata("mint(address,uint256)", ALICE, units)),
-            Tx(ALICE, token, calldata("approve(address,uint256)", bed.pool, units)),
-            Tx(ALICE, bed.pool, calldata("supply(address,uint256,address,uint16)", token, units, ALICE, 0)),
+            Tx(deployed.owner, token, calldata("mint(address,uint256)", ALICE, units)),
+            Tx(ALICE, token, calldata("approve(address,uint256)", deployed.pool, units)),
+            Tx(ALICE, deployed.pool, calldata("supply(address,uint256,address,uint16)", token, units, ALICE, 0)),
         )
 
 
 async def test_reserves_that_are_listed_and_dropped_are_followed_by_logs_alone(bench: AaveBench) -> None:
-    bed, listing = bench.bed, Listing(bench)
-    bench.node.send(bed.supply(ALICE, "WETH", 10**18), bed.borrow(ALICE, "USDC", 10**9))
-    async with await connect([bench.anvil.url], bed.chain_id, 10, lambda _: None) as chain:
-        deployment = Deployment("aave_v3", bed.chain_id, bed.start_block, {"PoolAddressesProvider": bed.provider})
+    deployed, listing = bench.deployed, Listing(bench)
+    bench.node.send(deployed.supply(ALICE, "WETH", 10**18), deployed.borrow(ALICE, "USDC", 10**9))
+    async with await connect([bench.anvil.url], deployed.chain_id, 10, lambda _: None) as chain:
+        deployment = Deployment(
+            "aave_v3", deployed.chain_id, deployed.start_block, {"PoolAddressesProvider": deployed.provider}
+        )
         protocol = await discover(chain.reader, AaveV3Protocol(deployment))
-        follower = BookSync(chain.reader, protocol, bed.start_block, lambda _: None, audit_accounts=10)
+        follower = BookSync(chain.reader, protocol, deployed.start_block, lambda _: None, audit_accounts=10)
 
         async def follow() -> Advance:
             advance = await follower.advance(await chain.reader.head())
@@ -149,7 +155,7 @@ async def test_reserves_that_are_listed_and_dropped_are_followed_by_logs_alone(b
         assert (reserve.id, len(state.listed()), len(state.reserves)) == (known, known + 1, known + 2)
         # A keeper that starts now finds the same.
         again = await discover(chain.reader, AaveV3Protocol(deployment))
-        fresh = BookSync(chain.reader, again, bed.start_block, lambda _: None, audit_accounts=10)
+        fresh = BookSync(chain.reader, again, deployed.start_block, lambda _: None, audit_accounts=10)
         advance = await fresh.advance(await chain.reader.head())
         assert advance is not None
         assert advance.mismatches == ()
@@ -173,18 +179,20 @@ async def test_a_pool_of_another_revision_is_refused_by_name_before_and_while_it
     bench: AaveBench,
 ) -> None:
     """POOL_REVISION is a constant: the implementation's code says 7 from now on."""
-    bed, node = bench.bed, bench.node
-    implementation = Listing(bench).implementation(bed.pool)
+    deployed, node = bench.deployed, bench.node
+    implementation = Listing(bench).implementation(deployed.pool)
     snapshot = bench.snapshot()
     stub = "60" + "07" + "60005260206000f3"  # returns 7 to whatever is asked
     node.rpc("anvil_setCode", hexed(implementation), "0x" + stub)
     answers = bench.read(bench.protocol.reads(snapshot.state), bench.head())
     with pytest.raises(InvariantBroken, match=r"revision was \d+ and is 7"):
         bench.protocol.decode_reads(snapshot.state, answers)
-    async with await connect([bench.anvil.url], bed.chain_id, 10, lambda _: None) as chain:
-        deployment = Deployment("aave_v3", bed.chain_id, bed.start_block, {"PoolAddressesProvider": bed.provider})
+    async with await connect([bench.anvil.url], deployed.chain_id, 10, lambda _: None) as chain:
+        deployment = Deployment(
+            "aave_v3", deployed.chain_id, deployed.start_block, {"PoolAddressesProvider": deployed.provider}
+        )
         with pytest.raises(OperatorError, match=r"has revision 7; this keeper knows 1 \(3.0.2\), 10 \(3.6\)"):
             await discover(chain.reader, AaveV3Protocol(deployment))
-        wrong = {"PoolAddressesProvider": bed.reserves["WETH"].token}
+        wrong = {"PoolAddressesProvider": deployed.reserves["WETH"].token}
         with pytest.raises(OperatorError, match="not Aave v3's PoolAddressesProvider"):
-            await discover(chain.reader, AaveV3Protocol(Deployment("aave_v3", bed.chain_id, 0, wrong)))
+            await discover(chain.reader, AaveV3Protocol(Deployment("aave_v3", deployed.chain_id, 0, wrong)))

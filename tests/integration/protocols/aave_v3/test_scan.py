@@ -11,7 +11,7 @@ import pytest
 from keeper.cli.main import main
 from keeper.model.chain import hexed, unhexed
 from keeper.sim.markets.aave_v3 import USER_DATA, VERSIONS
-from keeper.sim.markets.aave_v3.market import AaveMarket, scenario, show
+from keeper.sim.markets.aave_v3.market import AaveSimMarket, market_factory, scenario
 from keeper.sim.node.anvil import Anvil
 from keeper.sim.node.client import Node
 
@@ -20,25 +20,25 @@ LATER = 90 * DAY  # between the two scans
 
 
 @pytest.fixture(scope="module", params=VERSIONS)
-def market(request: pytest.FixtureRequest) -> Iterator[tuple[Anvil, AaveMarket, Sequence[bytes]]]:
+def market(request: pytest.FixtureRequest) -> Iterator[tuple[Anvil, AaveSimMarket, Sequence[bytes]]]:
     """A seeded market, half way down, with some who repaid, moved and gave away what they had."""
     with Anvil(mining=False, gas_limit=60_000_000) as anvil:
-        stage = show(request.param).deploy(Node.at(anvil.url), 1.0)
-        assert isinstance(stage, AaveMarket)
+        market = market_factory(request.param).deploy(Node.at(anvil.url), 1.0)
+        assert isinstance(market, AaveSimMarket)
         script = scenario(11, ACCOUNTS, BLOCKS, request.param)
         for start in range(0, ACCOUNTS, 50):
-            stage.open(script.openings[start : start + 50])
+            market.open(script.openings[start : start + 50])
         for step in script.steps[: BLOCKS // 2 : 4]:
             anvil.set_next_timestamp(anvil.timestamp() + DAY)
-            stage.bed.node.send(*stage.moves(step.prices))
-        bed, leavers = stage.bed, [opening for opening in script.openings if not opening.emode][:12]
+            market.deployed.node.send(*market.price_transactions(step.prices))
+        deployed, leavers = market.deployed, [opening for opening in script.openings if not opening.emode][:12]
         for opening in leavers:
             for symbol, units, mode in opening.borrows:
-                bed.node.send(*bed.fund(symbol, [opening.account], 2 * units))
-                bed.node.send(bed.repay(opening.account, symbol, mode=mode))
+                deployed.node.send(*deployed.fund(symbol, [opening.account], 2 * units))
+                deployed.node.send(deployed.repay(opening.account, symbol, mode=mode))
             symbol, units = opening.supplies[0]
-            bed.node.send(bed.transfer(opening.account, symbol, script.openings[-1].account, units // 3))
-        yield anvil, stage, stage.accounts(script.openings)
+            deployed.node.send(deployed.transfer(opening.account, symbol, script.openings[-1].account, units // 3))
+        yield anvil, market, market.accounts(script.openings)
 
 
 Scan = Callable[..., dict[str, Any]]
@@ -46,16 +46,16 @@ Scan = Callable[..., dict[str, Any]]
 
 @pytest.fixture
 def scan(
-    market: tuple[Anvil, AaveMarket, Sequence[bytes]],
+    market: tuple[Anvil, AaveSimMarket, Sequence[bytes]],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> Scan:
-    anvil, stage, _ = market
+    anvil, market, _ = market
     for key in [key for key in os.environ if key.startswith("KEEPER_")]:
         monkeypatch.delenv(key)
     monkeypatch.chdir(tmp_path)
-    stage.bed.write_deployment(tmp_path / "deployment.json")
+    market.deployed.write_deployment(tmp_path / "deployment.json")
     values = {
         "KEEPER_RPC_URLS": anvil.url,
         "KEEPER_CHAIN_ID": 31337,
@@ -74,9 +74,9 @@ def scan(
 
 
 def test_every_account_is_there_and_equals_the_pool_now_and_a_quarter_of_a_year_later(
-    market: tuple[Anvil, AaveMarket, Sequence[bytes]], scan: Scan
+    market: tuple[Anvil, AaveSimMarket, Sequence[bytes]], scan: Scan
 ) -> None:
-    anvil, stage, accounts = market
+    anvil, market, accounts = market
     earlier = anvil.block_number()
     anvil.mine(interval_s=LATER)
     for number in (earlier, anvil.block_number()):
@@ -86,12 +86,12 @@ def test_every_account_is_there_and_equals_the_pool_now_and_a_quarter_of_a_year_
         assert set(accounts) <= set(found)
         assert sum(entry["liquidatable"] for entry in found.values()) > 20
         for account, entry in found.items():
-            told = stage.bed.user_data(account, number)
+            told = market.deployed.user_data(account, number)
             assert entry["views"] == dict(zip(USER_DATA, map(str, told), strict=True)), hexed(account)
 
 
 def test_a_start_after_the_listings_is_refused_as_it_would_miss_who_came_before(
-    market: tuple[Anvil, AaveMarket, Sequence[bytes]], scan: Scan, capsys: pytest.CaptureFixture[str]
+    market: tuple[Anvil, AaveSimMarket, Sequence[bytes]], scan: Scan, capsys: pytest.CaptureFixture[str]
 ) -> None:
     anvil, _, _ = market
     path = Path("deployment.json")

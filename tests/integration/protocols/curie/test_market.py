@@ -23,9 +23,9 @@ ACCOUNTS = int(os.environ.get("CURIE_ACCOUNTS", "40"))
 
 def on_chain(arena: CurieArena, account: str, block: int) -> dict[str, Any]:
     """What the contracts' own views say, as the scan shows it."""
-    at, node, who = arena.stage.bed.contracts, arena.anvil, bytes.fromhex(account[2:])
+    at, node, who = arena.market.deployed.contracts, arena.anvil, bytes.fromhex(account[2:])
     value, requirement, seizable = (
-        ask(arena.stage.bed.node, at[name], f"{view}(address)", who, returns=[kind], block=block)
+        ask(arena.market.deployed.node, at[name], f"{view}(address)", who, returns=[kind], block=block)
         for name, view, kind in (
             ("ClearingHouse", "getAccountValue", "int256"),
             ("AccountBalance", "getMarginRequirementForLiquidation", "int256"),
@@ -87,13 +87,13 @@ async def fall(arena: CurieArena, most: int) -> int:
 async def test_nothing_that_pays_is_left_with_plenty_or_with_a_twentieth_of_it(tmp_path: Path) -> None:
     with arena_node() as anvil:
         arena = CurieArena.on(anvil, tmp_path / "plenty", 30)
-        arena.equip(CAPITAL_DOLLARS)
+        arena.fund_keeper(CAPITAL_DOLLARS)
         await fall(arena, most=40)
         assert {intent.kind for intent in arena.mined()} == {"liquidate", "liquidate_collateral"}
         needed = sum(sum(intent.spends.values()) for intent in arena.mined()) // 10**6
     with arena_node() as anvil:
         arena = CurieArena.on(anvil, tmp_path / "little", 30)
-        arena.equip(needed // 20)
+        arena.fund_keeper(needed // 20)
         await fall(arena, most=60)
         assert len(arena.mined()) > 5
 
@@ -101,7 +101,7 @@ async def test_nothing_that_pays_is_left_with_plenty_or_with_a_twentieth_of_it(t
 async def test_a_fork_of_the_seeded_node_is_cleared_likewise(tmp_path: Path) -> None:
     with arena_node() as seeded:
         origin = CurieArena.on(seeded, tmp_path, 20)
-        origin.equip(CAPITAL_DOLLARS)
+        origin.fund_keeper(CAPITAL_DOLLARS)
         with arena_node(fork_url=seeded.url) as anvil:
             arena = origin.forked(anvil)
             await fall(arena, most=40)

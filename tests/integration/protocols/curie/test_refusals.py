@@ -11,7 +11,7 @@ from keeper.model.chain import Call, hexed
 from keeper.model.health import WAD
 from keeper.protocols.base import Deployment, Snapshot
 from keeper.protocols.curie import CurieProtocol
-from keeper.sim.node.artifacts import Batch, calldata, forged
+from keeper.sim.node.artifacts import TxBatch, calldata, forged
 from keeper.sim.node.client import Tx
 from tests.support.curie import OWNER, CurieBench, account, curie_bench
 
@@ -21,14 +21,14 @@ TRADER, OTHER = account(1), account(2)
 @pytest.fixture(scope="module")
 def market() -> Iterator[CurieBench]:
     with curie_bench() as bench:
-        bed = bench.bed
-        bed.admit(TRADER, OTHER)
+        deployed = bench.deployed
+        deployed.admit(TRADER, OTHER)
         bench.node.send(
-            bed.mint("USDC", bench.executor, 10**12),
-            *bed.fund(TRADER, "USDC", 330 * 10**6),
-            *bed.fund(OTHER, "USDC", 330 * 10**6),
+            deployed.mint("USDC", bench.executor, 10**12),
+            *deployed.fund(TRADER, "USDC", 330 * 10**6),
+            *deployed.fund(OTHER, "USDC", 330 * 10**6),
         )
-        bench.node.send(bed.trade(TRADER, "vETH", 10**18), bed.trade(OTHER, "vETH", 10**17))
+        bench.node.send(deployed.trade(TRADER, "vETH", 10**18), deployed.trade(OTHER, "vETH", 10**17))
         yield bench
 
 
@@ -47,8 +47,8 @@ def fall(bench: CurieBench, dollars: float) -> None:
     price = 3_000.0
     while price > dollars:
         price = max(price * 0.95, dollars)
-        bench.node.send(bench.bed.set_oracle("ETH", price), *bench.bed.move_pool("vETH", price))
-        bench.bed.warp(30)
+        bench.node.send(bench.deployed.set_oracle("ETH", price), *bench.deployed.move_pool("vETH", price))
+        bench.deployed.warp(30)
 
 
 def row_of(snapshot: Snapshot, who: bytes) -> int:
@@ -71,13 +71,13 @@ def refusal(bench: CurieBench, who: bytes) -> Refused:
     ("name", "problem"), [("QuoteToken", "getVault gives no address"), ("AccountBalance", "gives no address")]
 )
 def test_another_contract_is_refused_in_one_line(bench: CurieBench, name: str, problem: str) -> None:
-    deployment = Deployment("curie", 31337, 0, {"ClearingHouse": bench.bed.contracts[name]})
+    deployment = Deployment("curie", 31337, 0, {"ClearingHouse": bench.deployed.contracts[name]})
     with pytest.raises(OperatorError, match=f"KEEPER_DEPLOYMENT: ClearingHouse 0x.* is not Perpetual.*{problem}"):
         bench.loop.run_until_complete(discover(bench.chain.reader, CurieProtocol(deployment)))
 
 
 def test_an_executor_that_is_none_is_refused_in_one_line(bench: CurieBench) -> None:
-    contracts = {"ClearingHouse": bench.bed.contracts["ClearingHouse"], "Executor": bench.bed.tokens["USDC"]}
+    contracts = {"ClearingHouse": bench.deployed.contracts["ClearingHouse"], "Executor": bench.deployed.tokens["USDC"]}
     with pytest.raises(OperatorError, match=r"Executor 0x.* names no Uniswap factory"):
         bench.loop.run_until_complete(
             discover(bench.chain.reader, CurieProtocol(Deployment("curie", 31337, 0, contracts)))
@@ -85,12 +85,12 @@ def test_an_executor_that_is_none_is_refused_in_one_line(bench: CurieBench) -> N
 
 
 def test_a_collateral_with_a_feed_of_another_kind_refuses_its_holders_alone(bench: CurieBench) -> None:
-    bed, batch = bench.bed, Batch(bench.node, bench.bed.owner)
+    deployed, batch = bench.deployed, TxBatch(bench.node, bench.deployed.owner)
     odd = batch.create(forged("SettableFeed"), 8, 10**8)
-    token = bed.tokens["WBTC"]
-    batch.call(bed.contracts["CollateralManager"], "setPriceFeed(address,address)", token, odd)
+    token = deployed.tokens["WBTC"]
+    batch.call(deployed.contracts["CollateralManager"], "setPriceFeed(address,address)", token, odd)
     batch.send()
-    bench.node.send(*bed.fund(OTHER, "WBTC", 10**6))
+    bench.node.send(*deployed.fund(OTHER, "WBTC", 10**6))
     snapshot = bench.snapshot()
     with pytest.raises(Refused, match="neither a PriceFeedDispatcher nor a ChainlinkPriceFeedV3") as caught:
         bench.protocol.health(snapshot, row_of(snapshot, OTHER), snapshot.block.timestamp)
@@ -101,35 +101,41 @@ def test_a_collateral_with_a_feed_of_another_kind_refuses_its_holders_alone(benc
 
 def test_a_market_that_is_paused_is_not_liquidated(bench: CurieBench) -> None:
     fall(bench, 2_700)
-    bench.bed.warp(1_000)  # what it is valued at then is a mean of a quarter of an hour
-    bench.node.send(Tx(bench.bed.owner, bench.bed.places["vETH"].base, calldata("pause()")))
+    bench.deployed.warp(1_000)  # what it is valued at then is a mean of a quarter of an hour
+    bench.node.send(Tx(bench.deployed.owner, bench.deployed.markets["vETH"].base, calldata("pause()")))
     assert "CH_MNO" in str(refusal(bench, TRADER))
 
 
 def test_a_protocol_that_is_paused_puts_everything_on_hold(bench: CurieBench) -> None:
     fall(bench, 2_700)
-    bench.node.send(Tx(bench.bed.owner, bench.bed.contracts["ClearingHouse"], calldata("pause()")))
+    bench.node.send(Tx(bench.deployed.owner, bench.deployed.contracts["ClearingHouse"], calldata("pause()")))
     assert refusal(bench, TRADER).code == "hold"
 
 
 def test_an_insurance_fund_that_is_too_small_is_named_as_the_contract_would(bench: CurieBench) -> None:
-    bed = bench.bed
+    deployed = bench.deployed
     fall(bench, 2_500)
-    fund = bed.contracts["InsuranceFund"]
-    bed.admit(fund)
-    for held in (bed.tokens["USDC"],):  # the fund pays it all away
+    fund = deployed.contracts["InsuranceFund"]
+    deployed.admit(fund)
+    for held in (deployed.tokens["USDC"],):  # the fund pays it all away
         units = bench.read([Call(held, calldata("balanceOf(address)", fund))], bench.anvil.timestamp())[0]
         amount = int.from_bytes(units.data, "big")
         if amount:
             bench.node.send(Tx(fund, held, calldata("transfer(address,uint256)", OTHER, amount)))
-    bench.node.try_send([bed.withdraw(fund, "USDC")])
-    units = bench.read([Call(bed.tokens["USDC"], calldata("balanceOf(address)", fund))], bench.anvil.timestamp())[0]
+    bench.node.try_send([deployed.withdraw(fund, "USDC")])
+    units = bench.read([Call(deployed.tokens["USDC"], calldata("balanceOf(address)", fund))], bench.anvil.timestamp())[
+        0
+    ]
     bench.node.send(
-        Tx(fund, bed.tokens["USDC"], calldata("transfer(address,uint256)", OTHER, int.from_bytes(units.data, "big")))
+        Tx(
+            fund,
+            deployed.tokens["USDC"],
+            calldata("transfer(address,uint256)", OTHER, int.from_bytes(units.data, "big")),
+        )
     )
     assert "CH_IIC" in str(refusal(bench, TRADER))
     snapshot = bench.snapshot()
-    liquidate = bed.liquidate(OTHER, TRADER, "vETH")
+    liquidate = deployed.liquidate(OTHER, TRADER, "vETH")
     request = {
         "from": "0x" + OTHER.hex(),
         "to": "0x" + (liquidate.to or b"").hex(),
@@ -141,33 +147,35 @@ def test_an_insurance_fund_that_is_too_small_is_named_as_the_contract_would(benc
 
 def test_an_executor_that_holds_a_position_takes_no_other(bench: CurieBench) -> None:
     fall(bench, 2_700)
-    bench.bed.admit(bench.executor)
-    bench.node.send(*bench.bed.fund(bench.executor, "USDC", 10**9), bench.bed.trade(bench.executor, "vBTC", 10**15))
+    bench.deployed.admit(bench.executor)
+    bench.node.send(
+        *bench.deployed.fund(bench.executor, "USDC", 10**9), bench.deployed.trade(bench.executor, "vBTC", 10**15)
+    )
     found = refusal(bench, TRADER)
     assert (found.code, "executor" in str(found)) == ("hold", True)
 
 
 def test_what_strangers_give_the_executor_stands_in_nobodys_way(bench: CurieBench) -> None:
     fall(bench, 2_700)
-    bed = bench.bed
-    bench.node.send(*bed.fund(bench.executor, "WETH", 1), *bed.fund(bench.executor, "WBTC", 10**6))
+    deployed = bench.deployed
+    bench.node.send(*deployed.fund(bench.executor, "WETH", 1), *deployed.fund(bench.executor, "WBTC", 10**6))
     snapshot = bench.snapshot()
     now = snapshot.block.timestamp + 12
     [offer] = bench.protocol.opportunities(snapshot, row_of(snapshot, TRADER), now, WAD, {})
     call = bench.protocol.encode(snapshot, offer, 0)
     asked = {"from": hexed(OWNER), "to": hexed(call.to), "data": hexed(call.data)}
     answer = bench.anvil.rpc("eth_call", asked, hex(snapshot.block.number), {}, {"time": hex(now)})
-    assert int(answer, 16) == offer.rewards[bed.tokens["USDC"]]
+    assert int(answer, 16) == offer.rewards[deployed.tokens["USDC"]]
 
 
 def test_who_has_nothing_to_value_needs_no_price(bench: CurieBench) -> None:
     """A maker below the price owes no base and holds none: the contracts ask no mark price for that."""
-    bed = bench.bed
-    low, high = bed.ticks("vETH", 2_000, 2_500)
-    bench.node.send(*bed.fund(OTHER, "USDC", 10**10), bed.close(OTHER, "vETH"))
-    bench.node.send(bed.add_liquidity(OTHER, "vETH", 0, 3_000 * WAD, low, high))
-    config = bed.contracts["ClearingHouseConfig"]
-    bench.node.send(Tx(bed.owner, config, calldata("setMarkPriceMarketTwapInterval(uint32)", 30 * 86_400)))
+    deployed = bench.deployed
+    low, high = deployed.ticks("vETH", 2_000, 2_500)
+    bench.node.send(*deployed.fund(OTHER, "USDC", 10**10), deployed.close(OTHER, "vETH"))
+    bench.node.send(deployed.add_liquidity(OTHER, "vETH", 0, 3_000 * WAD, low, high))
+    config = deployed.contracts["ClearingHouseConfig"]
+    bench.node.send(Tx(deployed.owner, config, calldata("setMarkPriceMarketTwapInterval(uint32)", 30 * 86_400)))
     snapshot = bench.snapshot()
     now = snapshot.block.timestamp
     assert bench.protocol.health(snapshot, row_of(snapshot, OTHER), now).equity > 0
@@ -180,13 +188,13 @@ def test_the_insurance_fund_and_the_executor_are_left_alone(bench: CurieBench) -
     snapshot = bench.snapshot()
     with pytest.raises(Refused, match="insurance fund"):
         bench.protocol.opportunities(
-            snapshot, row_of(snapshot, bench.bed.contracts["InsuranceFund"]), snapshot.block.timestamp, WAD, {}
+            snapshot, row_of(snapshot, bench.deployed.contracts["InsuranceFund"]), snapshot.block.timestamp, WAD, {}
         )
 
 
 def test_a_feed_untouched_since_a_fall_leaves_no_price_where_the_contracts_revert(bench: CurieBench) -> None:
-    bench.node.send(bench.bed.set_oracle("ETH", 2_900.0))
-    bench.bed.warp(86_400)
+    bench.node.send(bench.deployed.set_oracle("ETH", 2_900.0))
+    bench.deployed.warp(86_400)
     snapshot = bench.snapshot()
     assert not bench.differences(snapshot, snapshot.block.timestamp)
     with pytest.raises(Refused) as caught:

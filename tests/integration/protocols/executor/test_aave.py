@@ -8,7 +8,7 @@ from hypothesis import given, strategies as st
 
 from keeper.protocols import executor as calls
 from keeper.protocols.executor import AaveLiquidation, Batch, Swap
-from keeper.sim.markets.aave_v3 import V3_0_2, VERSIONS, Deployed, deploy
+from keeper.sim.markets.aave_v3 import V3_0_2, VERSIONS, DeployedAave, deploy
 from keeper.sim.node.anvil import Anvil
 from keeper.sim.node.client import Node, impersonate
 from tests.integration.protocols.executor.conftest import EXAMPLES
@@ -33,29 +33,31 @@ class Scene:
     """A market, and an executor with a purse of every token."""
 
     anvil: Anvil
-    bed: Deployed
+    deployed: DeployedAave
     hand: Hand
 
     def units(self, symbol: str, dollars: float) -> int:
-        return int(dollars / PRICES[symbol] * 10 ** self.bed.listing.reserve(symbol).decimals)
+        return int(dollars / PRICES[symbol] * 10 ** self.deployed.listing.reserve(symbol).decimals)
 
     def indebted(self, collateral: str, debt: str, dollars: float, fall: float, who: bytes = ALICE) -> None:
         """`who` borrows nearly all he can, and his collateral falls, in the pools as well."""
-        bed = self.bed
-        share = bed.listing.reserve(collateral).ltv / 10_000 * 0.995
-        bed.node.send(bed.supply(who, collateral, self.units(collateral, dollars)))
-        bed.node.send(bed.borrow(who, debt, self.units(debt, dollars * share)))
-        prices = {**dict.fromkeys(bed.reserves, 1.0), **PRICES, collateral: PRICES[collateral] * (1 - fall)}
+        deployed = self.deployed
+        share = deployed.listing.reserve(collateral).ltv / 10_000 * 0.995
+        deployed.node.send(deployed.supply(who, collateral, self.units(collateral, dollars)))
+        deployed.node.send(deployed.borrow(who, debt, self.units(debt, dollars * share)))
+        prices = {**dict.fromkeys(deployed.reserves, 1.0), **PRICES, collateral: PRICES[collateral] * (1 - fall)}
         pools = [pool for pool in ROUTES[collateral, debt] if collateral in pool]
-        bed.node.send(bed.set_price(collateral, prices[collateral]), *bed.move_pools(prices, pools))
+        deployed.node.send(deployed.set_price(collateral, prices[collateral]), *deployed.move_pools(prices, pools))
 
     def order(self, collateral: str, debt: str, repay: int, flash: bool, who: bytes = ALICE) -> AaveLiquidation:
-        tokens = self.bed.reserves
-        swap = Swap(tuple(self.bed.exits.pools[pool] for pool in ROUTES[collateral, debt]))
-        return AaveLiquidation(self.bed.pool, who, tokens[collateral].token, tokens[debt].token, repay, flash, swap, 0)
+        tokens = self.deployed.reserves
+        swap = Swap(tuple(self.deployed.exits.pools[pool] for pool in ROUTES[collateral, debt]))
+        return AaveLiquidation(
+            self.deployed.pool, who, tokens[collateral].token, tokens[debt].token, repay, flash, swap, 0
+        )
 
     def assert_nothing_left(self, order: AaveLiquidation, held: int) -> None:
-        assert self.hand.allowance(order.debt, self.bed.pool) == 0
+        assert self.hand.allowance(order.debt, self.deployed.pool) == 0
         assert order.collateral == order.debt or self.hand.balance(order.collateral) == held
 
 
@@ -63,13 +65,13 @@ class Scene:
 def market(request: pytest.FixtureRequest) -> Iterator[Scene]:
     with Anvil(mining=False, gas_limit=60_000_000) as anvil:
         node = Node.at(anvil.url)
-        bed = deploy(node, request.param)
-        hand = Hand.on(anvil, node, bed.exits.uniswap.factory)
+        deployed = deploy(node, request.param)
+        hand = Hand.on(anvil, node, deployed.exits.uniswap.factory)
         impersonate(node, [ALICE, BOB])
-        scene = Scene(anvil, bed, hand)
+        scene = Scene(anvil, deployed, hand)
         for symbol in PRICES:
-            node.send(*bed.fund(symbol, [ALICE, BOB], scene.units(symbol, 10**8)))
-            node.send(bed.mint(symbol, hand.executor, scene.units(symbol, 10**7)))
+            node.send(*deployed.fund(symbol, [ALICE, BOB], scene.units(symbol, 10**8)))
+            node.send(deployed.mint(symbol, hand.executor, scene.units(symbol, 10**7)))
         yield scene
 
 
@@ -104,9 +106,9 @@ def test_debt_is_repaid_and_collateral_sold(
 
 
 def repay_and_sell(market: Scene, order: AaveLiquidation) -> None:
-    owed, held = market.bed.user_data(ALICE)[1], market.hand.balance(order.collateral)
+    owed, held = market.deployed.user_data(ALICE)[1], market.hand.balance(order.collateral)
     checked(market.hand, order, order.debt)
-    assert market.bed.user_data(ALICE)[1] < owed
+    assert market.deployed.user_data(ALICE)[1] < owed
     market.assert_nothing_left(order, held)
 
 
@@ -119,15 +121,15 @@ def test_own_funds_and_flash_loans_differ_by_the_premium(scene: Scene, flash: bo
     borrowed = scene.hand.profit(scene.order("WETH", "USDC", repay, True), later)
     assert own - borrowed == repay * 5 // 10_000
     assert own > repay * 0.03
-    checked(scene.hand, scene.order("WETH", "USDC", repay, flash), scene.bed.reserves["USDC"].token)
+    checked(scene.hand, scene.order("WETH", "USDC", repay, flash), scene.deployed.reserves["USDC"].token)
 
 
 def test_an_asset_on_both_sides_is_not_sold(scene: Scene) -> None:
-    bed = scene.bed
-    bed.node.send(bed.supply(ALICE, "WETH", scene.units("WETH", 30_000)))
-    bed.node.send(bed.borrow(ALICE, "WETH", scene.units("WETH", 6_000)))
-    bed.node.send(bed.borrow(ALICE, "USDC", scene.units("USDC", 17_500)))
-    bed.node.send(bed.set_price("WETH", 2_600))
+    deployed = scene.deployed
+    deployed.node.send(deployed.supply(ALICE, "WETH", scene.units("WETH", 30_000)))
+    deployed.node.send(deployed.borrow(ALICE, "WETH", scene.units("WETH", 6_000)))
+    deployed.node.send(deployed.borrow(ALICE, "USDC", scene.units("USDC", 17_500)))
+    deployed.node.send(deployed.set_price("WETH", 2_600))
     order = scene.order("WETH", "WETH", scene.units("WETH", 1_000), True)
     profit, _ = checked(scene.hand, order, order.debt)
     assert profit > 0
@@ -148,7 +150,7 @@ def test_a_healthy_account_is_refused_in_the_protocols_own_words(scene: Scene) -
     for flash in (False, True):
         with pytest.raises(Reverted) as caught:
             scene.hand.profit(scene.order("WETH", "USDC", 10**9, flash), later)
-        if scene.bed.version == V3_0_2:
+        if scene.deployed.version == V3_0_2:
             assert str(caught.value) == "Error(45)"  # HEALTH_FACTOR_NOT_BELOW_THRESHOLD
         else:
             assert caught.value.reason.name == "0x930bb771"  # HealthFactorNotBelowThreshold()
@@ -181,4 +183,4 @@ def test_a_batch_takes_several_accounts_and_tells_who_was_safe(scene: Scene) -> 
     receipt = scene.hand.carry_out(replace(batch, min_profit=found[0].profit + found[2].profit), later)
     assert int(receipt["status"], 16) == 1
     assert scene.hand.balance(unsafe.debt) - before == found[0].profit + found[2].profit
-    assert scene.hand.allowance(unsafe.debt, scene.bed.pool) == 0
+    assert scene.hand.allowance(unsafe.debt, scene.deployed.pool) == 0

@@ -17,7 +17,7 @@ from keeper.model.intent import Intent, IntentState
 from keeper.protocols import executor
 from keeper.protocols.executor.batching import BATCH, members
 from keeper.settings import Settings
-from keeper.sim.markets.aave_v3 import Deployed, deploy
+from keeper.sim.markets.aave_v3 import DeployedAave, deploy
 from keeper.sim.node.anvil import Anvil, dev_key
 from keeper.sim.node.client import Node, Tx, impersonate
 from tests.support.market import account
@@ -34,24 +34,24 @@ def anvil() -> Iterator[Anvil]:
         yield node
 
 
-def with_executor(bed: Deployed) -> bytes:
+def with_executor(deployed: DeployedAave) -> bytes:
     """One of the signer's own, with a purse."""
-    impersonate(bed.node, [*PEOPLE, SIGNER])
-    [made] = bed.node.send(Tx(SIGNER, None, executor.creation(SIGNER, bed.exits.uniswap.factory)))
+    impersonate(deployed.node, [*PEOPLE, SIGNER])
+    [made] = deployed.node.send(Tx(SIGNER, None, executor.creation(SIGNER, deployed.exits.uniswap.factory)))
     address = unhexed(made["contractAddress"])
-    bed.node.send(bed.mint("USDC", address, 1_000_000 * USD))
+    deployed.node.send(deployed.mint("USDC", address, 1_000_000 * USD))
     return address
 
 
-def endanger(bed: Deployed) -> None:
+def endanger(deployed: DeployedAave) -> None:
     """Everybody owes dollars for ether, which falls."""
-    bed.node.send(*bed.fund("WETH", PEOPLE, 100 * ETHER))
-    bed.node.send(*bed.fund("USDC", PEOPLE[:1], 100_000 * USD))
-    bed.node.send(*(bed.supply(one, "WETH", 10 * ETHER) for one in PEOPLE))
-    bed.node.send(*(bed.borrow(one, "USDC", 23_500 * USD) for one in PEOPLE))
-    dollars = {spec.symbol: spec.dollars for spec in bed.listing.reserves} | {"WETH": 2_800.0}
-    pools = [pool for pool in bed.exits.pools if "WETH" in pool]
-    bed.node.send(bed.set_price("WETH", 2_800.0), *bed.move_pools(dollars, pools))
+    deployed.node.send(*deployed.fund("WETH", PEOPLE, 100 * ETHER))
+    deployed.node.send(*deployed.fund("USDC", PEOPLE[:1], 100_000 * USD))
+    deployed.node.send(*(deployed.supply(one, "WETH", 10 * ETHER) for one in PEOPLE))
+    deployed.node.send(*(deployed.borrow(one, "USDC", 23_500 * USD) for one in PEOPLE))
+    dollars = {spec.symbol: spec.dollars for spec in deployed.listing.reserves} | {"WETH": 2_800.0}
+    pools = [pool for pool in deployed.exits.pools if "WETH" in pool]
+    deployed.node.send(deployed.set_price("WETH", 2_800.0), *deployed.move_pools(dollars, pools))
 
 
 def settings_of(directory: Path, url: str) -> Settings:
@@ -75,10 +75,10 @@ class Run:
     def __init__(self, anvil: Anvil, directory: Path) -> None:
         self.anvil = anvil
         self.directory = directory
-        self.bed = deploy(Node.at(anvil.url))
-        self.executor = with_executor(self.bed)
-        self.bed.write_deployment(directory / "deployment.json", self.executor)
-        endanger(self.bed)
+        self.deployed = deploy(Node.at(anvil.url))
+        self.executor = with_executor(self.deployed)
+        self.deployed.write_deployment(directory / "deployment.json", self.executor)
+        endanger(self.deployed)
         self.events: list[Event] = []
         self.changed = asyncio.Event()
 
@@ -97,13 +97,13 @@ class Run:
         return [event.message for event in self.events if event.kind.code == code]
 
     def purse(self) -> int:
-        return self.bed.balance(self.bed.reserves["USDC"].token, self.executor)
+        return self.deployed.balance(self.deployed.reserves["USDC"].token, self.executor)
 
     def outbid(self, who: bytes) -> None:
         """Somebody else liquidates an account first."""
-        tx = self.bed.liquidate(PEOPLE[0], who, "WETH", "USDC")
+        tx = self.deployed.liquidate(PEOPLE[0], who, "WETH", "USDC")
         fees = {"maxFeePerGas": hex(10**12), "maxPriorityFeePerGas": hex(10**11), "gas": hex(2_000_000)}
-        request = {"from": hexed(tx.sender), "to": hexed(self.bed.pool), "data": hexed(tx.data), **fees}
+        request = {"from": hexed(tx.sender), "to": hexed(self.deployed.pool), "data": hexed(tx.data), **fees}
         self.anvil.rpc("eth_sendTransaction", request)
 
     def intents(self) -> list[Intent]:
@@ -135,9 +135,9 @@ async def test_unsafe_accounts_go_out_together_and_the_books_are_exact(anvil: An
         (BATCH, "2 accounts", IntentState.MINED),
     ]
     assert sorted(account for intent in intents for account in members(intent)) == sorted(PEOPLE)
-    earned = [intent.outcome.profit[run.bed.reserves["USDC"].token] for intent in intents if intent.outcome]
+    earned = [intent.outcome.profit[run.deployed.reserves["USDC"].token] for intent in intents if intent.outcome]
     assert run.purse() - before == sum(earned)
-    assert all(run.bed.user_data(one)[5] > ETHER for one in PEOPLE)
+    assert all(run.deployed.user_data(one)[5] > ETHER for one in PEOPLE)
     for intent in intents:
         order = executor.order_of(intent.data)
         assert isinstance(order, executor.Batch)
@@ -159,6 +159,6 @@ async def test_a_step_that_came_too_late_is_told_and_the_others_count(anvil: Anv
     outcome = intents[0].outcome
     assert outcome
     assert outcome.reason.startswith(f"{checksum(late[0])}: HealthFactorNotBelowThreshold")
-    earned = [intent.outcome.profit[run.bed.reserves["USDC"].token] for intent in intents if intent.outcome]
+    earned = [intent.outcome.profit[run.deployed.reserves["USDC"].token] for intent in intents if intent.outcome]
     assert run.purse() - before == sum(earned)
     assert any(outcome.reason in message for message in run.told("tx.mined"))

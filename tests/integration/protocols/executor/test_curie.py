@@ -9,7 +9,7 @@ from hypothesis import given, strategies as st
 from keeper.model.chain import hexed
 from keeper.protocols import executor as calls
 from keeper.protocols.executor import Batch, CurieCollateral, CurieLiquidation, Swap
-from keeper.sim.markets.curie import Deployed, deploy
+from keeper.sim.markets.curie import DeployedCurie, deploy
 from keeper.sim.node.anvil import Anvil
 from keeper.sim.node.artifacts import ask, calldata
 from keeper.sim.node.client import Node, Tx
@@ -27,51 +27,53 @@ class Scene:
     """A market, and an executor with a purse."""
 
     anvil: Anvil
-    bed: Deployed
+    deployed: DeployedCurie
     hand: Hand
 
     def order(self, size: int = 0, market: str = "vETH", who: bytes = TRADER) -> CurieLiquidation:
-        house, base = self.bed.contracts["ClearingHouse"], self.bed.places[market].base
+        house, base = self.deployed.contracts["ClearingHouse"], self.deployed.markets[market].base
         return CurieLiquidation(house, who, base, size, WALLET // 2, False, 0, 0, 0)
 
     def crash(self, factor: float, label: str = "ETH", market: str = "vETH") -> None:
         """Feed and pool move together, in steps that the protocol allows, and stay until every average has followed."""
-        first = float(self.bed.listing.feeds[label][1])
+        first = float(self.deployed.listing.feeds[label][1])
         steps = 1 + int(abs(1 - factor) / 0.04)
         for step in range(1, steps + 1):
             dollars = first * factor ** (step / steps)
-            self.bed.warp(20)
-            self.bed.node.send(self.bed.set_oracle(label, dollars))
-            self.bed.node.send(*self.bed.move_pool(market, dollars))
-        self.bed.warp(1_800)
+            self.deployed.warp(20)
+            self.deployed.node.send(self.deployed.set_oracle(label, dollars))
+            self.deployed.node.send(*self.deployed.move_pool(market, dollars))
+        self.deployed.warp(1_800)
 
     def trader(self, size: int, margin: int = 10_000 * USD, who: bytes = TRADER, market: str = "vETH") -> None:
-        self.bed.node.send(*self.bed.fund(who, "USDC", margin))
-        self.bed.node.send(self.bed.trade(who, market, size))
+        self.deployed.node.send(*self.deployed.fund(who, "USDC", margin))
+        self.deployed.node.send(self.deployed.trade(who, market, size))
 
     def size(self, who: bytes, market: str = "vETH") -> int:
-        base = self.bed.places[market].base
-        accounts = self.bed.contracts["AccountBalance"]
-        return int(ask(self.bed.node, accounts, "getTakerPositionSize(address,address)", who, base, returns=["int256"]))
+        base = self.deployed.markets[market].base
+        accounts = self.deployed.contracts["AccountBalance"]
+        return int(
+            ask(self.deployed.node, accounts, "getTakerPositionSize(address,address)", who, base, returns=["int256"])
+        )
 
     def assert_nothing_left(self) -> None:
-        node, at, executor = self.bed.node, self.bed.contracts, self.hand.executor
+        node, at, executor = self.deployed.node, self.deployed.contracts, self.hand.executor
         assert ask(node, at["AccountBalance"], "getBaseTokens(address)", executor, returns=["address[]"]) == ()
         assert ask(node, at["Vault"], "getBalance(address)", executor, returns=["int256"]) == 0
         pnl = ask(node, at["AccountBalance"], "getPnlAndPendingFee(address)", executor, returns=["int256"] * 3)
         assert pnl == (0, 0, 0)
-        assert self.hand.allowance(self.bed.tokens["USDC"], at["Vault"]) == 0
+        assert self.hand.allowance(self.deployed.tokens["USDC"], at["Vault"]) == 0
 
 
 @pytest.fixture(scope="module")
 def market() -> Iterator[Scene]:
     with Anvil(mining=False, gas_limit=60_000_000) as anvil:
         node = Node.at(anvil.url)
-        bed = deploy(node)
-        hand = Hand.on(anvil, node, bed.exits.uniswap.factory)
-        bed.admit(TRADER, MAKER, OTHER)
-        node.send(bed.mint("USDC", hand.executor, WALLET))
-        yield Scene(anvil, bed, hand)
+        deployed = deploy(node)
+        hand = Hand.on(anvil, node, deployed.exits.uniswap.factory)
+        deployed.admit(TRADER, MAKER, OTHER)
+        node.send(deployed.mint("USDC", hand.executor, WALLET))
+        yield Scene(anvil, deployed, hand)
 
 
 @pytest.fixture
@@ -100,7 +102,7 @@ def take_over(market: Scene, size: int, factor: float, part: int) -> None:
     market.crash(factor)
     order = market.order(0 if part == 0 else size // (2 * part))
     try:
-        checked(market.hand, order, market.bed.tokens["USDC"])
+        checked(market.hand, order, market.deployed.tokens["USDC"])
     except Reverted as refusal:
         if str(refusal) != "Error(CH_EAV)":  # still healthy
             raise
@@ -112,7 +114,7 @@ def take_over(market: Scene, size: int, factor: float, part: int) -> None:
 def test_a_bankrupt_account_pays_the_whole_penalty(scene: Scene) -> None:
     scene.trader(25 * ETHER)
     scene.crash(0.84)
-    profit, _ = checked(scene.hand, scene.order(), scene.bed.tokens["USDC"])
+    profit, _ = checked(scene.hand, scene.order(), scene.deployed.tokens["USDC"])
     assert scene.size(TRADER) == 0
     assert profit > 25 * 3_000 * 0.84 * 0.02 * USD
     scene.assert_nothing_left()
@@ -132,23 +134,23 @@ def test_a_healthy_account_and_too_little_margin_are_refused_in_the_protocols_ow
 
 
 def test_a_makers_orders_are_cancelled_first(scene: Scene) -> None:
-    bed = scene.bed
-    bed.node.send(*bed.fund(MAKER, "USDC", 10_000 * USD))
-    wide, narrow = bed.ticks("vETH", 2_600, 2_990), bed.ticks("vBTC", 50_000, 59_000)
-    bed.node.send(
-        bed.add_liquidity(MAKER, "vETH", 0, 60_000 * ETHER, *wide),
-        bed.add_liquidity(MAKER, "vBTC", 0, 30_000 * ETHER, *narrow),
+    deployed = scene.deployed
+    deployed.node.send(*deployed.fund(MAKER, "USDC", 10_000 * USD))
+    wide, narrow = deployed.ticks("vETH", 2_600, 2_990), deployed.ticks("vBTC", 50_000, 59_000)
+    deployed.node.send(
+        deployed.add_liquidity(MAKER, "vETH", 0, 60_000 * ETHER, *wide),
+        deployed.add_liquidity(MAKER, "vBTC", 0, 30_000 * ETHER, *narrow),
     )
     scene.crash(0.86)
     scene.crash(0.86, "BTC", "vBTC")
     order = scene.order(who=MAKER)
     with pytest.raises(Reverted, match="CH_CLWTISO"):
         scene.hand.profit(order, scene.anvil.timestamp() + 2)
-    before = ask(bed.node, bed.contracts["AccountBalance"], "hasOrder(address)", MAKER, returns=["bool"])
-    _, gas = checked(scene.hand, replace(order, cancel_orders=True), bed.tokens["USDC"])
+    before = ask(deployed.node, deployed.contracts["AccountBalance"], "hasOrder(address)", MAKER, returns=["bool"])
+    _, gas = checked(scene.hand, replace(order, cancel_orders=True), deployed.tokens["USDC"])
     assert before
     assert gas < GAS
-    assert not ask(bed.node, bed.contracts["AccountBalance"], "hasOrder(address)", MAKER, returns=["bool"])
+    assert not ask(deployed.node, deployed.contracts["AccountBalance"], "hasOrder(address)", MAKER, returns=["bool"])
     scene.assert_nothing_left()
 
 
@@ -156,26 +158,26 @@ def test_a_closing_trade_that_stops_at_its_price_is_undone_with_what_would_be_le
     scene.trader(25 * ETHER)
     scene.crash(0.9)
     later = scene.anvil.timestamp() + 2
-    here = scene.bed.pool_sqrt_price("vETH")
+    here = scene.deployed.pool_sqrt_price("vETH")
     with pytest.raises(Reverted) as caught:
         scene.hand.profit(replace(scene.order(), sqrt_price_limit_x96=here - here // 10**7), later)
     assert caught.value.reason.name == "PositionLeft"
     base, left = caught.value.reason.args
-    assert base == hexed(scene.bed.places["vETH"].base)
+    assert base == hexed(scene.deployed.markets["vETH"].base)
     assert 0 < left < 12.5 * ETHER
     with pytest.raises(Reverted, match="CH_TLRS"):
         scene.hand.profit(replace(scene.order(), opposite_amount_bound=10**30), later)
 
 
 def test_the_markets_own_limit_leaves_a_position_too(scene: Scene) -> None:
-    bed = scene.bed
+    deployed = scene.deployed
     scene.trader(25 * ETHER)
     scene.crash(0.9)
-    base = bed.places["vETH"].base
+    base = deployed.markets["vETH"].base
     signature = "setMaxTickCrossedWithinBlock(address,uint24)"
-    bed.node.send(Tx(bed.owner, bed.contracts["Exchange"], calldata(signature, base, 1)))
-    bed.node.send(*bed.fund(OTHER, "USDC", 10_000 * USD))
-    bed.node.send(bed.trade(OTHER, "vETH", ETHER // 100))
+    deployed.node.send(Tx(deployed.owner, deployed.contracts["Exchange"], calldata(signature, base, 1)))
+    deployed.node.send(*deployed.fund(OTHER, "USDC", 10_000 * USD))
+    deployed.node.send(deployed.trade(OTHER, "vETH", ETHER // 100))
     with pytest.raises(Reverted, match="PositionLeft"):
         scene.hand.profit(scene.order(), scene.anvil.timestamp() + 2)
 
@@ -185,22 +187,22 @@ def test_gifts_to_the_executors_account_do_not_stop_it(scene: Scene) -> None:
     scene.crash(0.9)
     later = scene.anvil.timestamp() + 4
     plain = scene.hand.profit(scene.order(), later)
-    scene.bed.node.send(
-        *scene.bed.fund(scene.hand.executor, "WETH", 1), *scene.bed.fund(scene.hand.executor, "USDC", 7)
+    scene.deployed.node.send(
+        *scene.deployed.fund(scene.hand.executor, "WETH", 1), *scene.deployed.fund(scene.hand.executor, "USDC", 7)
     )
     assert scene.hand.profit(scene.order(), later) == plain + 7
 
 
 def collateral_order(scene: Scene, amount: int) -> CurieCollateral:
-    pool = scene.bed.exits.pools["WETH", "USDC", 500]
+    pool = scene.deployed.exits.pools["WETH", "USDC", 500]
     swap = Swap((pool,))
-    return CurieCollateral(scene.bed.contracts["Vault"], TRADER, scene.bed.tokens["WETH"], amount, swap, 0)
+    return CurieCollateral(scene.deployed.contracts["Vault"], TRADER, scene.deployed.tokens["WETH"], amount, swap, 0)
 
 
 def most_repaid(scene: Scene) -> int:
     signature = "getMaxRepaidSettlementAndLiquidatableCollateral(address,address)"
-    vault, weth = scene.bed.contracts["Vault"], scene.bed.tokens["WETH"]
-    return int(ask(scene.bed.node, vault, signature, TRADER, weth, returns=["uint256"] * 2)[0])
+    vault, weth = scene.deployed.contracts["Vault"], scene.deployed.tokens["WETH"]
+    return int(ask(scene.deployed.node, vault, signature, TRADER, weth, returns=["uint256"] * 2)[0])
 
 
 @EXAMPLES
@@ -211,17 +213,17 @@ def test_collateral_is_bought_and_sold(market: Scene, weth: int, move: float, pa
 
 
 def buy_and_sell(market: Scene, weth: int, move: float, part: int) -> None:
-    bed = market.bed
-    bed.node.send(*bed.fund(TRADER, "WETH", weth * ETHER))
-    bed.node.send(bed.trade(TRADER, "vETH", weth * 4 * ETHER))
+    deployed = market.deployed
+    deployed.node.send(*deployed.fund(TRADER, "WETH", weth * ETHER))
+    deployed.node.send(deployed.trade(TRADER, "vETH", weth * 4 * ETHER))
     market.crash(1 - move)
-    bed.node.send(bed.exits.move(("WETH", "USDC", 500), {"WETH": 3_000 * (1 - move), "USDC": 1.0}))
+    deployed.node.send(deployed.exits.move(("WETH", "USDC", 500), {"WETH": 3_000 * (1 - move), "USDC": 1.0}))
     amount = most_repaid(market) * part // 100
-    if ask(bed.node, bed.contracts["Vault"], "isLiquidatable(address)", TRADER, returns=["bool"]) and amount:
-        profit, _ = checked(market.hand, collateral_order(market, amount), bed.tokens["USDC"])
+    if ask(deployed.node, deployed.contracts["Vault"], "isLiquidatable(address)", TRADER, returns=["bool"]) and amount:
+        profit, _ = checked(market.hand, collateral_order(market, amount), deployed.tokens["USDC"])
         assert profit > amount * 0.08
-        assert market.hand.balance(bed.tokens["WETH"]) == 0
-        assert market.hand.allowance(bed.tokens["USDC"], bed.contracts["Vault"]) == 0
+        assert market.hand.balance(deployed.tokens["WETH"]) == 0
+        assert market.hand.allowance(deployed.tokens["USDC"], deployed.contracts["Vault"]) == 0
     else:
         with pytest.raises(Reverted, match=r"V_NL|Shortfall"):
             market.hand.profit(collateral_order(market, amount), market.anvil.timestamp() + 2)
@@ -232,7 +234,7 @@ def test_a_batch_tells_its_steps_apart(scene: Scene) -> None:
     scene.trader(ETHER, who=OTHER)
     scene.crash(0.9)
     steps = tuple((scene.order(who=who).data(), 3_500_000) for who in (TRADER, OTHER, TRADER))
-    batch = Batch(steps, scene.bed.tokens["USDC"], 1)
+    batch = Batch(steps, scene.deployed.tokens["USDC"], 1)
     later = scene.anvil.timestamp() + 2
     first, healthy, second = calls.outcomes(scene.hand.would(batch, later))
     assert [first.success, healthy.success, second.success] == [True, False, True]
@@ -240,8 +242,8 @@ def test_a_batch_tells_its_steps_apart(scene: Scene) -> None:
     together = first.profit + second.profit
     with pytest.raises(Reverted, match=rf"Unprofitable\(.*, {together}, {together + 1}\)"):
         scene.hand.would(replace(batch, min_profit=together + 1), later)
-    before = scene.hand.balance(scene.bed.tokens["USDC"])
+    before = scene.hand.balance(scene.deployed.tokens["USDC"])
     receipt = scene.hand.carry_out(replace(batch, min_profit=together), later)
-    assert scene.hand.balance(scene.bed.tokens["USDC"]) - before == together
+    assert scene.hand.balance(scene.deployed.tokens["USDC"]) - before == together
     assert int(receipt["status"], 16) == 1
     scene.assert_nothing_left()

@@ -41,24 +41,24 @@ def test_no_other_size_brings_more_than_the_best_one(bench: AaveBench, pools_fal
 
 def crashed(bench: AaveBench, pools_fall: float) -> int:
     """A borrower whose collateral is worth less at the oracle, and less again in the pools; units of debt."""
-    bed, usdc = bench.bed, 10**6
-    link = 10 ** bed.listing.reserve("LINK").decimals
-    bed.node.send(bed.supply(LENDER, "USDC", DOLLARS * usdc), bed.supply(WHALE, "LINK", LINKS * link))
-    bed.node.send(bed.use_as_collateral(WHALE, "LINK"))
-    bed.node.send(bed.borrow(WHALE, "USDC", bed.user_data(WHALE)[2] * usdc // 10**8 * 99 // 100))
-    prices = {spec.symbol: spec.dollars for spec in bed.listing.reserves}
+    deployed, usdc = bench.deployed, 10**6
+    link = 10 ** deployed.listing.reserve("LINK").decimals
+    deployed.node.send(deployed.supply(LENDER, "USDC", DOLLARS * usdc), deployed.supply(WHALE, "LINK", LINKS * link))
+    deployed.node.send(deployed.use_as_collateral(WHALE, "LINK"))
+    deployed.node.send(deployed.borrow(WHALE, "USDC", deployed.user_data(WHALE)[2] * usdc // 10**8 * 99 // 100))
+    prices = {spec.symbol: spec.dollars for spec in deployed.listing.reserves}
     prices["LINK"] *= FALLEN
-    bed.node.send(bed.set_price("LINK", prices["LINK"]))
+    deployed.node.send(deployed.set_price("LINK", prices["LINK"]))
     prices["LINK"] *= pools_fall
-    bed.node.send(*bed.move_pools(prices))
-    return bed.user_data(WHALE)[1] * usdc // 10**8
+    deployed.node.send(*deployed.move_pools(prices))
+    return deployed.user_data(WHALE)[1] * usdc // 10**8
 
 
 def opportunities(bench: AaveBench, purses: list[int]) -> list[list[Opportunity]]:
     """With own tokens: with any amount of them first, then with each of these purses."""
     snapshot, target = bench.snapshot(), 12 * WAD // 10
     row, now = snapshot.columns.accounts.row(WHALE), snapshot.block.timestamp
-    token = token_key(bench.bed.reserves["USDC"].token)
+    token = token_key(bench.deployed.reserves["USDC"].token)
     limits = [{}, *({token: units} for units in purses)]
     found = [bench.protocol.opportunities(snapshot, row, now, target, limit) for limit in limits]
     return [[item for item in some if item.kind == OWN] for some in found]

@@ -61,25 +61,29 @@ actions = st.one_of(
 def bench() -> Iterator[CurieBench]:
     """A market that people have positions in; tests leave it as they found it."""
     with curie_bench() as made:
-        bed = made.bed
-        bed.admit(*EVERYBODY, OTHER)
-        txs = [bed.mint("USDC", made.executor, 10**13), bed.mint("USDC", OTHER, 10**13), bed.approve(OTHER, "USDC")]
-        txs += bed.fund(OTHER, "USDC", 10**12)
+        deployed = made.deployed
+        deployed.admit(*EVERYBODY, OTHER)
+        txs = [
+            deployed.mint("USDC", made.executor, 10**13),
+            deployed.mint("USDC", OTHER, 10**13),
+            deployed.approve(OTHER, "USDC"),
+        ]
+        txs += deployed.fund(OTHER, "USDC", 10**12)
         for index, who_ in enumerate(EVERYBODY):
-            txs += bed.fund(who_, "USDC", (300 + 400 * (index % 3)) * 10**6)
+            txs += deployed.fund(who_, "USDC", (300 + 400 * (index % 3)) * 10**6)
             if index % 3 == 0:
-                txs += bed.fund(who_, "WETH", 3 * 10**17)
+                txs += deployed.fund(who_, "WETH", 3 * 10**17)
             if index % 3 == 1:
-                txs += bed.fund(who_, "WBTC", 6 * 10**5)
+                txs += deployed.fund(who_, "WBTC", 6 * 10**5)
         made.node.send(*txs)
         made.node.send(
-            *(bed.trade(account(i), "vETH", (-1) ** i * (10**18 + i * 10**17)) for i in TRADERS),
-            *(bed.trade(account(i), "vBTC", (-1) ** (i // 2) * 2 * 10**16) for i in (1, 2, 5)),
+            *(deployed.trade(account(i), "vETH", (-1) ** i * (10**18 + i * 10**17)) for i in TRADERS),
+            *(deployed.trade(account(i), "vBTC", (-1) ** (i // 2) * 2 * 10**16) for i in (1, 2, 5)),
         )
         for i in MAKERS:
-            low, high = bed.ticks("vETH", 2_400 + 150 * i % 400, 3_400 + 100 * (i % 4))
-            made.node.send(bed.add_liquidity(account(i), "vETH", 10**18, 3_000 * 10**18, low, high))
-            made.node.try_send([bed.withdraw(account(i), "USDC")])  # all that is not needed
+            low, high = deployed.ticks("vETH", 2_400 + 150 * i % 400, 3_400 + 100 * (i % 4))
+            made.node.send(deployed.add_liquidity(account(i), "vETH", 10**18, 3_000 * 10**18, low, high))
+            made.node.try_send([deployed.withdraw(account(i), "USDC")])  # all that is not needed
         yield made
 
 
@@ -87,7 +91,7 @@ class Play:
     """One example: what people do, on a copy of the market."""
 
     def __init__(self, bench: CurieBench) -> None:
-        self.bench, self.bed = bench, bench.bed
+        self.bench, self.deployed = bench, bench.deployed
         self.prices = dict(_START)
 
     def __call__(self, name: str, *args: Any) -> list[Tx]:
@@ -97,26 +101,26 @@ class Play:
 
     def deposit(self, who_: bytes, symbol: str, amount: int) -> list[Tx]:
         unit = {"USDC": 10**6, "WETH": 10**15, "WBTC": 10**4}[symbol]
-        return self.bed.fund(who_, symbol, amount * unit)
+        return self.deployed.fund(who_, symbol, amount * unit)
 
     def withdraw(self, who_: bytes, symbol: str) -> list[Tx]:
-        return [self.bed.withdraw(who_, symbol)]
+        return [self.deployed.withdraw(who_, symbol)]
 
     def trade(self, who_: bytes, market: str, thousandths: int) -> list[Tx]:
-        return [self.bed.trade(who_, market, thousandths * _BIG[market] // 1_000)] if thousandths else []
+        return [self.deployed.trade(who_, market, thousandths * _BIG[market] // 1_000)] if thousandths else []
 
     def close(self, who_: bytes, market: str) -> list[Tx]:
-        return [self.bed.close(who_, market)]
+        return [self.deployed.close(who_, market)]
 
     def provide(self, who_: bytes, market: str, thousandths: int, offset: int, width: int) -> list[Tx]:
-        spacing = self.bed.spacing(market)
+        spacing = self.deployed.spacing(market)
         middle = round(self.tick(market) / spacing) + offset
         lower, upper = (middle - width) * spacing, (middle + width) * spacing
         base = thousandths * _BIG[market] // 1_000
-        return [self.bed.add_liquidity(who_, market, base, 3 * thousandths * 10**18, lower, upper)]
+        return [self.deployed.add_liquidity(who_, market, base, 3 * thousandths * 10**18, lower, upper)]
 
     def tick(self, market: str) -> int:
-        return int(log(self.bed.pool_price(market), 1.0001))
+        return int(log(self.deployed.pool_price(market), 1.0001))
 
     def remove(self, who_: bytes, which: int, part: int) -> list[Tx]:
         state = self.bench.snapshot().state
@@ -126,48 +130,48 @@ class Play:
         id_, liquidity = held[which % len(held)]
         place = state.ranges[id_]
         symbol = state.markets[place.market].symbol
-        return [self.bed.remove_liquidity(who_, symbol, place.lower, place.upper, liquidity // part)]
+        return [self.deployed.remove_liquidity(who_, symbol, place.lower, place.upper, liquidity // part)]
 
     def oracle(self, label: str, thousandths: int) -> list[Tx]:
         self.prices[label] *= 1 + thousandths / 1_000
-        return [self.bed.set_oracle(label, self.prices[label])]
+        return [self.deployed.set_oracle(label, self.prices[label])]
 
     def pool(self, market: str, thousandths: int) -> list[Tx]:
-        return self.bed.move_pool(market, self.bed.pool_price(market) * (1 + thousandths / 1_000))
+        return self.deployed.move_pool(market, self.deployed.pool_price(market) * (1 + thousandths / 1_000))
 
     def both(self, market: str, thousandths: int) -> list[Tx]:
         moved = self.oracle(_LABEL[market], thousandths)
-        return [*moved, *self.bed.move_pool(market, self.prices[_LABEL[market]])]
+        return [*moved, *self.deployed.move_pool(market, self.prices[_LABEL[market]])]
 
     def warp(self, seconds: int) -> list[Tx]:
-        self.bed.warp(seconds)
+        self.deployed.warp(seconds)
         return []
 
     def liquidate(self, who_: bytes, market: str, part: int) -> list[Tx]:
-        return [self.bed.liquidate(OTHER, who_, market, 0 if not part else _BIG[market] // 5 * (part - 2))]
+        return [self.deployed.liquidate(OTHER, who_, market, 0 if not part else _BIG[market] // 5 * (part - 2))]
 
     def seize(self, who_: bytes, symbol: str, dollars: int) -> list[Tx]:
-        return [self.bed.liquidate_collateral(OTHER, who_, symbol, dollars * 10**6)]
+        return [self.deployed.liquidate_collateral(OTHER, who_, symbol, dollars * 10**6)]
 
     def cancel(self, who_: bytes, market: str) -> list[Tx]:
-        return [self.bed.cancel_orders(OTHER, who_, market)]
+        return [self.deployed.cancel_orders(OTHER, who_, market)]
 
     def settle(self, who_: bytes) -> list[Tx]:
         """Its own funding, which leaves no log where it comes to nothing."""
-        return [Tx(who_, self.bed.contracts["ClearingHouse"], calldata("settleAllFunding(address)", who_))]
+        return [Tx(who_, self.deployed.contracts["ClearingHouse"], calldata("settleAllFunding(address)", who_))]
 
     def govern(self, what: int, much: int) -> list[Tx]:
-        config, manager = self.bed.contracts["ClearingHouseConfig"], self.bed.contracts["CollateralManager"]
-        base = self.bed.places["vBTC"].base
+        config, manager = self.deployed.contracts["ClearingHouseConfig"], self.deployed.contracts["CollateralManager"]
+        base = self.deployed.markets["vBTC"].base
         to, data = (
             (config, calldata("setMaxFundingRate(uint24)", much * 1_000)),
             (config, calldata("setTwapInterval(uint32)", 20 + much)),
             (config, calldata("setMarkPricePremiumInterval(uint32)", 5 + much)),
-            (manager, calldata("setCollateralRatio(address,uint24)", self.bed.tokens["WETH"], much * 900)),
+            (manager, calldata("setCollateralRatio(address,uint24)", self.deployed.tokens["WETH"], much * 900)),
             (manager, calldata("setWhitelistedDebtThreshold(address,uint256)", EVERYBODY[0], much * 10**6)),
             (base, calldata("pause()")),
         )[what]
-        return [Tx(self.bed.owner, to, data)]
+        return [Tx(self.deployed.owner, to, data)]
 
 
 def on_a_copy(bench: CurieBench, act: Any) -> None:
@@ -239,15 +243,15 @@ def test_each_liquidation_comes_to_what_was_predicted(bench: CurieBench) -> None
 
 
 def _crash(bench: CurieBench, weather: dict[str, Any], done: dict[str, int], kinds: Counter[str]) -> None:
-    play, bed, node = Play(bench), bench.bed, bench.node
+    play, deployed, node = Play(bench), bench.deployed, bench.node
     for i in TRADERS:  # as much as their margin carries
-        bench.node.try_send([bed.trade(account(i), "vETH", (-1) ** i * (7 - i % 3) * 10**17)])
+        bench.node.try_send([deployed.trade(account(i), "vETH", (-1) ** i * (7 - i % 3) * 10**17)])
     for _ in range(weather["steps"]):
         node.try_send(play.oracle("ETH", weather["step"]))
-        bed.warp(16)
-        node.try_send(bed.move_pool("vETH", play.prices["ETH"]))
-        node.try_send([bed.exits.move(("WETH", "USDC", 500), {"WETH": play.prices["ETH"], "USDC": 1.0})])
-        bed.warp(20)
+        deployed.warp(16)
+        node.try_send(deployed.move_pool("vETH", play.prices["ETH"]))
+        node.try_send([deployed.exits.move(("WETH", "USDC", 500), {"WETH": play.prices["ETH"], "USDC": 1.0})])
+        deployed.warp(20)
         for turn in range(6):
             snapshot = bench.snapshot()
             now = snapshot.block.timestamp + weather["seconds"]
@@ -269,7 +273,7 @@ def _crash(bench: CurieBench, weather: dict[str, Any], done: dict[str, int], kin
 
 
 def _options(bench: CurieBench, snapshot: Snapshot, now: int, weather: dict[str, Any]) -> list[tuple[int, Opportunity]]:
-    limits = {token_key(bench.bed.tokens["USDC"]): weather["purse"]} if weather["purse"] else {}
+    limits = {token_key(bench.deployed.tokens["USDC"]): weather["purse"]} if weather["purse"] else {}
     found = []
     for row in range(len(snapshot.columns)):
         if bench.protocol.health(snapshot, row, now).liquidatable:
@@ -283,12 +287,12 @@ def _options(bench: CurieBench, snapshot: Snapshot, now: int, weather: dict[str,
 
 def _carry_out(bench: CurieBench, snapshot: Snapshot, row: int, opportunity: Opportunity, now: int) -> None:
     """Mine it at the time that it was planned for, and compare what it came to."""
-    usdc = bench.bed.tokens["USDC"]
+    usdc = bench.deployed.tokens["USDC"]
     expected = _holdings_after(bench, snapshot, row, opportunity, now)
     call = bench.protocol.encode(snapshot, opportunity, -(2**200))
-    before = balance(bench.bed, "USDC", bench.executor)
+    before = balance(bench.deployed, "USDC", bench.executor)
     [receipt] = bench.mine_at(now, Tx(OWNER, call.to, call.data, 12_000_000))
-    profit = balance(bench.bed, "USDC", bench.executor) - before
+    profit = balance(bench.deployed, "USDC", bench.executor) - before
     after = bench.snapshot()
     got = holdings_of(after.state, after.columns, row)
     health = bench.protocol.health(after, row, after.block.timestamp)

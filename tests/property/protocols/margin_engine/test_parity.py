@@ -63,7 +63,7 @@ def bench() -> Iterator[Bench]:
 
 def furnish(bench: Bench) -> None:
     """Accounts of every kind: rich and poor, with one collateral or several, long and short, near their margin."""
-    market = bench.market
+    market = bench.deployed
     bench.node.send(
         market.mint("USDC", market.owner, 10**8 * 10**6),
         market.mint("WBTC", market.owner, 10**4 * 10**8),
@@ -91,7 +91,7 @@ def furnish(bench: Bench) -> None:
 
 
 def deposit(bench: Bench, who: bytes, symbol: str, units: int) -> Tx:
-    market = bench.market
+    market = bench.deployed
     return Tx(market.owner, market.engine, market.call("depositFor", who, market.tokens[symbol], units))
 
 
@@ -137,7 +137,7 @@ class Run:
 
     def ask(self, block: BlockRef, *calls: tuple[str, Any]) -> list[tuple[Any, ...]]:
         answers = self.bench.read(
-            [Call(self.bench.market.engine, ENGINE[name].encode(*of)) for name, *of in calls], block
+            [Call(self.bench.deployed.engine, ENGINE[name].encode(*of)) for name, *of in calls], block
         )
         return [ENGINE[name].decode(found.data) for (name, *_), found in zip(calls, answers, strict=True)]
 
@@ -203,7 +203,7 @@ class Run:
 
     def tx_withdraw(self, snapshot: Snapshot, a: int, b: int, c: int) -> Tx:
         """Up to a quarter of what the account holds of a token."""
-        market, who = self.bench.market, account(a % ACCOUNTS)
+        market, who = self.bench.deployed, account(a % ACCOUNTS)
         item = snapshot.state.collaterals[b % 3]
         row = snapshot.columns.accounts.row(who)
         held = snapshot.columns[BALANCES].get(row, item.id)[0] if row is not None else 0
@@ -223,17 +223,17 @@ class Run:
             size = -2 * (held // step) * step  # turn round
         else:
             size = (1 + c // 8 % (400, 400, 20)[market.id]) * step * (1 if c % 8 < 4 else -1)
-        return self.bench.market.trade(who, market.name, size)
+        return self.bench.deployed.trade(who, market.name, size)
 
     def tx_price(self, snapshot: Snapshot, a: int, b: int, c: int) -> Tx:
         label = ("BTC", "ETH", "SOL")[a % 3]
-        _, dollars = self.bench.market.listing.feeds[label]
-        return self.bench.market.set_price(label, dollars * (0.9 + 0.2 * c / 2**40))
+        _, dollars = self.bench.deployed.listing.feeds[label]
+        return self.bench.deployed.set_price(label, dollars * (0.9 + 0.2 * c / 2**40))
 
     def tx_crash(self, snapshot: Snapshot, a: int, b: int, c: int) -> Tx:
         label = ("BTC", "ETH", "SOL")[a % 3]
-        _, dollars = self.bench.market.listing.feeds[label]
-        return self.bench.market.set_price(label, dollars * (0.4 + 1.4 * c / 2**40))
+        _, dollars = self.bench.deployed.listing.feeds[label]
+        return self.bench.deployed.set_price(label, dollars * (0.4 + 1.4 * c / 2**40))
 
     def tx_liquidate(self, snapshot: Snapshot, a: int, b: int, c: int) -> Tx:
         """What the adapter would do for the most unsafe account, or a random size for a random one."""
@@ -242,13 +242,13 @@ class Run:
             call = self.bench.protocol.encode(snapshot, found, 0)
             return Tx(self.bench.keeper, call.to, call.data)
         market = snapshot.state.markets[b % 3]
-        data = self.bench.market.call(
+        data = self.bench.deployed.call(
             "liquidate", account(a % ACCOUNTS), market.id, (1 + c % 500) * market.rules.step, 0
         )
-        return Tx(self.bench.keeper, self.bench.market.engine, data)
+        return Tx(self.bench.keeper, self.bench.deployed.engine, data)
 
     def tx_seize(self, snapshot: Snapshot, a: int, b: int, c: int) -> Tx:
-        market = self.bench.market
+        market = self.bench.deployed
         if c % 4 and (found := self.best(snapshot, snapshot.block.timestamp + 1, "seize", a)):
             call = self.bench.protocol.encode(snapshot, found, 0)
             return Tx(self.bench.keeper, call.to, call.data)
@@ -268,7 +268,7 @@ class Run:
 
     def tx_rules(self, snapshot: Snapshot, a: int, b: int, c: int) -> Tx:
         """New parameters of a market, a collateral or the limits."""
-        market, share = self.bench.market, c / 2**40
+        market, share = self.bench.deployed, c / 2**40
         if b % 3 == 0:
             data = market.call("setLimits", WAD + int(share * WAD), int(share * 20_000) * WAD)
         elif b % 3 == 1:
@@ -292,7 +292,7 @@ class Run:
 
     def tx_feed(self, snapshot: Snapshot, a: int, b: int, c: int) -> Tx:
         """A feed that goes bad: zero, negative, or old."""
-        market = self.bench.market
+        market = self.bench.deployed
         feed = artifact("SettableFeed")[0].functions
         label = ("BTC", "ETH", "SOL")[a % 3]
         if b % 3 == 2:
@@ -304,7 +304,7 @@ class Run:
 
     def tx_pause(self, snapshot: Snapshot, a: int, b: int, c: int) -> Tx:
         name = "unpause" if snapshot.state.paused or c % 4 else "pause"
-        return Tx(self.bench.market.owner, self.bench.market.engine, self.bench.market.call(name))
+        return Tx(self.bench.deployed.owner, self.bench.deployed.engine, self.bench.deployed.call(name))
 
 
 def test_every_account_state_equals_the_contracts_after_random_steps(

@@ -19,8 +19,8 @@ from keeper.protocols.margin_engine.reads import FeedAnswer, Readings
 from keeper.protocols.margin_engine.simulate import simulate_seizure
 from keeper.protocols.margin_engine.sizing import choose
 from keeper.protocols.margin_engine.state import EngineState, holdings_of
-from keeper.sim.markets.margin_engine.deploy import Market, artifact, market_params
-from keeper.sim.markets.margin_engine.listing import MarketSpec
+from keeper.sim.markets.margin_engine.deploy import DeployedEngine, artifact, market_params
+from keeper.sim.markets.margin_engine.listing import EngineMarketSpec
 from keeper.sim.node.anvil import Anvil
 from keeper.sim.node.client import Tx
 from tests.support.market import Bench, account, log_of
@@ -59,7 +59,7 @@ SCENE = st.fixed_dictionaries(
 def bench() -> Iterator[Bench]:
     with Anvil(mining=False) as anvil:
         bench = Bench.on(anvil, accounts=2)
-        market = bench.market
+        market = bench.deployed
         bench.node.send(
             market.mint("USDC", market.owner, 10**12),
             market.mint("WBTC", market.owner, 10**12),
@@ -93,7 +93,7 @@ class Run:
 
     def open(self, scene: dict[str, Any]) -> bool:
         """Deposits by the mix; positions that use a share of the initial margin."""
-        bench, market = self.bench, self.bench.market
+        bench, market = self.bench, self.bench.deployed
         prices = {"USDC": 1, "WBTC": 60_000, "WETH": 3_000}
         places = {"USDC": 6, "WBTC": 8, "WETH": 18}
         parts = dict(zip(prices, scene["mix"], strict=True))
@@ -127,14 +127,14 @@ class Run:
         return True
 
     def coarser(self, name: str, factor: int) -> Tx:
-        market = self.bench.market
+        market = self.bench.deployed
         spec = spec_of(market, name)
         params = market_params(market, replace(spec, step=spec.step * factor))
         data = market.call("configureMarket", market.markets[name], params, spec.brackets())
         return Tx(market.owner, market.engine, data)
 
-    def margin_allows(self, spec: MarketSpec, size: int, budget: float) -> bool:
-        notional = size / WAD * self.bench.market.listing.feeds[spec.feed][1]
+    def margin_allows(self, spec: EngineMarketSpec, size: int, budget: float) -> bool:
+        notional = size / WAD * self.bench.deployed.listing.feeds[spec.feed][1]
         tier = [tier for tier in spec.brackets() if tier[0] / WAD <= notional][-1]
         return 2.05 * (notional * tier[1] / WAD - tier[2] / WAD) < budget
 
@@ -155,9 +155,9 @@ class Run:
                 low = middle
             else:
                 high = middle
-        label = next(label for label, address in bench.market.feeds.items() if address == feed)
+        label = next(label for label, address in bench.deployed.feeds.items() if address == feed)
         data = artifact("SettableFeed")[0].functions["set"].encode(moved(answer, position.size, high))
-        bench.mine_at(snapshot.block.timestamp + 5, Tx(bench.market.owner, bench.market.feeds[label], data))
+        bench.mine_at(snapshot.block.timestamp + 5, Tx(bench.deployed.owner, bench.deployed.feeds[label], data))
         snapshot = bench.snapshot()
         return bench.protocol.health(snapshot, 0, snapshot.block.timestamp).liquidatable
 
@@ -250,7 +250,7 @@ class Run:
             return
         before = self.bench.anvil.snapshot()
         data = ENGINE["liquidate"].encode(WHO, opportunity.details["market"], size, 0)
-        [receipt] = self.bench.mine_at(timestamp, Tx(self.bench.keeper, self.bench.market.engine, data))
+        [receipt] = self.bench.mine_at(timestamp, Tx(self.bench.keeper, self.bench.deployed.engine, data))
         if int(receipt["status"], 16):
             after = self.bench.snapshot()
             [answer] = self.bench.read(self.bench.protocol.audit(after, 0), after.block)
@@ -277,7 +277,7 @@ class Run:
             return
         before = self.bench.anvil.snapshot()
         self.bench.mine_at(timestamp)
-        call = Call(self.bench.market.engine, ENGINE["liquidate"].encode(WHO, market.id, size, 0))
+        call = Call(self.bench.deployed.engine, ENGINE["liquidate"].encode(WHO, market.id, size, 0))
         reason = self.bench.revert_reason(self.bench.keeper, call)
         assert reason in REFUSALS.values()
         self.seen["more is refused, as said" if reason == REFUSALS[limit] else "more is refused, otherwise"] += 1
@@ -297,14 +297,14 @@ class Run:
             before = self.bench.anvil.snapshot()
             token = snapshot.state.collaterals[id_].token
             data = ENGINE["seizeCollateral"].encode(WHO, token, smaller.size, half.amount)
-            [receipt] = self.bench.mine_at(timestamp, Tx(self.bench.keeper, self.bench.market.engine, data))
+            [receipt] = self.bench.mine_at(timestamp, Tx(self.bench.keeper, self.bench.deployed.engine, data))
             assert int(receipt["status"], 16) == 1
             assert holdings_of(self.bench.snapshot().columns, 0) == half.holdings
             self.seen["seize less"] += 1
             self.bench.anvil.revert(before)
 
 
-def spec_of(market: Market, name: str) -> MarketSpec:
+def spec_of(market: DeployedEngine, name: str) -> EngineMarketSpec:
     """What was listed under a market's name."""
     return next(spec for spec in market.listing.markets if spec.symbol == name)
 
@@ -354,7 +354,7 @@ def test_sizes_restore_the_target_on_chain_and_outcomes_are_predicted_to_the_wei
 
 
 def test_a_debt_below_the_price_of_one_token_unit_buys_that_unit(bench: Bench) -> None:
-    market, run = bench.market, Run(bench)
+    market, run = bench.deployed, Run(bench)
     start = bench.anvil.snapshot()
     deposit = Tx(market.owner, market.engine, market.call("depositFor", WHO, market.tokens["WBTC"], 10**8))
     timestamp = bench.head().timestamp

@@ -1,4 +1,4 @@
-"""Real Aave v3 on the demo's stage: its people open, its prices move, and what a keeper earns is what it has more."""
+"""Real Aave v3 as a market of the test bed: accounts open, prices fall, liquidations earn what the executor gains."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,108 +8,113 @@ import pytest
 from keeper.model.chain import unhexed
 from keeper.protocols import executor
 from keeper.sim.markets.aave_v3 import V3_6, VERSIONS
-from keeper.sim.markets.aave_v3.accounts import Opening
-from keeper.sim.markets.aave_v3.market import AaveMarket, scenario, show
+from keeper.sim.markets.aave_v3.accounts import AaveOpening
+from keeper.sim.markets.aave_v3.market import AaveSimMarket, market_factory, scenario
 from keeper.sim.node.anvil import Anvil
 from keeper.sim.node.client import Node, Tx, impersonate
-from keeper.sim.records import State
+from keeper.sim.records import AccountState
 
 ALICE, BOB, KEEPER = b"\xa1" * 20, b"\xb0" * 20, b"\xee" * 20
 USD, ETHER = 10**6, 10**18
 
 
 @pytest.fixture(scope="module", params=VERSIONS)
-def deployed(request: pytest.FixtureRequest) -> Iterator[tuple[Anvil, AaveMarket]]:
+def shared(request: pytest.FixtureRequest) -> Iterator[tuple[Anvil, AaveSimMarket]]:
     with Anvil(mining=False, gas_limit=60_000_000) as anvil:
-        stage = show(request.param).deploy(Node.at(anvil.url), 1.0)
-        assert isinstance(stage, AaveMarket)
-        yield anvil, stage
+        market = market_factory(request.param).deploy(Node.at(anvil.url), 1.0)
+        assert isinstance(market, AaveSimMarket)
+        yield anvil, market
 
 
 @pytest.fixture
-def stage(deployed: tuple[Anvil, AaveMarket], tmp_path: Path) -> Iterator[AaveMarket]:
+def market(shared: tuple[Anvil, AaveSimMarket], tmp_path: Path) -> Iterator[AaveSimMarket]:
     """A market with one account and a keeper, the executor among its contracts."""
-    anvil, found = deployed
+    anvil, found = shared
     snapshot = anvil.snapshot()
-    found.equip(KEEPER, 1.0, tmp_path / "deployment.json")
-    impersonate(found.bed.node, [KEEPER])
-    found.open([Opening(who, (("WETH", 2 * ETHER),), (("USDC", 4_700 * USD, 2),)) for who in (ALICE, BOB)])
+    found.fund_keeper(KEEPER, 1.0, tmp_path / "deployment.json")
+    impersonate(found.deployed.node, [KEEPER])
+    found.open([AaveOpening(who, (("WETH", 2 * ETHER),), (("USDC", 4_700 * USD, 2),)) for who in (ALICE, BOB)])
     yield found
     anvil.revert(snapshot)
 
 
-def state(stage: AaveMarket, account: bytes) -> State:
-    [(to, data)] = stage.views(account)
+def state(market: AaveSimMarket, account: bytes) -> AccountState:
+    [(to, data)] = market.views(account)
     request = {"to": "0x" + to.hex(), "data": "0x" + data.hex()}
-    return stage.state(account, [unhexed(stage.bed.node.rpc("eth_call", request, "latest"))])
+    return market.state(account, [unhexed(market.deployed.node.rpc("eth_call", request, "latest"))])
 
 
-def liquidation(stage: AaveMarket, repay: int, flash_loan: bool) -> Tx:
-    return Tx(KEEPER, stage.executor, order(stage, ALICE, repay, flash_loan).data())
+def liquidation_tx(market: AaveSimMarket, repay: int, flash_loan: bool) -> Tx:
+    return Tx(KEEPER, market.executor, order(market, ALICE, repay, flash_loan).data())
 
 
-def order(stage: AaveMarket, account: bytes, repay: int, flash_loan: bool) -> executor.AaveLiquidation:
-    bed = stage.bed
-    swap = executor.Swap((bed.exits.pools[("WETH", "USDC", 500)],))
-    pair = (bed.reserves["WETH"].token, bed.reserves["USDC"].token)
-    return executor.AaveLiquidation(bed.pool, account, *pair, repay, flash_loan, swap, 1)
+def order(market: AaveSimMarket, account: bytes, repay: int, flash_loan: bool) -> executor.AaveLiquidation:
+    deployed = market.deployed
+    swap = executor.Swap((deployed.exits.pools[("WETH", "USDC", 500)],))
+    pair = (deployed.reserves["WETH"].token, deployed.reserves["USDC"].token)
+    return executor.AaveLiquidation(deployed.pool, account, *pair, repay, flash_loan, swap, 1)
 
 
 @pytest.mark.parametrize("flash_loan", [False, True])
-def test_an_act_earns_what_the_executor_has_more(stage: AaveMarket, flash_loan: bool) -> None:
-    bed, fallen = stage.bed, {**stage.prices, "ETH": 2_800.0}
-    bed.node.send(*stage.moves(fallen))
-    assert state(stage, ALICE).unsafe
-    before = bed.balance(bed.reserves["USDC"].token, stage.executor)
-    [receipt] = bed.node.send(liquidation(stage, 1_200 * USD, flash_loan))
-    acts, debts = stage.acts(receipt, int(receipt["blockNumber"], 16), fallen, 1.0)
-    [act] = acts
-    earned = bed.balance(bed.reserves["USDC"].token, stage.executor) - before
+def test_an_act_earns_what_the_executor_has_more(market: AaveSimMarket, flash_loan: bool) -> None:
+    deployed, fallen = market.deployed, {**market.prices, "ETH": 2_800.0}
+    deployed.node.send(*market.price_transactions(fallen))
+    assert state(market, ALICE).unsafe
+    before = deployed.balance(deployed.reserves["USDC"].token, market.executor)
+    [receipt] = deployed.node.send(liquidation_tx(market, 1_200 * USD, flash_loan))
+    liquidations, debts = market.liquidations(receipt, fallen, 1.0)
+    [liquidation] = liquidations
+    earned = deployed.balance(deployed.reserves["USDC"].token, market.executor) - before
     assert earned > 30 * USD
-    assert (act.account, act.subject, act.full, act.notional_usd) == (ALICE, "ETH", False, 1_200.0)
-    assert act.reward_usd == earned / USD
+    assert (liquidation.account, liquidation.subject, liquidation.full, liquidation.notional_usd) == (
+        ALICE,
+        "ETH",
+        False,
+        1_200.0,
+    )
+    assert liquidation.reward_usd == earned / USD
     assert debts == []
-    assert not state(stage, ALICE).unsafe
+    assert not state(market, ALICE).unsafe
 
 
-def test_a_batch_is_as_many_acts_that_share_its_gas(stage: AaveMarket) -> None:
-    bed, fallen = stage.bed, {**stage.prices, "ETH": 2_800.0}
-    bed.node.send(*stage.moves(fallen))
-    before = bed.balance(bed.reserves["USDC"].token, stage.executor)
-    steps = tuple((order(stage, who, 1_200 * USD, False).data(), 1_000_000) for who in (ALICE, BOB))
-    batch = executor.Batch(steps, bed.reserves["USDC"].token, 1)
-    [receipt] = bed.node.send(Tx(KEEPER, stage.executor, batch.data(), 3_000_000))
-    acts, _ = stage.acts(receipt, int(receipt["blockNumber"], 16), fallen, 1.0)
-    earned = bed.balance(bed.reserves["USDC"].token, stage.executor) - before
-    assert [(act.account, act.gas_usd) for act in acts] == [(ALICE, 0.5), (BOB, 0.5)]
-    assert sum(round(act.reward_usd * USD) for act in acts) == earned
+def test_a_batch_is_as_many_acts_that_share_its_gas(market: AaveSimMarket) -> None:
+    deployed, fallen = market.deployed, {**market.prices, "ETH": 2_800.0}
+    deployed.node.send(*market.price_transactions(fallen))
+    before = deployed.balance(deployed.reserves["USDC"].token, market.executor)
+    steps = tuple((order(market, who, 1_200 * USD, False).data(), 1_000_000) for who in (ALICE, BOB))
+    batch = executor.Batch(steps, deployed.reserves["USDC"].token, 1)
+    [receipt] = deployed.node.send(Tx(KEEPER, market.executor, batch.data(), 3_000_000))
+    liquidations, _ = market.liquidations(receipt, fallen, 1.0)
+    earned = deployed.balance(deployed.reserves["USDC"].token, market.executor) - before
+    assert [(liquidation.account, liquidation.gas_usd) for liquidation in liquidations] == [(ALICE, 0.5), (BOB, 0.5)]
+    assert sum(round(liquidation.reward_usd * USD) for liquidation in liquidations) == earned
 
 
-def test_debt_that_is_left_without_collateral_is_bad_and_not_missed(stage: AaveMarket) -> None:
-    bed, fallen = stage.bed, {**stage.prices, "ETH": 1_500.0, "wstETH": 1_800.0}
-    bed.node.send(*stage.moves(fallen))
-    assert state(stage, ALICE).shortfall_usd == pytest.approx(1_700, abs=1)
-    [receipt] = bed.node.send(liquidation(stage, 4_000 * USD, True))
-    acts, debts = stage.acts(receipt, int(receipt["blockNumber"], 16), fallen, 1.0)
-    assert [act.full for act in acts] == [True]
-    after = state(stage, ALICE)
+def test_debt_that_is_left_without_collateral_is_bad_and_not_missed(market: AaveSimMarket) -> None:
+    deployed, fallen = market.deployed, {**market.prices, "ETH": 1_500.0, "wstETH": 1_800.0}
+    deployed.node.send(*market.price_transactions(fallen))
+    assert state(market, ALICE).shortfall_usd == pytest.approx(1_700, abs=1)
+    [receipt] = deployed.node.send(liquidation_tx(market, 4_000 * USD, True))
+    liquidations, debts = market.liquidations(receipt, fallen, 1.0)
+    assert [liquidation.full for liquidation in liquidations] == [True]
+    after = state(market, ALICE)
     assert not after.unsafe
-    if bed.version == V3_6:
+    if deployed.version == V3_6:
         [(account, dollars)] = debts
         assert (account, after.requirement) == (ALICE, 0)
-        assert dollars == pytest.approx(4_700 - acts[0].notional_usd, abs=1)
+        assert dollars == pytest.approx(4_700 - liquidations[0].notional_usd, abs=1)
     else:
         assert debts == []
-        assert after.shortfall_usd == pytest.approx(4_700 - acts[0].notional_usd, abs=1)
+        assert after.shortfall_usd == pytest.approx(4_700 - liquidations[0].notional_usd, abs=1)
 
 
-def test_a_seeded_market_opens_and_falls(deployed: tuple[Anvil, AaveMarket]) -> None:
-    anvil, stage = deployed
+def test_a_seeded_market_opens_and_falls(shared: tuple[Anvil, AaveSimMarket]) -> None:
+    anvil, market = shared
     snapshot = anvil.snapshot()
-    script = scenario(3, 60, 20, stage.bed.version)
-    stage.open(script.openings)
-    accounts = stage.accounts(script.openings)
-    assert not any(state(stage, account).unsafe for account in accounts)
-    stage.bed.node.send(*stage.moves(script.steps[-1].prices))
-    assert sum(state(stage, account).unsafe for account in accounts) > 5
+    script = scenario(3, 60, 20, market.deployed.version)
+    market.open(script.openings)
+    accounts = market.accounts(script.openings)
+    assert not any(state(market, account).unsafe for account in accounts)
+    market.deployed.node.send(*market.price_transactions(script.steps[-1].prices))
+    assert sum(state(market, account).unsafe for account in accounts) > 5
     anvil.revert(snapshot)

@@ -8,7 +8,7 @@ import pytest
 from keeper.errors import InvariantBroken, OperatorError, Transient
 from keeper.model.health import WAD
 from keeper.protocols.registry import load_deployment
-from keeper.sim.markets.margin_engine.deploy import Opening, artifact, deploy, open_accounts
+from keeper.sim.markets.margin_engine.deploy import EngineOpening, artifact, deploy, open_accounts
 from keeper.sim.node.anvil import Anvil
 from keeper.sim.node.client import Node, Tx
 
@@ -20,10 +20,10 @@ def test_many_accounts_open_in_a_few_blocks(start_anvil: Callable[..., Anvil], m
     market = deploy(node)
     deposits = (("USDC", 5_000 * 10**6), ("WBTC", 10**7), ("WETH", WAD))
     openings = [
-        Opening(index.to_bytes(20, "big"), deposits, (("BTC", WAD // 10), ("SOL", -20 * WAD)))
+        EngineOpening(index.to_bytes(20, "big"), deposits, (("BTC", WAD // 10), ("SOL", -20 * WAD)))
         for index in range(2**64, 2**64 + 60)
     ]
-    poor = Opening(b"\x77" * 20, (("USDC", 10**6),), (("ETH", WAD),))
+    poor = EngineOpening(b"\x77" * 20, (("USDC", 10**6),), (("ETH", WAD),))
     before = anvil.block_number()
     assert open_accounts(node, market, [*openings, poor]) == [(poor.account, "ETH")]
     assert anvil.block_number() - before < 60

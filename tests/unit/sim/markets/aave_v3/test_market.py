@@ -5,7 +5,7 @@ from itertools import pairwise
 import pytest
 
 from keeper.errors import OperatorError
-from keeper.sim.market import show_of
+from keeper.sim.market import market_factory_of
 from keeper.sim.markets.aave_v3 import DEMO, ETH_MODE, STABLE, USD_MODE, V3_0_2, V3_6
 from keeper.sim.markets.aave_v3.market import scenario
 from keeper.sim.scenario import Scenario
@@ -68,10 +68,10 @@ def test_no_report_moves_a_price_by_more_than_a_tenth(played: Scenario) -> None:
 
 @pytest.mark.parametrize("protocol", ["aave_v3", "aave_v3@3.0.2", "curie", "margin_engine"])
 def test_a_demo_is_found_by_protocol_and_release(protocol: str) -> None:
-    assert len(show_of(protocol).scenario(1, 12, 20).openings) == 12
+    assert len(market_factory_of(protocol).scenario(1, 12, 20).openings) == 12
 
 
 @pytest.mark.parametrize("protocol", ["compound", "aave_v3@2", "margin_engine@2"])
 def test_what_has_no_demo_is_refused_by_name(protocol: str) -> None:
     with pytest.raises(OperatorError, match=f"--protocol {protocol}"):
-        show_of(protocol)
+        market_factory_of(protocol)
