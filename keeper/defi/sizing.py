@@ -5,14 +5,26 @@ from collections.abc import Callable
 _GOLDEN = 0.6180339887498949
 
 
-def smallest(holds: Callable[[int], bool], guess: int, last: int) -> int | None:
+def smallest(holds: Callable[[int], bool], guess: int | None, last: int) -> int | None:
     """The smallest of 1..last for which a condition holds that, once true, stays true; None when there is none.
 
-    A good guess costs two evaluations, a bad one twice the logarithm of its distance.
+    A good guess costs two evaluations, a bad one twice the logarithm of its distance, none the logarithm of `last`.
     """
-    guess = max(1, min(guess, last))
     low, high = 0, last + 1  # does not hold at low, taken to hold at high
-    stride = 1
+    if guess is not None:
+        low, high = _around(holds, max(1, min(guess, last)), last)
+    while high - low > 1:
+        middle = (low + high) // 2
+        if holds(middle):
+            high = middle
+        else:
+            low = middle
+    return high if high <= last else None
+
+
+def _around(holds: Callable[[int], bool], guess: int, last: int) -> tuple[int, int]:
+    """Two sizes near the guess with the smallest between them: it does not hold at the first and does at the second."""
+    low, high, stride = 0, last + 1, 1
     if holds(guess):
         high = guess
         while high - stride > 0 and holds(high - stride):
@@ -25,13 +37,7 @@ def smallest(holds: Callable[[int], bool], guess: int, last: int) -> int | None:
             low += stride
             stride *= 2
         high = min(last + 1, low + stride)
-    while high - low > 1:
-        middle = (low + high) // 2
-        if holds(middle):
-            high = middle
-        else:
-            low = middle
-    return high if high <= last else None
+    return low, high
 
 
 def largest(holds: Callable[[int], bool], last: int) -> int:

@@ -10,18 +10,19 @@ from keeper.model.health import WAD
 from keeper.protocols.base import Deployment, Snapshot
 from keeper.protocols.columns import Columns, Writer
 from keeper.protocols.margin_engine import MarginEngineProtocol
-from keeper.protocols.margin_engine.reads import FeedAnswer, Readings
+from keeper.protocols.margin_engine.reads import EngineReadings, FeedAnswer
+from keeper.protocols.margin_engine.simulate import Closing, EngineLiquidation
 from keeper.protocols.margin_engine.state import (
     BALANCES,
     POSITIONS,
     TABLES,
     Bracket,
     Collateral,
+    EngineHoldings,
+    EngineMarket,
+    EngineSource,
     EngineState,
-    Holdings,
-    Market,
     MarketRules,
-    Source,
 )
 
 ENGINE = b"\xe1" * 20
@@ -50,10 +51,10 @@ def market(
     min_notional: int = 50,
     step: int = WAD // 1_000,
     **totals: int,
-) -> Market:
+) -> EngineMarket:
     """A market; caps and limits in dollars."""
     rules = MarketRules(
-        source=Source(feed, 3_600, 10**10),
+        source=EngineSource(feed, 3_600, 10**10),
         penalty=penalty,
         keeper_share=keeper_share,
         max_funding_rate=WAD // 20,
@@ -62,14 +63,14 @@ def market(
         min_notional=min_notional * WAD,
         step=step,
     )
-    return Market(id_, f"M{id_}", rules, brackets(*tiers), funding_time=NOW, **totals)
+    return EngineMarket(id_, f"M{id_}", rules, brackets(*tiers), funding_time=NOW, **totals)
 
 
-def state(*markets: Market) -> EngineState:
+def state(*markets: EngineMarket) -> EngineState:
     """An engine with a settlement token and one collateral."""
     collaterals = (
         Collateral(0, USDC, "USDC", 6, weight=WAD),
-        Collateral(1, WETH, "WETH", 18, Source(WETH_FEED, 3_600, 10**10), 88 * WAD // 100, WAD // 20),
+        Collateral(1, WETH, "WETH", 18, EngineSource(WETH_FEED, 3_600, 10**10), 88 * WAD // 100, WAD // 20),
     )
     return EngineState(
         collaterals,
@@ -80,14 +81,23 @@ def state(*markets: Market) -> EngineState:
     )
 
 
-def readings(prices: Mapping[bytes, float] | None = None, updated_at: int = NOW) -> Readings:
+def readings(prices: Mapping[bytes, float] | None = None, updated_at: int = NOW) -> EngineReadings:
     """Feeds of 8 decimals at prices in dollars."""
     wanted = {ETH_FEED: 1_000.0, WETH_FEED: 1_000.0} if prices is None else prices
-    return Readings({feed: FeedAnswer(round(price * 10**8), updated_at) for feed, price in wanted.items()})
+    return EngineReadings({feed: FeedAnswer(round(price * 10**8), updated_at) for feed, price in wanted.items()})
+
+
+def liquidated(engine: EngineState, holdings: EngineHoldings, market_id: int, size: int) -> EngineLiquidation:
+    """What closing a size does now, whether or not it is allowed."""
+    closing = Closing.of(engine, readings(), holdings, market_id, NOW)
+    return closing.settle(closing.outcome(size))
 
 
 def snapshot(
-    engine: EngineState, accounts: Mapping[bytes, Holdings], prices: Readings | None = None, timestamp: int = NOW
+    engine: EngineState,
+    accounts: Mapping[bytes, EngineHoldings],
+    prices: EngineReadings | None = None,
+    timestamp: int = NOW,
 ) -> Snapshot:
     """A book that holds these accounts."""
     columns = Columns(TABLES)

@@ -7,11 +7,11 @@ from keeper.errors import Transient
 from keeper.model.chain import Call, CallResult, storage_read
 from keeper.protocols.aave_v3 import storage
 from keeper.protocols.aave_v3.state import ACCOUNTS, DEBTS, SUPPLIES, AaveState
-from keeper.protocols.aave_v3.storage import Version
+from keeper.protocols.aave_v3.versions import Version
 from keeper.protocols.columns import Writer
 
 
-def reads(pool: bytes, state: AaveState, account: bytes) -> list[Call]:
+def account_reads(pool: bytes, state: AaveState, account: bytes) -> list[Call]:
     """One of the pool, and one of each token of each reserve."""
     supply = [mapping_slot(storage.SUPPLY_STATE, account)]
     debt = [mapping_slot(storage.DEBT_STATE, account)]
@@ -24,7 +24,9 @@ def reads(pool: bytes, state: AaveState, account: bytes) -> list[Call]:
     return calls
 
 
-def fold(version: Version, state: AaveState, account: bytes, results: Sequence[CallResult], writer: Writer) -> None:
+def fold_account(
+    version: Version, state: AaveState, account: bytes, results: Sequence[CallResult], writer: Writer
+) -> None:
     """Write what an account holds into its rows. Raises Transient when storage was not answered."""
     answers = iter(results)
     flags, category = _stored(next(answers), 2)

@@ -13,10 +13,11 @@ from keeper.model.plan import Opportunity
 from keeper.protocols import executor
 from keeper.protocols.aave_v3 import accounts, calldata, discovery, events, opportunities, prices, reads, screen
 from keeper.protocols.aave_v3.discovery import Found
-from keeper.protocols.aave_v3.health import Market, health_of
-from keeper.protocols.aave_v3.reads import Readings
+from keeper.protocols.aave_v3.health import AaveMarket, health_of
+from keeper.protocols.aave_v3.query import AaveQuery
+from keeper.protocols.aave_v3.reads import AaveReadings
 from keeper.protocols.aave_v3.state import TABLES, AaveState, holdings_of
-from keeper.protocols.aave_v3.storage import Version
+from keeper.protocols.aave_v3.versions import Version
 from keeper.protocols.base import Achieved, Defaults, Deployment, PriceReading, Protocol, Revert, Screen, Snapshot
 from keeper.protocols.columns import TableSpec, Writer
 
@@ -63,14 +64,14 @@ class AaveV3Protocol(Defaults):
     def reads(self, state: AaveState) -> list[Call]:
         return reads.reads(self._found.pool, self._found.pools, state)
 
-    def decode_reads(self, state: AaveState, results: Sequence[CallResult]) -> Readings:
-        return reads.decode(self._version, self._found.revision, self._found.pools, state, results)
+    def decode_reads(self, state: AaveState, results: Sequence[CallResult]) -> AaveReadings:
+        return reads.decode_reads(self._version, self._found.revision, self._found.pools, state, results)
 
     def account_reads(self, state: AaveState, account: bytes) -> list[Call]:
-        return accounts.reads(self._found.pool, state, account)
+        return accounts.account_reads(self._found.pool, state, account)
 
     def fold_account(self, state: AaveState, account: bytes, results: Sequence[CallResult], writer: Writer) -> None:
-        accounts.fold(self._version, state, account, results, writer)
+        accounts.fold_account(self._version, state, account, results, writer)
 
     def cross_checks(self, state: AaveState) -> list[tuple[Call, bytes]]:
         """The pool lists what the logs said was listed: a start after a listing would miss those who came before."""
@@ -112,7 +113,7 @@ class AaveV3Protocol(Defaults):
     ) -> list[Opportunity]:
         if not self._deployment.executor:
             raise Refused("unsupported", "the deployment file names no Executor to liquidate with")
-        case = opportunities.Case(
+        query = AaveQuery(
             market=self._market(snapshot, timestamp),
             pools=self._found.pools,
             address=snapshot.columns.accounts.address(row),
@@ -121,7 +122,7 @@ class AaveV3Protocol(Defaults):
             limits=limits,
             flash_loans=self._deployment.means.flash_loans,
         )
-        return opportunities.find(case)
+        return opportunities.find(query)
 
     def encode(self, snapshot: Snapshot, opportunity: Opportunity, floor_wad: int) -> Call:
         market = self._market(snapshot, snapshot.block.timestamp)
@@ -150,8 +151,8 @@ class AaveV3Protocol(Defaults):
     def value_wad(self, snapshot: Snapshot, token: bytes, amount: int) -> int:
         return prices.value_wad(snapshot.readings, snapshot.state, token, amount)
 
-    def _market(self, snapshot: Snapshot, timestamp: int) -> Market:
-        return Market(snapshot.state, snapshot.readings, timestamp)
+    def _market(self, snapshot: Snapshot, timestamp: int) -> AaveMarket:
+        return AaveMarket(snapshot.state, snapshot.readings, timestamp)
 
 
 if TYPE_CHECKING:

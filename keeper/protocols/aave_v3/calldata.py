@@ -12,7 +12,7 @@ from keeper.model.chain import Log
 from keeper.model.health import WAD
 from keeper.model.plan import Opportunity
 from keeper.protocols import executor
-from keeper.protocols.aave_v3.health import Market
+from keeper.protocols.aave_v3.health import AaveMarket
 from keeper.protocols.base import Achieved, Revert, RevertAction
 
 OWN, FLASH = "liquidate", "liquidate_flash"  # with the executor's tokens, or borrowed for the transaction
@@ -53,7 +53,7 @@ NUMBERED = {
 NUMBERED_ACTIONS = {number: ACTIONS[name] for number, name in NUMBERED.items()}
 
 
-def encode(market: Market, pool: bytes, opportunity: Opportunity, floor_wad: int) -> executor.AaveLiquidation:
+def encode(market: AaveMarket, pool: bytes, opportunity: Opportunity, floor_wad: int) -> executor.AaveLiquidation:
     """What the executor is to do, which reverts when the profit would be worth less than `floor_wad` dollars (1e18)."""
     details = opportunity.details
     collateral, debt = (market.state.reserves[details[name]] for name in ("collateral", "debt"))

@@ -20,7 +20,7 @@ from keeper.model.chain import Call, CallResult, storage_read
 from keeper.protocols import executor
 from keeper.protocols.aave_v3 import storage
 from keeper.protocols.aave_v3.state import AaveState, Reserve
-from keeper.protocols.aave_v3.storage import VERSIONS, Version
+from keeper.protocols.aave_v3.versions import VERSIONS, Version
 
 _PROVIDER = load_abi("IAaveAddressesProvider").functions
 _POOL = load_abi("IAavePool").functions

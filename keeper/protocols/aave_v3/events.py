@@ -14,7 +14,7 @@ from keeper.defi.erc20 import TRANSFER
 from keeper.errors import InvariantBroken
 from keeper.model.chain import Log, LogFilter
 from keeper.protocols.aave_v3.state import DEBTS, AaveState, Reserve
-from keeper.protocols.aave_v3.storage import Version
+from keeper.protocols.aave_v3.versions import Version
 from keeper.protocols.columns import Writer
 
 _POOL = load_abi("IAavePool").events

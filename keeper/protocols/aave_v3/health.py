@@ -10,8 +10,8 @@ from keeper.defi.fixed_point import PERCENT, mul_div_ceil, percent_mul, percent_
 from keeper.errors import Refused
 from keeper.model.health import INFINITE_HEALTH, WAD, Health
 from keeper.protocols.aave_v3.rates import compounded
-from keeper.protocols.aave_v3.reads import Category, Readings, ReserveData, Terms
-from keeper.protocols.aave_v3.state import AaveState, Debt, Holdings, Reserve
+from keeper.protocols.aave_v3.reads import AaveReadings, Category, ReserveData, Terms
+from keeper.protocols.aave_v3.state import AaveHoldings, AaveState, Debt, Reserve
 
 _NO_CATEGORY = Category(0, 0, 0)
 
@@ -27,11 +27,11 @@ class Totals:
 
 
 @dataclass(frozen=True, slots=True)
-class Market:
+class AaveMarket:
     """The pool at one time."""
 
     state: AaveState
-    readings: Readings
+    readings: AaveReadings
     timestamp: int
 
     def data(self, index: int) -> ReserveData:
@@ -105,14 +105,14 @@ class Market:
             raise Refused("unpriced", f"eMode {id_} has no price")
         return category
 
-    def flagged(self, holdings: Holdings) -> list[Reserve]:
+    def flagged(self, holdings: AaveHoldings) -> list[Reserve]:
         """The reserves that count for an account."""
         supplies = {index for index, supply in holdings.supplies.items() if supply.collateral}
         debts = {index for index, debt in holdings.debts.items() if debt.borrowing}
         return [self.state.reserves[index] for index in sorted(supplies | debts) if index in self.readings.reserves]
 
 
-def totals(market: Market, holdings: Holdings) -> Totals:
+def totals(market: AaveMarket, holdings: AaveHoldings) -> Totals:
     """Raises Refused("unpriced")."""
     collateral = weighted = lent = owed = 0
     modern = market.readings.version.modern
@@ -132,7 +132,7 @@ def totals(market: Market, holdings: Holdings) -> Totals:
     return Totals(collateral, weighted, lent, owed)
 
 
-def health_of(market: Market, holdings: Holdings) -> Health:
+def health_of(market: AaveMarket, holdings: AaveHoldings) -> Health:
     """Raises Refused("unpriced") where the contract's own view would revert."""
     found = totals(market, holdings)
     average = found.weighted // found.collateral if found.collateral else 0

@@ -1,11 +1,10 @@
 """Legal liquidations of one account: for each collateral and each debt, with own tokens and with a flash loan."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from keeper.defi.exits import Route, other, routes
 from keeper.defi.sizing import largest, peak
-from keeper.defi.uniswap_v3 import Pool
 from keeper.errors import Refused
 from keeper.model.health import WAD
 from keeper.model.plan import SHARED_POOL_SLIP_PERCENT, Opportunity, token_key
@@ -13,10 +12,10 @@ from keeper.protocols import executor
 from keeper.protocols.aave_v3 import exits
 from keeper.protocols.aave_v3.calldata import FLASH, OWN
 from keeper.protocols.aave_v3.exits import Quote
-from keeper.protocols.aave_v3.health import Market, health_of
-from keeper.protocols.aave_v3.simulate import Outcome, Pair, pairs
+from keeper.protocols.aave_v3.health import health_of
+from keeper.protocols.aave_v3.query import AaveQuery
+from keeper.protocols.aave_v3.simulate import Pair, PairOutcome, pairs
 from keeper.protocols.aave_v3.sizing import legal, restoring, sizes
-from keeper.protocols.aave_v3.state import Holdings
 
 _UNLIMITED = 2**127
 _MODERN_LESS_GAS = 70_000  # 3.6 takes less
@@ -26,90 +25,77 @@ _LIMIT_PERCENT = 150  # of the expected use: pools cross ticks, and sources of p
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
-    """One account at one time, and what may be drawn on."""
-
-    market: Market
-    pools: tuple[Pool, ...]
-    address: bytes
-    holdings: Holdings
-    target_wad: int
-    limits: Mapping[str, int]
-    flash_loans: bool
-
-
-@dataclass(frozen=True, slots=True)
 class Deal:
     """One way to do it, with what it brings. `profit`: units of the debt token, signed."""
 
     offer: int
-    outcome: Outcome
+    outcome: PairOutcome
     quote: Quote | None
     premium: int
     profit: int
 
 
-def find(case: Case) -> list[Opportunity]:
+def find(query: AaveQuery) -> list[Opportunity]:
     """Best first: those after which the account is safe, then by reward.
 
     Raises Refused: "unpriced"; "hold" when the pool takes no liquidation of any pair; "unsupported" when there is
     nowhere to sell what would be seized.
     """
-    before = health_of(case.market, case.holdings)
+    before = health_of(query.market, query.holdings)
     if not before.liquidatable:
         return []
     found: list[Opportunity] = []
     refusals: list[tuple[str, str]] = []
-    for pair in pairs(case.market, case.holdings, before):
+    for pair in pairs(query.market, query.holdings, before):
         code, why = pair.refusal()
-        if not code and not _routes(case, pair) and pair.collateral != pair.debt:
+        if not code and not _routes(query, pair) and pair.collateral != pair.debt:
             code, why = "unsupported", f"no known pool sells {pair.collateral.symbol} for {pair.debt.symbol}"
-        if not code and _unread(case, pair):
+        if not code and _unread(query, pair):
             code, why = "unsupported", f"what pools pay for {pair.collateral.symbol} could not be read: {_NEEDED}"
         if code:
             refusals.append((code, why))
             continue
-        found += _of_pair(case, pair)
+        found += _of_pair(query, pair)
     if not found and refusals:
         raise Refused(*refusals[0])
     return sorted(found, key=lambda item: (item.after.liquidatable, -item.reward_wad, item.kind, item.subject))
 
 
-def _routes(case: Case, pair: Pair) -> tuple[Route, ...]:
-    return routes(case.pools, pair.collateral.asset, pair.debt.asset)
+def _routes(query: AaveQuery, pair: Pair) -> tuple[Route, ...]:
+    return routes(query.pools, pair.collateral.asset, pair.debt.asset)
 
 
-def _unread(case: Case, pair: Pair) -> bool:
+def _unread(query: AaveQuery, pair: Pair) -> bool:
     """There are pools to sell in, and of none on any route the prices are known."""
-    known, found = case.market.readings.pools, _routes(case, pair)
+    known, found = query.market.readings.pools, _routes(query, pair)
     return bool(found) and not any(all(pool.address in known for pool in route) for route in found)
 
 
-def _of_pair(case: Case, pair: Pair) -> Iterator[Opportunity]:
-    needed = restoring(pair, case.target_wad)
+def _of_pair(query: AaveQuery, pair: Pair) -> Iterator[Opportunity]:
+    needed = restoring(pair, query.target_wad)
     for kind in (OWN, FLASH):
-        most = _most(case, pair, kind)
+        most = _most(query, pair, kind)
         for offer in sizes(pair, needed, most) if most > 0 else []:
-            deals = _deals(case, pair, kind, offer)
+            deals = _deals(query, pair, kind, offer)
             if not deals:
                 continue
             best = max(deals, key=_profit)
-            yield _opportunity(case, pair, kind, best)
-            parts = [part for deal in deals if (part := _smaller(case, pair, kind, deal))]
+            yield _opportunity(query, pair, kind, best)
+            parts = [part for deal in deals if (part := _smaller(query, pair, kind, deal))]
             part = max(parts, key=_profit, default=best)
             if part.profit > best.profit:
-                yield _opportunity(case, pair, kind, part)
+                yield _opportunity(query, pair, kind, part)
 
 
-def _most(case: Case, pair: Pair, kind: str) -> int:
+def _most(query: AaveQuery, pair: Pair, kind: str) -> int:
     """The largest offer that can be paid for, and paid out by the pool."""
     same = pair.collateral == pair.debt
     liquid = pair.market.data(pair.collateral.index).liquidity
     if kind == OWN:
-        most = case.limits.get(token_key(pair.debt.asset), _UNLIMITED)
+        most = query.limits.get(token_key(pair.debt.asset), _UNLIMITED)
     else:
         lending = pair.market.data(pair.debt.index)
-        if not case.flash_loans or not lending.configuration.flash_loans:
+        if not query.flash_loans or not lending.configuration.flash_loans:
             return 0
         most = lending.liquidity
 
@@ -121,15 +107,16 @@ def _most(case: Case, pair: Pair, kind: str) -> int:
     return most if paid_out(top) else largest(paid_out, top)
 
 
-def _deals(case: Case, pair: Pair, kind: str, offer: int) -> list[Deal]:
+def _deals(query: AaveQuery, pair: Pair, kind: str, offer: int) -> list[Deal]:
     """Each way to sell what an offer brings; a smaller offer where a route's pools take no more."""
     if pair.collateral == pair.debt:
-        deal = _priced(case, pair, kind, offer, None)
+        deal = _priced(query, pair, kind, offer, None)
         return [deal] if deal else []
     return [
         deal
-        for route in _routes(case, pair)
-        if (fitting := _fitting(case, pair, kind, route, offer)) and (deal := _priced(case, pair, kind, fitting, route))
+        for route in _routes(query, pair)
+        if (fitting := _fitting(query, pair, kind, route, offer))
+        and (deal := _priced(query, pair, kind, fitting, route))
     ]
 
 
@@ -138,41 +125,41 @@ def _profit(deal: Deal) -> int:
 
 
 def _priced(
-    case: Case, pair: Pair, kind: str, offer: int, route: Route | None, dust_allowed: bool = False
+    query: AaveQuery, pair: Pair, kind: str, offer: int, route: Route | None, dust_allowed: bool = False
 ) -> Deal | None:
     outcome = pair.outcome(offer, dust_allowed)
     if outcome is None or outcome.covered > offer:
         return None
-    version, readings = case.market.readings.version, case.market.readings
+    version, readings = query.market.readings.version, query.market.readings
     premium = version.flash_premium(offer, readings.premium) if kind == FLASH else 0
     if route is None:
         return Deal(offer, outcome, None, premium, outcome.seized - outcome.covered - premium)
-    sold = _sold(case, pair, route, outcome.seized)
+    sold = _sold(query, pair, route, outcome.seized)
     if sold is None:
         return None
     return Deal(offer, outcome, sold, premium, sold.amount_out - outcome.covered - premium)
 
 
-def _sold(case: Case, pair: Pair, route: Route, amount: int) -> Quote | None:
+def _sold(query: AaveQuery, pair: Pair, route: Route, amount: int) -> Quote | None:
     """What selling brings; asked more than once for the same amount."""
-    readings = case.market.readings
+    readings = query.market.readings
     key: tuple[bytes | int, ...] = (*(pool.address for pool in route), pair.collateral.asset, amount)
     if key not in readings.quotes:
         readings.quotes[key] = exits.quote(readings.pools, route, pair.collateral.asset, amount)
     return readings.quotes[key]
 
 
-def _fitting(case: Case, pair: Pair, kind: str, route: Route, offer: int) -> int:
+def _fitting(query: AaveQuery, pair: Pair, kind: str, route: Route, offer: int) -> int:
     """The offer, or the largest legal one whose proceeds the route's pools have room for; 0 when there is none."""
 
     def fits(size: int) -> bool:
         _, taken, fee = pair.amounts(size)
-        sold = _sold(case, pair, route, taken - fee)
+        sold = _sold(query, pair, route, taken - fee)
         if sold is None:
             return False
-        rooms = _rooms(case, pair, kind, route)
+        rooms = _rooms(query, pair, kind, route)
         return all(
-            given <= min(case.limits.get(key, room), room)
+            given <= min(query.limits.get(key, room), room)
             for (key, room), given in zip(rooms.items(), sold.inputs, strict=True)
         )
 
@@ -181,50 +168,50 @@ def _fitting(case: Case, pair: Pair, kind: str, route: Route, offer: int) -> int
     return legal(pair, size) if (size := largest(lambda size: size == 0 or fits(size), offer)) else 0
 
 
-def _rooms(case: Case, pair: Pair, kind: str, route: Route) -> dict[str, int]:
+def _rooms(query: AaveQuery, pair: Pair, kind: str, route: Route) -> dict[str, int]:
     """Shared limits of a route: what its pools take until their prices have moved by half of what a liquidation earns,
     all liquidations of a block together, so that the last of them is still worth it."""
     token, found = pair.collateral.asset, {}
-    slip = _margin(case, pair, kind, route) // 2 // max(len(route), 1)
+    slip = _margin(query, pair, kind, route) // 2 // max(len(route), 1)
     for pool in route:
         key = exits.room_key(pool, token)
-        found[key] = case.market.readings.room(pool, token, slip)
+        found[key] = query.market.readings.room(pool, token, slip)
         token = other(pool, token)
     return found
 
 
-def _margin(case: Case, pair: Pair, kind: str, route: Route) -> int:
+def _margin(query: AaveQuery, pair: Pair, kind: str, route: Route) -> int:
     """What is left of the bonus after the protocol's fee, a flash loan's premium and the pools' fees, in bps."""
     bonus = max(pair.bonus - 10_000, 0)
-    protocols = case.market.data(pair.collateral.index).configuration.protocol_fee
-    premium = case.market.readings.premium if kind == FLASH else 0
+    protocols = query.market.data(pair.collateral.index).configuration.protocol_fee
+    premium = query.market.readings.premium if kind == FLASH else 0
     pools = sum(-(-pool.fee // 100) for pool in route)  # in parts per million
     return max(bonus * (10_000 - protocols) // 10_000 - premium - pools, 0)
 
 
-def _smaller(case: Case, pair: Pair, kind: str, deal: Deal) -> Deal | None:
+def _smaller(query: AaveQuery, pair: Pair, kind: str, deal: Deal) -> Deal | None:
     """The part of it that brings most, where the pools' prices fall so fast that less brings more."""
     if deal.quote is None:
         return None
     route = deal.quote.route
 
     def profit(offer: int) -> int | None:
-        made = _priced(case, pair, kind, offer, route, dust_allowed=True)
+        made = _priced(query, pair, kind, offer, route, dust_allowed=True)
         return made.profit if made else None
 
     offer = legal(pair, peak(profit, deal.offer))
-    part = _priced(case, pair, kind, offer, route) if offer else None
+    part = _priced(query, pair, kind, offer, route) if offer else None
     return part if part and part.profit > deal.profit else None
 
 
-def _opportunity(case: Case, pair: Pair, kind: str, deal: Deal) -> Opportunity:
+def _opportunity(query: AaveQuery, pair: Pair, kind: str, deal: Deal) -> Opportunity:
     token = pair.debt.asset
     outcome, route = deal.outcome, deal.quote.route if deal.quote else ()
-    rooms = _rooms(case, pair, kind, route)
+    rooms = _rooms(query, pair, kind, route)
     inputs = deal.quote.inputs if deal.quote else ()
     gas = _gas(pair, kind, outcome, len(route))
     return Opportunity(
-        account=case.address,
+        account=query.address,
         kind=kind,
         subject=f"{pair.collateral.symbol}/{pair.debt.symbol}",
         size=outcome.covered,
@@ -266,7 +253,7 @@ def _dollars(pair: Pair, units: int) -> int:
     return units * price * WAD // (pair.units[1] * readings.unit)
 
 
-def _gas(pair: Pair, kind: str, outcome: Outcome, hops: int) -> int:
+def _gas(pair: Pair, kind: str, outcome: PairOutcome, hops: int) -> int:
     further = max(len(pair.market.flagged(pair.holdings)) - 2, 0)
     gas = executor.AAVE_GAS + executor.AAVE_RESERVE_GAS * further + executor.HOP_GAS * hops
     gas += executor.FLASH_LOAN_GAS if kind == FLASH else 0

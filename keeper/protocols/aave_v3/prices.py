@@ -1,12 +1,12 @@
 """The oracle's prices, for guards, people and the value of tokens."""
 
 from keeper.model.health import WAD
-from keeper.protocols.aave_v3.reads import Readings
+from keeper.protocols.aave_v3.reads import AaveReadings
 from keeper.protocols.aave_v3.state import AaveState
 from keeper.protocols.base import PriceReading
 
 
-def price_readings(state: AaveState, readings: Readings) -> list[PriceReading]:
+def price_readings(state: AaveState, readings: AaveReadings) -> list[PriceReading]:
     """Every price with its label. Aave itself takes no price for stale: `updated_at` is there for the operator's rule,
     0 when the source does not say."""
     labels = {reserve.asset: reserve.symbol for reserve in state.listed()}
@@ -23,7 +23,7 @@ def price_readings(state: AaveState, readings: Readings) -> list[PriceReading]:
     return found
 
 
-def value_wad(readings: Readings, state: AaveState, token: bytes, amount: int) -> int:
+def value_wad(readings: AaveReadings, state: AaveState, token: bytes, amount: int) -> int:
     """Dollars (1e18) of a signed amount of an asset; 0 when it has no price or is none of the reserves."""
     for reserve in state.listed():
         if reserve.asset == token and reserve.index in readings.reserves and token in readings.prices:
@@ -32,5 +32,5 @@ def value_wad(readings: Readings, state: AaveState, token: bytes, amount: int) -
     return 0
 
 
-def _wad(readings: Readings, price: int) -> int:
+def _wad(readings: AaveReadings, price: int) -> int:
     return price * WAD // readings.unit if readings.unit else 0

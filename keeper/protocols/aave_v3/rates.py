@@ -1,7 +1,7 @@
 """Interest at any time: what an index has grown to (Aave's MathUtils.sol and ReserveLogic.sol). Ray unless said."""
 
 from keeper.defi.fixed_point import RAY, ray_mul
-from keeper.protocols.aave_v3.storage import Version
+from keeper.protocols.aave_v3.versions import Version
 
 YEAR = 365 * 86_400  # seconds
 

@@ -15,7 +15,8 @@ from keeper.model.chain import Call, CallResult, storage_read
 from keeper.protocols.aave_v3 import exits, storage
 from keeper.protocols.aave_v3.rates import compounded, linear
 from keeper.protocols.aave_v3.state import AaveState
-from keeper.protocols.aave_v3.storage import Configuration, Version
+from keeper.protocols.aave_v3.storage import Configuration
+from keeper.protocols.aave_v3.versions import Version
 
 _ORACLE = load_abi("IAaveOracle").functions
 _SENTINEL = load_abi("IAaveSentinel").functions
@@ -74,7 +75,7 @@ class Terms:
 
 
 @dataclass(frozen=True, slots=True)
-class Readings:
+class AaveReadings:
     """One block's answers. `reserves`: by index, those that the pool lists. `prices`: asset -> in the base currency."""
 
     version: Version
@@ -156,9 +157,9 @@ def _slots(state: AaveState) -> list[int]:
     return found
 
 
-def decode(
+def decode_reads(
     version: Version, revision: int, pools: Sequence[Pool], state: AaveState, results: Sequence[CallResult]
-) -> Readings:
+) -> AaveReadings:
     """Readings from the answers to `reads`. Raises InvariantBroken when the pool is not the one that was found."""
     answers = iter(results)
     found = chainlink.word_of(next(answers))
@@ -171,7 +172,7 @@ def decode(
     rounds = {source: chainlink.round_of(next(answers)) for source in _sources(state)}
     liquidity = {reserve.index: erc20.amount_of(next(answers)) or 0 for reserve in state.listed()}
     allowed = not state.sentinel or chainlink.word_of(next(answers)) == 1
-    return Readings(
+    return AaveReadings(
         version=version,
         unit=unit,
         premium=bits(next(stored, 0), 0, 128),

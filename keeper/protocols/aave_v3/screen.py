@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from keeper.errors import Refused
-from keeper.protocols.aave_v3.health import Market
+from keeper.protocols.aave_v3.health import AaveMarket
 from keeper.protocols.aave_v3.state import ACCOUNTS, DEBTS, SUPPLIES, Debt
 from keeper.protocols.base import Screen
 from keeper.protocols.columns import Columns, Table
@@ -15,7 +15,7 @@ _OPERATIONS = 24
 _CATEGORIES = 256
 
 
-def screen(market: Market, columns: Columns) -> Screen:
+def screen(market: AaveMarket, columns: Columns) -> Screen:
     """Slack (collateral times threshold, less debt) of all accounts, and a bound that its exact value never leaves.
 
     Bound. A term is scaled * index * price / unit, times a threshold for collateral: a value read from a column has a
@@ -29,7 +29,7 @@ def screen(market: Market, columns: Columns) -> Screen:
     arrays = _arrays(market)
     count = len(columns)
     category = _categories(columns, count)
-    sums = _Sums.of(count)
+    sums = _AaveSums.of(count)
     _supplies(columns[SUPPLIES], arrays, category, sums)
     _debts(market, columns[DEBTS], arrays, category, sums)
     slack = sums.weighted - sums.debt
@@ -49,7 +49,7 @@ def screen(market: Market, columns: Columns) -> Screen:
 
 
 @dataclass(slots=True)
-class _Sums:
+class _AaveSums:
     """Sums by account row, in dollars; `units` in those of the base currency."""
 
     collateral: np.ndarray
@@ -61,7 +61,7 @@ class _Sums:
     unpriced: np.ndarray
 
     @classmethod
-    def of(cls, count: int) -> "_Sums":
+    def of(cls, count: int) -> "_AaveSums":
         return cls(*(np.zeros(count) for _ in range(7)))
 
     def add(self, name: str, accounts: np.ndarray, values: np.ndarray) -> None:
@@ -82,7 +82,7 @@ class _Arrays:
     unpriced: np.ndarray
 
 
-def _arrays(market: Market) -> _Arrays:
+def _arrays(market: AaveMarket) -> _Arrays:
     state, readings = market.state, market.readings
     categories = [0, *sorted(readings.categories)]
     place = np.zeros(_CATEGORIES, dtype=np.int64)
@@ -121,7 +121,7 @@ def _categories(columns: Columns, count: int) -> np.ndarray:
     return found
 
 
-def _supplies(table: Table, arrays: _Arrays, category: np.ndarray, sums: _Sums) -> None:
+def _supplies(table: Table, arrays: _Arrays, category: np.ndarray, sums: _AaveSums) -> None:
     accounts, assets = table.accounts, table.assets
     scaled, used = table.floats("scaled"), table.floats("collateral") != 0
     rows = arrays.place[category[accounts]]
@@ -134,7 +134,7 @@ def _supplies(table: Table, arrays: _Arrays, category: np.ndarray, sums: _Sums) 
     sums.add("unpriced", accounts, (used & arrays.unpriced[rows, assets]).astype(float))
 
 
-def _debts(market: Market, table: Table, arrays: _Arrays, category: np.ndarray, sums: _Sums) -> None:
+def _debts(market: AaveMarket, table: Table, arrays: _Arrays, category: np.ndarray, sums: _AaveSums) -> None:
     accounts, assets = table.accounts, table.assets
     scaled, used = table.floats("scaled"), table.floats("borrowing") != 0
     rows = arrays.place[category[accounts]]

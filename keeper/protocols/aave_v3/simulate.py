@@ -12,8 +12,8 @@ from keeper.defi.fixed_point import (
 )
 from keeper.errors import Refused
 from keeper.model.health import WAD, Health
-from keeper.protocols.aave_v3.health import Market, health_of
-from keeper.protocols.aave_v3.state import Debt, Holdings, Reserve, Supply
+from keeper.protocols.aave_v3.health import AaveMarket, health_of
+from keeper.protocols.aave_v3.state import AaveHoldings, Debt, Reserve, Supply
 
 CLOSE_FACTOR = 5_000  # bps of a debt, above the threshold
 CLOSE_FACTOR_HEALTH = 95 * WAD // 100
@@ -22,7 +22,7 @@ LEAST_LEFT = WHOLE_BELOW // 2
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class PairOutcome:
     """A liquidation that does not revert. Units of the two assets; `fee` is the protocol's, beside `seized`.
 
     `written_off`: reserve -> units of debt that nobody will pay (3.6).
@@ -31,7 +31,7 @@ class Outcome:
     covered: int
     seized: int
     fee: int
-    after: Holdings
+    after: AaveHoldings
     written_off: Mapping[int, int] = field(default_factory=dict)
 
 
@@ -39,8 +39,8 @@ class Outcome:
 class Pair:
     """One collateral and one debt of an account that is liquidatable, at one time."""
 
-    market: Market
-    holdings: Holdings
+    market: AaveMarket
+    holdings: AaveHoldings
     before: Health
     collateral: Reserve
     debt: Reserve
@@ -143,7 +143,7 @@ class Pair:
         collateral = (self.balance - taken - lost) * collateral_price // collateral_unit
         return min(debt, collateral) < LEAST_LEFT
 
-    def outcome(self, offer: int, dust_allowed: bool = False) -> Outcome | None:
+    def outcome(self, offer: int, dust_allowed: bool = False) -> PairOutcome | None:
         """What an offer of debt units comes to; None when the pool reverts. Raises Refused("unpriced")."""
         if not all(self.prices) or not self.bonus:
             return None
@@ -161,9 +161,9 @@ class Pair:
             debts={**self.holdings.debts, self.debt.index: debt},
         )
         if not cleared:
-            return Outcome(covered, taken - fee, fee, holdings)
+            return PairOutcome(covered, taken - fee, fee, holdings)
         written_off = {self.debt.index: self.owed - covered} if self.owed > covered else {}
-        return self._written_off(Outcome(covered, taken - fee, fee, holdings, written_off))
+        return self._written_off(PairOutcome(covered, taken - fee, fee, holdings, written_off))
 
     def _clears(self, taken: int) -> bool:
         """Whether all collateral of the account goes, by value: its other debts are then written off."""
@@ -204,7 +204,7 @@ class Pair:
             return replace(self.owing, principal=0, rate=0, since=0)
         return replace(self.owing, principal=current - amount, since=self.market.timestamp)
 
-    def _written_off(self, outcome: Outcome) -> Outcome:
+    def _written_off(self, outcome: PairOutcome) -> PairOutcome:
         """`_burnBadDebt`: what is owed of other active reserves goes, too."""
         debts, written_off = dict(outcome.after.debts), dict(outcome.written_off)
         for index, debt in self.holdings.debts.items():
@@ -218,11 +218,11 @@ class Pair:
             debts[index] = Debt(0, borrowing=False)
         return replace(outcome, after=replace(outcome.after, debts=debts), written_off=written_off)
 
-    def health_after(self, outcome: Outcome) -> Health:
+    def health_after(self, outcome: PairOutcome) -> Health:
         return health_of(self.market, outcome.after)
 
 
-def pairs(market: Market, holdings: Holdings, before: Health) -> list[Pair]:
+def pairs(market: AaveMarket, holdings: AaveHoldings, before: Health) -> list[Pair]:
     """Every collateral with every debt that the pool would take together."""
     flagged = market.flagged(holdings)
     modern = market.readings.version.modern

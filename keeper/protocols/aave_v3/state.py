@@ -77,7 +77,7 @@ class Debt:
 
 
 @dataclass(frozen=True, slots=True)
-class Holdings:
+class AaveHoldings:
     """What one account holds, by the reserves' index."""
 
     category: int
@@ -85,10 +85,10 @@ class Holdings:
     debts: Mapping[int, Debt]
 
 
-def holdings_of(columns: Columns, row: int) -> Holdings:
+def holdings_of(columns: Columns, row: int) -> AaveHoldings:
     """One account's holdings from the book's columns."""
     categories = dict(columns[ACCOUNTS].holdings(row))
-    return Holdings(
+    return AaveHoldings(
         categories.get(0, (0,))[0],
         {index: Supply(scaled, bool(flag)) for index, (scaled, flag) in columns[SUPPLIES].holdings(row)},
         {index: Debt.of(values) for index, values in columns[DEBTS].holdings(row)},

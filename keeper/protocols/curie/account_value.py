@@ -9,13 +9,13 @@ from keeper.defi.swap_math import amount0_between, amounts_for_liquidity
 from keeper.defi.tick_math import Q96, sqrt_price_at_tick
 from keeper.errors import Refused
 from keeper.protocols.curie.rounding import mul_div, mul_ratio
-from keeper.protocols.curie.state import SETTLEMENT, Holdings, Order, Position
-from keeper.protocols.curie.view import Growth, MarketView, View
+from keeper.protocols.curie.state import SETTLEMENT, CurieHoldings, CuriePosition, Order
+from keeper.protocols.curie.view import CurieView, Growth, MarketView
 
 DUST = 10  # wei of a position that count as none (AccountBalance._DUST)
 _DAY_S = 86_400
 _Q128 = 1 << 128
-_NOTHING = Position(0, 0)
+_NOTHING = CuriePosition(0, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class InMarket:
     price: int  # 0 where nothing has to be valued
 
 
-def in_market(view: View, market: int, position: Position, orders: tuple[Order, ...]) -> InMarket:
+def in_market(view: CurieView, market: int, position: CuriePosition, orders: tuple[Order, ...]) -> InMarket:
     """Raises Refused("unpriced")."""
     at = view.market(market)
     own = [_in_pool(at, order) for order in orders]
@@ -91,23 +91,18 @@ def _funding_of(at: MarketView, order: Order) -> int:
     inside, below = _inside(at, order, growth.premium, 1)
     divided, _ = _inside(at, order, growth.divided, 2)
     lower, upper = sqrt_price_at_tick(order.range.lower), sqrt_price_at_tick(order.range.upper)
-    base_below = amount_for_liquidity0(lower, upper, order.liquidity)
+    base_below = amount0_between(lower, upper, order.liquidity)
     from_below = base_below * (below - order.below)
     from_inside = order.liquidity * (divided - order.divided - mul_div(inside - order.inside, Q96, upper))
     return truncated_div(from_below + from_inside, Q96)
-
-
-def amount_for_liquidity0(lower: int, upper: int, liquidity: int) -> int:
-    """`LiquidityAmounts.getAmount0ForLiquidity`."""
-    return amount0_between(lower, upper, liquidity)
 
 
 @dataclass(frozen=True)
 class AccountValue:
     """One account at one time. Dollars in 1e18 unless said."""
 
-    view: View
-    holdings: Holdings
+    view: CurieView
+    holdings: CurieHoldings
     unit: int  # dollars in 1e18 for a unit of the settlement token
 
     @cached_property

@@ -8,19 +8,19 @@ from keeper.defi.proxies import signed_bits, words
 from keeper.errors import InvariantBroken
 from keeper.model.chain import Call, CallResult, storage_read
 from keeper.protocols.columns import Writer
-from keeper.protocols.curie import contracts as places
+from keeper.protocols.curie import storage
 from keeper.protocols.curie.contracts import Contracts
 from keeper.protocols.curie.state import ACCOUNT, BALANCES, ORDERS, POSITIONS, CurieState, halves
 
 
 def account_reads(contracts: Contracts, state: CurieState, account: bytes) -> list[Call]:
     calls = [
-        storage_read(contracts.account_balance, places.account_slots(account, [m.base for m in state.markets])),
-        storage_read(contracts.vault, places.balance_slots(account, [t.address for t in state.tokens])),
-        storage_read(contracts.collateral_manager, [places.threshold_slot(account)]),
+        storage_read(contracts.account_balance, storage.account_slots(account, [m.base for m in state.markets])),
+        storage_read(contracts.vault, storage.balance_slots(account, [t.address for t in state.tokens])),
+        storage_read(contracts.collateral_manager, [storage.threshold_slot(account)]),
     ]
     if orders := sorted(state.orders.get(account, ())):
-        slots = [slot for id_ in orders for slot in places.order_slots(_order_key(state, account, id_))]
+        slots = [slot for id_ in orders for slot in storage.order_slots(_order_key(state, account, id_))]
         calls.append(storage_read(contracts.order_book, slots))
     return calls
 

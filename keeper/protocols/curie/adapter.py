@@ -4,22 +4,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar, Self
 
-from keeper.defi.proxies import mapping_slot
 from keeper.errors import Refused
 from keeper.model.chain import Call, CallResult, Log, LogFilter, storage_read
 from keeper.model.health import Health
 from keeper.model.plan import Opportunity
 from keeper.protocols.base import Achieved, Defaults, Deployment, PriceReading, Protocol, Revert, Screen, Snapshot
 from keeper.protocols.columns import TableSpec, Writer
-from keeper.protocols.curie import accounts, calldata, events, lookups, prices, reads, screen
+from keeper.protocols.curie import accounts, calldata, events, lookups, opportunities, prices, reads, screen, storage
 from keeper.protocols.curie.account_value import AccountValue
 from keeper.protocols.curie.contracts import CORE, Contracts
 from keeper.protocols.curie.exits import Venues
 from keeper.protocols.curie.health import health_of
-from keeper.protocols.curie.opportunities import collateral, position
-from keeper.protocols.curie.query import Query
-from keeper.protocols.curie.reads import Readings
-from keeper.protocols.curie.state import SETTLEMENT, TABLES, CurieState, Holdings, holdings_of
+from keeper.protocols.curie.query import CurieQuery
+from keeper.protocols.curie.reads import CurieReadings
+from keeper.protocols.curie.state import SETTLEMENT, TABLES, CurieHoldings, CurieState, holdings_of
 from keeper.protocols.curie.view import view_at
 
 _AUDITED = (
@@ -28,7 +26,6 @@ _AUDITED = (
     ("isLiquidatable", "vault"),
     ("getFreeCollateral", "vault"),
 )
-_POOL_MAP = 156  # MarketRegistry: base token -> pool
 
 
 class CurieProtocol(Defaults):
@@ -81,7 +78,7 @@ class CurieProtocol(Defaults):
     def reads(self, state: CurieState) -> list[Call]:
         return reads.reads(self._contracts, state, self._deployment.executor)
 
-    def decode_reads(self, state: CurieState, results: Sequence[CallResult]) -> Readings:
+    def decode_reads(self, state: CurieState, results: Sequence[CallResult]) -> CurieReadings:
         return reads.decode_reads(state, results)
 
     def account_reads(self, state: CurieState, account: bytes) -> list[Call]:
@@ -95,7 +92,7 @@ class CurieProtocol(Defaults):
         missed = [] if state.born else [(storage_read(self._contracts.registry, [0]), b"")]
         return missed + [
             (
-                storage_read(self._contracts.registry, [mapping_slot(_POOL_MAP, market.base)]),
+                storage_read(self._contracts.registry, [storage.pool_slot(market.base)]),
                 market.pool.rjust(32, b"\0"),
             )
             for market in state.markets
@@ -110,9 +107,9 @@ class CurieProtocol(Defaults):
         return screen.screen(snapshot, timestamp, self._contracts.unit)
 
     def health(self, snapshot: Snapshot, row: int, timestamp: int) -> Health:
-        return health_of(self.standing(snapshot, row, timestamp))
+        return health_of(self.account_value(snapshot, row, timestamp))
 
-    def standing(self, snapshot: Snapshot, row: int, timestamp: int) -> AccountValue:
+    def account_value(self, snapshot: Snapshot, row: int, timestamp: int) -> AccountValue:
         """The account in the contracts' integers. Raises Refused("unpriced")."""
         view = view_at(snapshot.state, snapshot.readings, timestamp)
         return AccountValue(view, holdings_of(snapshot.state, snapshot.columns, row), self._contracts.unit)
@@ -124,12 +121,12 @@ class CurieProtocol(Defaults):
     def audit_matches(self, snapshot: Snapshot, row: int, results: Sequence[CallResult]) -> str:
         failed = next((result for result in results if not result.ok), None)
         try:
-            standing = self.standing(snapshot, row, snapshot.block.timestamp)
+            account = self.account_value(snapshot, row, snapshot.block.timestamp)
             local = [
-                standing.account_value,
-                standing.requirement,
-                int(standing.seizable),
-                max(0, standing.free_collateral(standing.view.parameters.im_ratio)),
+                account.account_value,
+                account.requirement,
+                int(account.seizable),
+                max(0, account.free_collateral(account.view.parameters.im_ratio)),
             ]
         except Refused as refusal:
             known = failed or refusal.code == "unsupported"  # what is not supported is not compared
@@ -145,33 +142,28 @@ class CurieProtocol(Defaults):
     def opportunities(
         self, snapshot: Snapshot, row: int, timestamp: int, target_wad: int, limits: Mapping[str, int]
     ) -> list[Opportunity]:
-        case = self.case(snapshot, row, timestamp, target_wad, limits)
-        if case.address in (self._contracts.insurance_fund, self._deployment.executor):
+        query = self.query(snapshot, row, timestamp, target_wad, limits)
+        if query.address in (self._contracts.insurance_fund, self._deployment.executor):
             raise Refused("unsupported", "the insurance fund and the executor are not liquidated by this keeper")
-        found, refusals = [], []
-        for kind in (position, collateral):
-            try:
-                found += kind.opportunities(case)
-            except Refused as refusal:
-                refusals.append(refusal)
-        if refusals and not found:
-            raise refusals[0]
-        return found
+        return opportunities.find(query)
 
-    def case(self, snapshot: Snapshot, row: int, timestamp: int, target_wad: int, limits: Mapping[str, int]) -> Query:
+    def query(
+        self, snapshot: Snapshot, row: int, timestamp: int, target_wad: int, limits: Mapping[str, int]
+    ) -> CurieQuery:
         """What liquidating an account starts from. Raises Refused("unpriced")."""
         accounts, state = snapshot.columns.accounts, snapshot.state
-        standing = self.standing(snapshot, row, timestamp)
+        account = self.account_value(snapshot, row, timestamp)
         known = {
             address: accounts.row(address) for address in (self._deployment.executor, self._contracts.insurance_fund)
         }
         own, fund = (
-            Holdings() if found is None else holdings_of(state, snapshot.columns, found) for found in known.values()
+            CurieHoldings() if found is None else holdings_of(state, snapshot.columns, found)
+            for found in known.values()
         )
         # Anybody can give the executor collateral: it is not counted on, and stands in nobody's way.
         own = replace(own, balances={token: units for token, units in own.balances.items() if token == SETTLEMENT})
-        fund_standing = AccountValue(standing.view, fund, standing.unit)
-        return Query(self._contracts, accounts.address(row), standing, own, fund_standing, target_wad, limits)
+        fund_value = AccountValue(account.view, fund, account.unit)
+        return CurieQuery(self._contracts, accounts.address(row), account, own, fund_value, target_wad, limits)
 
     def encode(self, snapshot: Snapshot, opportunity: Opportunity, floor_wad: int) -> Call:
         executor = self._deployment.executor

@@ -1,4 +1,4 @@
-"""The protocol's contracts, found from ClearingHouse alone, and where they keep what no view gives."""
+"""The protocol's contracts, found from ClearingHouse alone."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -6,7 +6,6 @@ from typing import Any, Self
 
 from keeper.abi import checksum, load_abi
 from keeper.defi import chainlink, erc20
-from keeper.defi.proxies import mapping_slot
 from keeper.errors import OperatorError
 from keeper.model.chain import Call, CallResult, storage_read
 
@@ -98,53 +97,3 @@ class Contracts:
     def _mistaken(self, problem: str) -> OperatorError:
         where = checksum(self.clearing_house)
         return OperatorError(f"{_SETTING}: ClearingHouse {where} is not Perpetual Protocol v2.8.4 ({problem})")
-
-
-# Storage, by the layouts that solc gives for version 2.8.4.
-
-
-def account_slots(account: bytes, bases: Sequence[bytes]) -> list[int]:
-    """AccountBalance: owed realised profit, number of markets, then size, notional and premium of each market."""
-    slots = [mapping_slot(157, account), mapping_slot(158, account)]
-    for base in bases:
-        first = mapping_slot(159, account, base)
-        slots += [first, first + 1, first + 2]
-    return slots
-
-
-def balance_slots(account: bytes, tokens: Sequence[bytes]) -> list[int]:
-    """Vault: the account's balance of each token."""
-    return [mapping_slot(311, account, token) for token in tokens]
-
-
-def threshold_slot(account: bytes) -> int:
-    """CollateralManager: a debt threshold of the account's own."""
-    return mapping_slot(209, account)
-
-
-def order_slots(key: bytes) -> list[int]:
-    """OrderBook: liquidity and ticks, fee growth, three funding growths, base debt, quote debt of an order."""
-    first = mapping_slot(207, key)
-    return [first + at for at in range(7)]
-
-
-def exchange_slots(base: bytes) -> list[int]:
-    """Exchange: last tick, first trade, last settlement, two premium growths, ticks a block, time of the last tick."""
-    growth = mapping_slot(211, base)
-    singles = [mapping_slot(slot, base) for slot in (208, 209, 210)]
-    return [*singles, growth, growth + 1, mapping_slot(212, base), mapping_slot(214, base)]
-
-
-def growth_slots(base: bytes, ticks: Sequence[int]) -> list[int]:
-    """OrderBook: global fee growth, then fee growth and two premium growths outside of each tick."""
-    slots = [mapping_slot(209, base)]
-    for tick in ticks:
-        first = mapping_slot(208, base, tick)
-        slots += [first, first + 1, first + 2]
-    return slots
-
-
-BASE_SLOTS = (204, 205, 206, 207)  # BaseToken: feed and status, paused price, paused time, closed price
-# V3 feed: index of the newest observation, time of the first place, cached TWAP, its time, last price, its time
-FEED_SLOTS = (0, 3, 5401, 5402, 5403, 5404)
-OBSERVATIONS = 8  # where a Uniswap v3 pool's ring begins

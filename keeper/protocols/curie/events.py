@@ -18,11 +18,11 @@ from keeper.protocols.curie.state import (
     ORDERS,
     POSITIONS,
     SETTLEMENT,
+    CurieMarket,
     CurieState,
-    Market,
+    CurieToken,
     Observations,
     Range,
-    Token,
 )
 
 _CORE = load_abi("ICurie").events
@@ -54,7 +54,7 @@ class Fold:
             raise ValueError(f"{len(self.log.data)} bytes of data")
         return int.from_bytes(self.log.data[at : at + _WORD], "big", signed=True)
 
-    def market(self, topic: int) -> Market:
+    def market(self, topic: int) -> CurieMarket:
         """The listed market in an indexed parameter."""
         market = self.state.market_of(self.address(topic))
         if market is None:
@@ -63,7 +63,7 @@ class Fold:
 
 
 def initial_state(contracts: Contracts) -> CurieState:
-    settlement = Token(SETTLEMENT, contracts.settlement, contracts.symbol, contracts.decimals)
+    settlement = CurieToken(SETTLEMENT, contracts.settlement, contracts.symbol, contracts.decimals)
     return CurieState(tokens=(settlement,))
 
 
@@ -144,12 +144,12 @@ def _owned(fold: Fold) -> CurieState:
 
 
 def _pool_added(fold: Fold) -> CurieState:
-    market = Market(len(fold.state.markets), fold.address(1), fold.address(3))
+    market = CurieMarket(len(fold.state.markets), fold.address(1), fold.address(3))
     return replace(fold.state, markets=(*fold.state.markets, market))
 
 
 def _collateral_added(fold: Fold) -> CurieState:
-    token = Token(len(fold.state.tokens), fold.address(1))
+    token = CurieToken(len(fold.state.tokens), fold.address(1))
     return replace(fold.state, tokens=(*fold.state.tokens, token))
 
 

@@ -5,12 +5,12 @@ from bisect import bisect_right
 from keeper.defi.fixed_point import WAD
 from keeper.errors import Refused
 from keeper.protocols.curie.reads import FeedReading
-from keeper.protocols.curie.state import Observations, Source
+from keeper.protocols.curie.state import CurieSource, Observations
 
 _MOST = 1_800  # CumulativeTwap.MAX_OBSERVATION
 
 
-def index_price(source: Source, reading: FeedReading | None, known: Observations, interval: int, now: int) -> int:
+def index_price(source: CurieSource, reading: FeedReading | None, known: Observations, interval: int, now: int) -> int:
     """`IPriceFeed.getPrice(interval)` in `source.decimals`, at `now` in seconds.
 
     Raises Refused: "unpriced" where it would revert, "unsupported" where its answer cannot be computed.
@@ -27,7 +27,7 @@ def index_price(source: Source, reading: FeedReading | None, known: Observations
     return _scaled(price, source)
 
 
-def latest(source: Source, reading: FeedReading, now: int) -> tuple[int, int]:
+def latest(source: CurieSource, reading: FeedReading, now: int) -> tuple[int, int]:
     """(price, time) of the newest valid answer (`ChainlinkPriceFeedV3._getLatestOrCachedPrice`)."""
     cached = reading.last_price, reading.last_time
     if not reading.answered or (reading.last_time and reading.last_time == reading.updated_at):
@@ -80,7 +80,7 @@ def _cumulative_at(known: Observations, target: int) -> int:
     return before + (known.cumulatives[index + 1] - before) * (target - known.times[index]) // gap
 
 
-def _scaled(price: int, source: Source) -> int:
+def _scaled(price: int, source: CurieSource) -> int:
     """A dispatcher answers in 18 decimals, whatever its feed's."""
     if not source.dispatched:
         return price

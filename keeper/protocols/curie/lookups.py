@@ -9,7 +9,7 @@ from keeper.defi.uniswap_v3 import Pool
 from keeper.model.chain import Call, CallResult
 from keeper.protocols.curie.contracts import CORE, Contracts
 from keeper.protocols.curie.exits import Venues
-from keeper.protocols.curie.state import SETTLEMENT, CurieState, Market, Source, Token
+from keeper.protocols.curie.state import SETTLEMENT, CurieMarket, CurieSource, CurieState, CurieToken
 
 _AROUND = load_abi("ICurieMarket").functions
 _WORD = 32
@@ -66,12 +66,12 @@ def looked_up(contracts: Contracts, venues: Venues, state: CurieState, results: 
     return replace(state, markets=markets, tokens=tokens)
 
 
-def _market(asker: Asker, market: Market) -> Market:
+def _market(asker: Asker, market: CurieMarket) -> CurieMarket:
     symbol = asker.ask(erc20.symbol(market.base))
     spacing = asker.number(_call(market.pool, "tickSpacing"))
     asked = _call(market.base, "getPriceFeed")
     feed = asker.address(asked)
-    source = None if asker.pending(asked) else Source(b"", problem="no feed")
+    source = None if asker.pending(asked) else CurieSource(b"", problem="no feed")
     return replace(
         market,
         symbol=erc20.symbol_of(CallResult(symbol is not None, symbol or b"")),
@@ -80,7 +80,7 @@ def _market(asker: Asker, market: Market) -> Market:
     )
 
 
-def _token(asker: Asker, contracts: Contracts, venues: Venues, token: Token) -> Token:
+def _token(asker: Asker, contracts: Contracts, venues: Venues, token: CurieToken) -> CurieToken:
     symbol = asker.ask(erc20.symbol(token.address))
     decimals = asker.number(erc20.decimals(token.address))
     config = asker.ask(Call(contracts.collateral_manager, CORE["getCollateralConfig"].encode(token.address)))
@@ -96,7 +96,7 @@ def _token(asker: Asker, contracts: Contracts, venues: Venues, token: Token) -> 
     )
 
 
-def _exits(asker: Asker, contracts: Contracts, factory: bytes, token: Token) -> Iterator[Pool]:
+def _exits(asker: Asker, contracts: Contracts, factory: bytes, token: CurieToken) -> Iterator[Pool]:
     """The pools that exist."""
     low, high = sorted((token.address, contracts.settlement))
     for fee in uniswap_reads.FEES:
@@ -106,7 +106,7 @@ def _exits(asker: Asker, contracts: Contracts, factory: bytes, token: Token) -> 
                 yield Pool(pool, low, high, fee, spacing)
 
 
-def _source(asker: Asker, feed: bytes) -> Source | None:
+def _source(asker: Asker, feed: bytes) -> CurieSource | None:
     """A PriceFeedDispatcher or a ChainlinkPriceFeedV3; anything else is named as what cannot be computed.
 
     None while not all is known.
@@ -124,8 +124,8 @@ def _source(asker: Asker, feed: bytes) -> Source | None:
     if asker.pending(asked) or asker.pending(timeout) or asker.pending(_call(real, "decimals")):
         return None
     if aggregator is None or not known or decimals is None or feed_decimals is None:
-        return Source(feed, problem="a feed that is neither a PriceFeedDispatcher nor a ChainlinkPriceFeedV3")
-    return Source(feed, real, aggregator, decimals, feed_decimals, dispatched)
+        return CurieSource(feed, problem="a feed that is neither a PriceFeedDispatcher nor a ChainlinkPriceFeedV3")
+    return CurieSource(feed, real, aggregator, decimals, feed_decimals, dispatched)
 
 
 def _call(contract: bytes, getter: str) -> Call:

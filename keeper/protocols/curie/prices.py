@@ -4,19 +4,19 @@ from keeper.errors import Refused
 from keeper.model.health import WAD
 from keeper.protocols.base import PriceReading, Snapshot
 from keeper.protocols.curie.feeds import latest
-from keeper.protocols.curie.reads import Readings
-from keeper.protocols.curie.state import SETTLEMENT, CurieState, Source
+from keeper.protocols.curie.reads import CurieReadings
+from keeper.protocols.curie.state import SETTLEMENT, CurieSource, CurieState
 from keeper.protocols.curie.view import view_at
 
 
-def price_readings(state: CurieState, readings: Readings, timestamp: int) -> list[PriceReading]:
+def price_readings(state: CurieState, readings: CurieReadings, timestamp: int) -> list[PriceReading]:
     """One for each market and each collateral; the protocol has no rule of staleness for what Chainlink answers."""
     listed = [(market.symbol, market.source) for market in state.markets]
     listed += [(token.symbol, token.source) for token in state.tokens if token.id != SETTLEMENT]
     return [_reading(label, source, readings, timestamp) for label, source in listed]
 
 
-def _reading(label: str, source: Source | None, readings: Readings, timestamp: int) -> PriceReading:
+def _reading(label: str, source: CurieSource | None, readings: CurieReadings, timestamp: int) -> PriceReading:
     if source is None or source.problem or (reading := readings.feeds.get(source.asked)) is None:
         return PriceReading(label, source.asked if source else b"", 0, 0, "unreadable")
     price, updated_at = latest(source, reading, timestamp)

@@ -12,9 +12,9 @@ from keeper.defi.proxies import bits, signed_bits, words
 from keeper.defi.uniswap_oracle import Ring, observation_of
 from keeper.defi.uniswap_v3 import PoolState
 from keeper.model.chain import Call, CallResult, storage_read
-from keeper.protocols.curie import contracts as places
+from keeper.protocols.curie import storage
 from keeper.protocols.curie.contracts import CORE, Contracts
-from keeper.protocols.curie.state import CurieState, Market, Source
+from keeper.protocols.curie.state import CurieMarket, CurieSource, CurieState
 
 _AROUND = load_abi("ICurieMarket").functions
 _REACH = 3_000  # ticks around the price in which pools for collaterals are read: about 35 %
@@ -39,7 +39,7 @@ _PARAMETERS = {  # field -> (contract, getter)
 
 
 @dataclass(frozen=True, slots=True)
-class Parameters:
+class CurieParameters:
     """What governance set. Ratios in millionths, intervals in seconds, amounts in settlement token units."""
 
     im_ratio: int
@@ -118,10 +118,10 @@ class CollateralReading:
 
 
 @dataclass(frozen=True, slots=True)
-class Readings:
+class CurieReadings:
     """One block's answers; what could not be read is missing, or named in `problems`."""
 
-    parameters: Parameters | None = None
+    parameters: CurieParameters | None = None
     markets: Mapping[int, MarketReading] = field(default_factory=dict)
     feeds: Mapping[bytes, FeedReading] = field(default_factory=dict)  # by what is asked
     collaterals: Mapping[int, CollateralReading] = field(default_factory=dict)
@@ -130,7 +130,7 @@ class Readings:
     memo: dict[int, Any] = field(default_factory=dict, compare=False, repr=False)  # by timestamp
 
 
-def sources(state: CurieState) -> list[Source]:
+def sources(state: CurieState) -> list[CurieSource]:
     """Every usable source, once."""
     listed = (*(market.source for market in state.markets), *(token.source for token in state.tokens))
     return list({source.asked: source for source in listed if source and not source.problem}.values())
@@ -151,35 +151,35 @@ def reads(contracts: Contracts, state: CurieState, trader: bytes) -> list[Call]:
     return calls
 
 
-def _market_calls(contracts: Contracts, state: CurieState, market: Market, trader: bytes) -> list[Call]:
+def _market_calls(contracts: Contracts, state: CurieState, market: CurieMarket, trader: bytes) -> list[Call]:
     fees = CORE["getMarketInfoByTrader"].encode(trader, market.base) if trader else b""
     slots = min(state.rings.get(market.pool, 1), MOST_SLOTS)
     return [
         Call(contracts.registry, fees or CORE["getMarketInfo"].encode(market.base)),
-        storage_read(market.base, places.BASE_SLOTS),
-        storage_read(contracts.exchange, places.exchange_slots(market.base)),
-        storage_read(contracts.order_book, places.growth_slots(market.base, ticks_of(state, market))),
+        storage_read(market.base, storage.BASE_SLOTS),
+        storage_read(contracts.exchange, storage.exchange_slots(market.base)),
+        storage_read(contracts.order_book, storage.growth_slots(market.base, ticks_of(state, market))),
         Call(market.pool, _AROUND["slot0"].encode()),
         Call(market.pool, _AROUND["liquidity"].encode()),
-        storage_read(market.pool, range(places.OBSERVATIONS, places.OBSERVATIONS + slots)),
+        storage_read(market.pool, range(storage.OBSERVATIONS, storage.OBSERVATIONS + slots)),
     ]
 
 
-def ticks_of(state: CurieState, market: Market) -> list[int]:
+def ticks_of(state: CurieState, market: CurieMarket) -> list[int]:
     """Ticks at which makers' orders begin or end."""
     return sorted(state.ticks.get(market.id, ()))
 
 
-def _feed_calls(source: Source) -> list[Call]:
+def _feed_calls(source: CurieSource) -> list[Call]:
     asked = [
-        storage_read(source.feed, places.FEED_SLOTS),
+        storage_read(source.feed, storage.FEED_SLOTS),
         chainlink.latest(source.aggregator),
         Call(source.aggregator, chainlink.DECIMALS),
     ]
     return [*asked, Call(source.asked, _AROUND["getUniswapV3PriceFeed"].encode())] if source.dispatched else asked
 
 
-def decode_reads(state: CurieState, results: Sequence[CallResult]) -> Readings:
+def decode_reads(state: CurieState, results: Sequence[CallResult]) -> CurieReadings:
     """A market or feed that cannot be read is named; nothing is guessed."""
     answers = iter(results)
     parameters = _parameters(answers)
@@ -197,10 +197,10 @@ def decode_reads(state: CurieState, results: Sequence[CallResult]) -> Readings:
             collaterals[token.id] = known
         states = [uniswap_reads.state_of(pool, next(answers)) for pool in token.exits]
         exits[token.id] = tuple(found for found in states if found)
-    return Readings(parameters, markets, feeds, collaterals, exits, problems)
+    return CurieReadings(parameters, markets, feeds, collaterals, exits, problems)
 
 
-def _parameters(answers: Iterator[CallResult]) -> Parameters | None:
+def _parameters(answers: Iterator[CallResult]) -> CurieParameters | None:
     values = {name: erc20.amount_of(next(answers)) for name in _PARAMETERS}
     intervals = next(answers)
     fund, vault = (erc20.amount_of(next(answers)) for _ in range(2))
@@ -208,10 +208,12 @@ def _parameters(answers: Iterator[CallResult]) -> Parameters | None:
     if len(known) != len(values) or not intervals.ok or len(intervals.data) != 64 or fund is None or vault is None:
         return None
     mark, premium = words(intervals)
-    return Parameters(**known, mark_twap_interval=mark, premium_interval=premium, fund_wallet=fund, vault_wallet=vault)
+    return CurieParameters(
+        **known, mark_twap_interval=mark, premium_interval=premium, fund_wallet=fund, vault_wallet=vault
+    )
 
 
-def _market(state: CurieState, market: Market, found: list[CallResult]) -> MarketReading:
+def _market(state: CurieState, market: CurieMarket, found: list[CallResult]) -> MarketReading:
     if any(not result.ok for result in found):
         raise ValueError("a read failed")
     _, exchange_fee, pool_fee, fund_fee, spread = words(found[0])
@@ -254,7 +256,7 @@ def _market(state: CurieState, market: Market, found: list[CallResult]) -> Marke
     )
 
 
-def _feed(source: Source, answers: Iterator[CallResult]) -> FeedReading | None:
+def _feed(source: CurieSource, answers: Iterator[CallResult]) -> FeedReading | None:
     stored, latest, decimals = (next(answers) for _ in range(3))
     through_uniswap = source.dispatched and chainlink.address_of(next(answers)) is not None
     if not stored.ok:

@@ -5,14 +5,14 @@ import numpy as np
 from keeper.errors import Refused
 from keeper.protocols.base import Screen, Snapshot
 from keeper.protocols.curie.state import ACCOUNT, BALANCES, ORDERS, POSITIONS, SETTLEMENT, CurieState
-from keeper.protocols.curie.view import View, view_at
+from keeper.protocols.curie.view import CurieView, view_at
 
 _RELATIVE = 2.0**-44  # of the sum of all absolute terms: some hundred roundings of 2**-53 each, with room
 _CUT = 1e-4  # dollars: what integer divisions and the cut to the settlement token's decimals take away
 _X96 = 2.0**96
 
 
-class _Sums:
+class _CurieSums:
     """Sums by account of terms in dollars, and of their sizes."""
 
     def __init__(self, count: int) -> None:
@@ -34,7 +34,7 @@ def screen(snapshot: Snapshot, timestamp: int, unit: int) -> Screen:
     except Refused:
         zeros = np.zeros(count)
         return Screen(zeros, zeros, zeros, active, active.copy())
-    sums, exact = _Sums(count), np.zeros(count, dtype=bool)
+    sums, exact = _CurieSums(count), np.zeros(count, dtype=bool)
     value, requirement = _positions(snapshot, view, sums, exact)
     balances = snapshot.columns[BALANCES]
     own = balances.assets == SETTLEMENT
@@ -66,7 +66,9 @@ def _active(snapshot: Snapshot, count: int) -> np.ndarray:
     return found
 
 
-def _positions(snapshot: Snapshot, view: View, sums: _Sums, exact: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _positions(
+    snapshot: Snapshot, view: CurieView, sums: _CurieSums, exact: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """(profit less funding, requirement) by account, in dollars; markets without a price are left to integers."""
     table = snapshot.columns[POSITIONS]
     value, requirement = np.zeros(sums.count), np.zeros(sums.count)

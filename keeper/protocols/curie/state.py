@@ -56,7 +56,7 @@ def _signed(half: int) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class CurieSource:
     """A price: the feed that is asked, the ChainlinkPriceFeedV3 that answers, and its aggregator.
 
     `decimals`: of the answers that the protocol gets. `problem`: why it cannot be computed here; empty when it can.
@@ -72,7 +72,7 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
-class Market:
+class CurieMarket:
     """One market: its virtual base token, and the Uniswap v3 pool in which it trades against the quote token."""
 
     id: int
@@ -80,18 +80,18 @@ class Market:
     pool: bytes
     symbol: str = ""
     spacing: int = 0
-    source: Source | None = None
+    source: CurieSource | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Token:
+class CurieToken:
     """What the Vault takes. Token 0 is the settlement token, which has no source. `exits`: where it can be sold."""
 
     id: int
     address: bytes
     symbol: str = ""
     decimals: int = 18
-    source: Source | None = None
+    source: CurieSource | None = None
     exits: tuple[Pool, ...] = ()
 
 
@@ -118,8 +118,8 @@ class Observations:
 class CurieState:
     """Everything that logs, and lookups of what they name, say of the protocol as a whole."""
 
-    markets: tuple[Market, ...] = ()
-    tokens: tuple[Token, ...] = ()
+    markets: tuple[CurieMarket, ...] = ()
+    tokens: tuple[CurieToken, ...] = ()
     ranges: tuple[Range, ...] = ()
     orders: Mapping[bytes, Mapping[int, int]] = field(default_factory=dict)  # account -> range id -> liquidity
     ticks: Mapping[int, Mapping[int, tuple[int, int]]] = field(default_factory=dict)  # market -> tick -> gross, net
@@ -128,15 +128,15 @@ class CurieState:
     born: bool = False  # the logs begin before the first listing: the market registry's first owner was seen
     facts: Mapping[Call, bytes | None] = field(default_factory=dict)  # answers to lookups, None for a failed one
 
-    def market_of(self, base: bytes) -> Market | None:
+    def market_of(self, base: bytes) -> CurieMarket | None:
         return next((market for market in self.markets if market.base == base), None)
 
-    def token_of(self, address: bytes) -> Token | None:
+    def token_of(self, address: bytes) -> CurieToken | None:
         return next((token for token in self.tokens if token.address == address), None)
 
 
 @dataclass(frozen=True, slots=True)
-class Position:
+class CuriePosition:
     """A taker's position in one market: signed size, signed dollars paid for it, and the premium settled last (X96)."""
 
     size: int
@@ -159,14 +159,14 @@ class Order:
 
 
 @dataclass(frozen=True, slots=True)
-class Holdings:
+class CurieHoldings:
     """What one account holds. `balances` by token id, in token units; `positions` by market id; zeros left out."""
 
     owed: int = 0
     debt_threshold: int = 0  # in settlement token units; 0: nobody's own
     markets: int = 0  # in which it is registered
     balances: Mapping[int, int] = field(default_factory=dict)
-    positions: Mapping[int, Position] = field(default_factory=dict)
+    positions: Mapping[int, CuriePosition] = field(default_factory=dict)
     orders: tuple[Order, ...] = ()
 
     @property
@@ -174,12 +174,12 @@ class Holdings:
         return any(token != SETTLEMENT for token in self.balances)
 
 
-def holdings_of(state: CurieState, columns: Columns, row: int) -> Holdings:
+def holdings_of(state: CurieState, columns: Columns, row: int) -> CurieHoldings:
     """One account's holdings from the book's columns."""
     owed, threshold, markets = columns[ACCOUNT].get(row, 0)
     positions = {}
     for market, (size, notional, high, low) in columns[POSITIONS].holdings(row):
-        positions[market] = Position(size, notional, signed_whole(high, low))  # makers' may hold a premium alone
+        positions[market] = CuriePosition(size, notional, signed_whole(high, low))  # makers' may hold a premium alone
     orders = []
     for id_, (liquidity, base_debt, quote_debt, *words) in columns[ORDERS].holdings(row):
         if liquidity:
@@ -189,4 +189,4 @@ def holdings_of(state: CurieState, columns: Columns, row: int) -> Holdings:
                 Order(state.ranges[id_], liquidity % _HALF, base_debt, quote_debt, fee, inside, below, divided)
             )
     balances = {token: amount for token, (amount,) in columns[BALANCES].holdings(row)}
-    return Holdings(owed, threshold, markets, balances, positions, tuple(orders))
+    return CurieHoldings(owed, threshold, markets, balances, positions, tuple(orders))

@@ -11,7 +11,7 @@ from keeper.errors import Refused
 from keeper.model.health import WAD
 from keeper.protocols.curie.rounding import RATIO, mul_div, price_of_sqrt, wad_of_x96
 from keeper.protocols.curie.state import Order
-from keeper.protocols.curie.view import MarketView, View
+from keeper.protocols.curie.view import CurieView, MarketView
 
 _TICK_REFRESH_S = 15  # Exchange._PRICE_LIMIT_INTERVAL
 
@@ -26,7 +26,7 @@ class Closed:
     turns: int  # of the pool's loop, which cost gas
 
 
-def pool_state(view: View, market: int, without: Iterable[Order] = ()) -> PoolState:
+def pool_state(view: CurieView, market: int, without: Iterable[Order] = ()) -> PoolState:
     """A market's pool, without the liquidity of some orders. Ticks come from logs: nobody else can add liquidity.
 
     Raises Refused("unsupported") when they do not add up to what the pool says.
@@ -52,14 +52,14 @@ def pool_state(view: View, market: int, without: Iterable[Order] = ()) -> PoolSt
     )
 
 
-def tick_bounds(view: View, at: MarketView) -> tuple[int, int]:
+def tick_bounds(view: CurieView, at: MarketView) -> tuple[int, int]:
     """Between which ticks a trade must leave the pool (EX_OPLAS), once funding was settled at the view's time."""
     fresh = view.now >= at.reading.ticked_at + _TICK_REFRESH_S
     last = at.reading.tick if fresh else at.reading.last_tick
     return last - at.reading.max_ticks, last + at.reading.max_ticks
 
 
-def close(view: View, market: int, size: int, pool: PoolState) -> Closed:
+def close(view: CurieView, market: int, size: int, pool: PoolState) -> Closed:
     """Trade `size` (signed, 1e18) away by `ClearingHouse.closePosition`, all of it, from a state of the pool.
 
     Raises Refused where the contracts would revert or leave a part.
@@ -97,7 +97,7 @@ def _spread(at: MarketView, pool: PoolState) -> int:
     return mul_div(wad_of_x96(price_of_sqrt(pool.sqrt_price)) - index, RATIO, index)
 
 
-def room(view: View, market: int, is_long: bool, pool: PoolState, least_wad: int) -> int:
+def room(view: CurieView, market: int, is_long: bool, pool: PoolState, least_wad: int) -> int:
     """The largest size whose last unit still closes at `least_wad` or better (dollars for a long, at most for a short).
 
     Kept within the market's tick limit; 0 when there is none.

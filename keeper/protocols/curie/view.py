@@ -10,9 +10,9 @@ from keeper.defi.tick_math import Q96, sqrt_price_at_tick
 from keeper.defi.uniswap_oracle import mean_tick
 from keeper.errors import Refused
 from keeper.protocols.curie.feeds import index_price
-from keeper.protocols.curie.reads import CLOSED, OPEN, MarketReading, Parameters, Readings
+from keeper.protocols.curie.reads import CLOSED, OPEN, CurieParameters, CurieReadings, MarketReading
 from keeper.protocols.curie.rounding import mul_div, mul_ratio, price_of_sqrt, wad_of_x96, x96_of_wad
-from keeper.protocols.curie.state import CurieState, Market, Observations, Source
+from keeper.protocols.curie.state import CurieMarket, CurieSource, CurieState, Observations
 
 _SPOT_S = 15  # AccountBalance._getMarkPrice
 _COLLATERAL_S = 900  # Vault._COLLATERAL_TWAP_INTERVAL
@@ -30,7 +30,7 @@ class Growth:
 class MarketView:
     """One market at one time. Properties raise Refused("unpriced") where the contract would revert."""
 
-    def __init__(self, view: "View", market: Market, reading: MarketReading) -> None:
+    def __init__(self, view: "CurieView", market: CurieMarket, reading: MarketReading) -> None:
         self.market, self.reading, self._view = market, reading, view
 
     @cached_property
@@ -91,14 +91,14 @@ class MarketView:
         return Growth(last.premium + change, divided)
 
 
-class View:
+class CurieView:
     """All markets and collaterals at one time."""
 
-    def __init__(self, state: CurieState, readings: Readings, now: int) -> None:
+    def __init__(self, state: CurieState, readings: CurieReadings, now: int) -> None:
         if readings.parameters is None:
             raise Refused("unsupported", "the protocol's parameters cannot be read")
         self.state, self.readings, self.now = state, readings, now
-        self.parameters: Parameters = readings.parameters
+        self.parameters: CurieParameters = readings.parameters
         self._markets: dict[int, MarketView] = {}
         self._prices: dict[tuple[bytes, int], int] = {}
 
@@ -110,7 +110,7 @@ class View:
             self._markets[id_] = MarketView(self, self.state.markets[id_], self.readings.markets[id_])
         return self._markets[id_]
 
-    def price(self, source: Source, interval: int) -> int:
+    def price(self, source: CurieSource, interval: int) -> int:
         """An index price in `source.decimals`. Raises Refused("unpriced")."""
         key = source.asked, interval
         if key not in self._prices:
@@ -127,12 +127,12 @@ class View:
         return self.price(source, _COLLATERAL_S), source.decimals
 
 
-def view_at(state: CurieState, readings: Readings, now: int) -> View:
+def view_at(state: CurieState, readings: CurieReadings, now: int) -> CurieView:
     """The view of one time, made once for all accounts."""
     memo = readings.memo
     if now not in memo:
         if len(memo) > 4:
             memo.clear()
-        memo[now] = View(state, readings, now)
-    found: View = memo[now]
+        memo[now] = CurieView(state, readings, now)
+    found: CurieView = memo[now]
     return found

@@ -1,18 +1,19 @@
 """The plug-in for `contracts/src/MarginEngine.sol`: a cross-margin perpetuals engine with several collaterals."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from keeper.abi import load_abi
 from keeper.errors import Refused
 from keeper.model.chain import Call, CallResult, Log, LogFilter
-from keeper.model.health import WAD, Health
+from keeper.model.health import Health
 from keeper.model.plan import Opportunity
 from keeper.protocols.base import Achieved, Defaults, Deployment, PriceReading, Protocol, Revert, Screen, Snapshot
 from keeper.protocols.columns import TableSpec, Writer
-from keeper.protocols.margin_engine import calldata, events, opportunities, reads, screen
+from keeper.protocols.margin_engine import calldata, events, opportunities, prices, reads, screen
 from keeper.protocols.margin_engine.health import equity_requirement, health_of
-from keeper.protocols.margin_engine.reads import Readings
+from keeper.protocols.margin_engine.query import EngineQuery
+from keeper.protocols.margin_engine.reads import EngineReadings
 from keeper.protocols.margin_engine.state import SETTLEMENT, TABLES, EngineState, holdings_of
 
 _VIEWS = load_abi("MarginEngine").functions
@@ -45,7 +46,7 @@ class MarginEngineProtocol(Defaults):
     def reads(self, state: EngineState) -> list[Call]:
         return reads.reads(state)
 
-    def decode_reads(self, state: EngineState, results: Sequence[CallResult]) -> Readings:
+    def decode_reads(self, state: EngineState, results: Sequence[CallResult]) -> EngineReadings:
         return reads.decode_reads(state, results)
 
     def cross_checks(self, state: EngineState) -> list[tuple[Call, bytes]]:
@@ -55,7 +56,7 @@ class MarginEngineProtocol(Defaults):
         ]
 
     def prices(self, snapshot: Snapshot, timestamp: int) -> list[PriceReading]:
-        return reads.price_readings(snapshot.state, snapshot.readings, timestamp)
+        return prices.price_readings(snapshot.state, snapshot.readings, timestamp)
 
     def screen(self, snapshot: Snapshot, timestamp: int) -> Screen:
         return screen.screen(snapshot.state, snapshot.readings, snapshot.columns, timestamp)
@@ -87,7 +88,7 @@ class MarginEngineProtocol(Defaults):
     def opportunities(
         self, snapshot: Snapshot, row: int, timestamp: int, target_wad: int, limits: Mapping[str, int]
     ) -> list[Opportunity]:
-        case = opportunities.Case(
+        query = EngineQuery(
             state=snapshot.state,
             readings=snapshot.readings,
             address=snapshot.columns.accounts.address(row),
@@ -96,7 +97,7 @@ class MarginEngineProtocol(Defaults):
             target_wad=target_wad,
             limits=limits,
         )
-        return opportunities.find(case)
+        return opportunities.find(query)
 
     def encode(self, snapshot: Snapshot, opportunity: Opportunity, floor_wad: int) -> Call:
         data = calldata.encode(snapshot.state, snapshot.readings, opportunity, floor_wad, snapshot.block.timestamp)
@@ -118,17 +119,7 @@ class MarginEngineProtocol(Defaults):
         return {item.token: (item.symbol, item.decimals) for item in state.collaterals}
 
     def value_wad(self, snapshot: Snapshot, token: bytes, amount: int) -> int:
-        state: EngineState = snapshot.state
-        item = next((item for item in state.collaterals if item.token == token), None)
-        if item is None:
-            return 0
-        if item.id == SETTLEMENT:
-            return amount * item.scale
-        if item.source is None:
-            return 0
-        readings: Any = snapshot.readings
-        price, problem = reads.judge(readings, item.source, snapshot.block.timestamp)
-        return 0 if problem else amount * item.scale * price // WAD
+        return prices.value_wad(snapshot, token, amount)
 
 
 if TYPE_CHECKING:

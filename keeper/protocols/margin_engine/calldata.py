@@ -10,7 +10,8 @@ from keeper.model.chain import Log
 from keeper.model.health import WAD
 from keeper.model.plan import Opportunity
 from keeper.protocols.base import Achieved, Revert, RevertAction
-from keeper.protocols.margin_engine.reads import Readings, price_of
+from keeper.protocols.margin_engine.prices import price_of
+from keeper.protocols.margin_engine.reads import EngineReadings
 from keeper.protocols.margin_engine.rounding import div_up
 from keeper.protocols.margin_engine.state import SETTLEMENT, EngineState
 
@@ -59,7 +60,9 @@ ACTIONS = {
 }
 
 
-def encode(state: EngineState, readings: Readings, opportunity: Opportunity, floor_wad: int, timestamp: int) -> bytes:
+def encode(
+    state: EngineState, readings: EngineReadings, opportunity: Opportunity, floor_wad: int, timestamp: int
+) -> bytes:
     """Calldata that reverts when the reward at the readings' prices would be below `floor_wad` dollars (1e18)."""
     settlement = state.collaterals[SETTLEMENT]
     if opportunity.kind == LIQUIDATE:

@@ -15,10 +15,10 @@ from keeper.protocols.margin_engine.state import (
     SETTLEMENT,
     Bracket,
     Collateral,
+    EngineMarket,
+    EngineSource,
     EngineState,
-    Market,
     MarketRules,
-    Source,
 )
 
 _EVENTS = load_abi("MarginEngine").events
@@ -69,7 +69,9 @@ def _position_changed(state: EngineState, log: Log, writer: Writer) -> None:
 def _market_changed(state: EngineState, log: Log) -> EngineState:
     old = state.markets[int.from_bytes(log.topics[1], "big")]
     long_size, short_size, index, time = _words(log.data, 4)
-    return _with_market(state, Market(old.id, old.name, old.rules, old.brackets, long_size, short_size, index, time))
+    return _with_market(
+        state, EngineMarket(old.id, old.name, old.rules, old.brackets, long_size, short_size, index, time)
+    )
 
 
 def _funds_changed(state: EngineState, log: Log) -> EngineState:
@@ -104,7 +106,7 @@ def _market_listed(state: EngineState, log: Log) -> EngineState:
     if id_ != len(state.markets):
         raise ValueError(f"market {id_} after {len(state.markets)} others")
     label = name.rstrip(b"\0").decode("utf-8", errors="replace")
-    return replace(state, markets=(*state.markets, Market(id_, label)))
+    return replace(state, markets=(*state.markets, EngineMarket(id_, label)))
 
 
 def _market_configured(state: EngineState, log: Log) -> EngineState:
@@ -133,11 +135,11 @@ def _event(name: str) -> Event:
     return _EVENTS[name]
 
 
-def _source(feed: str, heartbeat: int, decimals: int) -> Source:
-    return Source(bytes.fromhex(feed[2:]), heartbeat, 10 ** (18 - decimals))
+def _source(feed: str, heartbeat: int, decimals: int) -> EngineSource:
+    return EngineSource(bytes.fromhex(feed[2:]), heartbeat, 10 ** (18 - decimals))
 
 
-def _with_market(state: EngineState, market: Market) -> EngineState:
+def _with_market(state: EngineState, market: EngineMarket) -> EngineState:
     markets = (*state.markets[: market.id], market, *state.markets[market.id + 1 :])
     return EngineState(
         state.collaterals,

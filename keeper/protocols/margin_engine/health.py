@@ -2,27 +2,35 @@
 
 from keeper.errors import Refused
 from keeper.model.health import WAD, Health, ratio_wad
-from keeper.protocols.margin_engine.reads import Readings, price_of
+from keeper.protocols.margin_engine.prices import price_of
+from keeper.protocols.margin_engine.reads import EngineReadings
 from keeper.protocols.margin_engine.rounding import div_trunc, mul_ceil, mul_floor, mul_up
-from keeper.protocols.margin_engine.state import Bracket, Collateral, EngineState, Holdings, Market, MarketRules
+from keeper.protocols.margin_engine.state import (
+    Bracket,
+    Collateral,
+    EngineHoldings,
+    EngineMarket,
+    EngineState,
+    MarketRules,
+)
 
 DAY_S = 86_400
 _UINT256 = 1 << 256
 
 
-def rules_of(market: Market) -> MarketRules:
+def rules_of(market: EngineMarket) -> MarketRules:
     """A market's rules. Raises Refused("unpriced") for one that was listed and never configured."""
     if market.rules is None:
         raise Refused("unpriced", f"market {market.id} is not configured")
     return market.rules
 
 
-def market_price(market: Market, readings: Readings, timestamp: int) -> int:
+def market_price(market: EngineMarket, readings: EngineReadings, timestamp: int) -> int:
     """Index price in 1e18. Raises Refused("unpriced")."""
     return price_of(readings, rules_of(market).source, timestamp)
 
 
-def funding_index(market: Market, price: int, timestamp: int) -> int:
+def funding_index(market: EngineMarket, price: int, timestamp: int) -> int:
     """Dollars owed by a long of size 1 since the market began (`MarginEngine._fundingIndex`)."""
     rules = rules_of(market)
     limit = rules.max_funding_rate
@@ -46,7 +54,9 @@ def collateral_equity(collateral: Collateral, amount: int, price: int) -> int:
     return product // 10**36
 
 
-def equity_requirement(state: EngineState, readings: Readings, holdings: Holdings, timestamp: int) -> tuple[int, int]:
+def equity_requirement(
+    state: EngineState, readings: EngineReadings, holdings: EngineHoldings, timestamp: int
+) -> tuple[int, int]:
     """(equity, requirement) in 1e18 dollars at `timestamp`. Raises Refused("unpriced") where the view reverts."""
     equity, requirement = holdings.settlement, 0
     for id_, amount in holdings.collaterals:

@@ -1,6 +1,5 @@
 """Legal liquidations of one account: one for each market that can be closed, one for each collateral to be seized."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from keeper.errors import Refused
@@ -8,12 +7,13 @@ from keeper.model.health import WAD, Health
 from keeper.model.plan import Opportunity, token_key
 from keeper.protocols.margin_engine.calldata import LIQUIDATE, SEIZE
 from keeper.protocols.margin_engine.health import equity_requirement, health_of, market_price
-from keeper.protocols.margin_engine.reads import Readings, price_of
+from keeper.protocols.margin_engine.prices import price_of
+from keeper.protocols.margin_engine.query import EngineQuery
 from keeper.protocols.margin_engine.risk import shortfall
 from keeper.protocols.margin_engine.rounding import mul_up
-from keeper.protocols.margin_engine.simulate import simulate_seizure
+from keeper.protocols.margin_engine.simulate import Closing, simulate_seizure
 from keeper.protocols.margin_engine.sizing import Sized, choose
-from keeper.protocols.margin_engine.state import SETTLEMENT, EngineState, Holdings
+from keeper.protocols.margin_engine.state import SETTLEMENT, EngineHoldings
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class Gas:
     position: int
     collateral: int
 
-    def of(self, holdings: Holdings) -> int:
+    def of(self, holdings: EngineHoldings) -> int:
         return self.base + self.position * len(holdings.positions) + self.collateral * len(holdings.collaterals)
 
 
@@ -41,55 +41,35 @@ def cap_key(market: int) -> str:
     return f"cap:market:{market}"
 
 
-@dataclass(frozen=True, slots=True)
-class Case:
-    """One account at one timestamp, and what may be drawn on."""
-
-    state: EngineState
-    readings: Readings
-    address: bytes
-    holdings: Holdings
-    timestamp: int
-    target_wad: int
-    limits: Mapping[str, int]
-
-
-def find(case: Case) -> list[Opportunity]:
+def find(query: EngineQuery) -> list[Opportunity]:
     """Best first: those after which the account is safe, then by reward.
 
     Raises Refused: "unpriced", or "hold" while the engine is paused.
     """
-    if case.state.paused:
+    if query.state.paused:
         raise Refused("hold", "the engine is paused")
-    equity, requirement = equity_requirement(case.state, case.readings, case.holdings, case.timestamp)
+    equity, requirement = equity_requirement(query.state, query.readings, query.holdings, query.timestamp)
     before = health_of(equity, requirement)
-    found = [_seizure(case, before, id_) for id_, _ in case.holdings.collaterals if _seizable(case, before)]
+    found = [_seizure(query, before, id_) for id_, _ in query.holdings.collaterals if _seizable(query, before)]
     if before.liquidatable:
-        found += [_liquidation(case, before, market) for market, _ in case.holdings.positions]
+        found += [_liquidation(query, before, market) for market, _ in query.holdings.positions]
     legal = [opportunity for opportunity in found if opportunity]
     return sorted(legal, key=lambda found: (found.after.liquidatable, -found.reward_wad, found.kind, found.subject))
 
 
-def _liquidation(case: Case, before: Health, market_id: int) -> Opportunity | None:
-    market = case.state.markets[market_id]
+def _liquidation(query: EngineQuery, before: Health, market_id: int) -> Opportunity | None:
+    market = query.state.markets[market_id]
     key = cap_key(market_id)
-    sized = choose(
-        case.state,
-        case.readings,
-        case.holdings,
-        market_id,
-        case.timestamp,
-        case.target_wad,
-        case.limits.get(key),
-    )
+    closing = Closing.of(query.state, query.readings, query.holdings, market_id, query.timestamp)
+    sized = choose(closing, query.target_wad, query.limits.get(key))
     if sized is None or market.rules is None:
         return None
     outcome = sized.outcome
-    settlement = case.state.collaterals[SETTLEMENT]
-    after = health_of(*equity_requirement(case.state, case.readings, outcome.holdings, case.timestamp))
-    gas = LIQUIDATE_GAS.of(case.holdings)
+    settlement = query.state.collaterals[SETTLEMENT]
+    after = health_of(*equity_requirement(query.state, query.readings, outcome.holdings, query.timestamp))
+    gas = LIQUIDATE_GAS.of(query.holdings)
     return Opportunity(
-        account=case.address,
+        account=query.address,
         kind=LIQUIDATE,
         subject=market.name,
         size=outcome.size,
@@ -102,8 +82,8 @@ def _liquidation(case: Case, before: Health, market_id: int) -> Opportunity | No
         gas_limit=gas * _LIMIT_PERCENT // 100,
         before=before,
         after=after,
-        bad_debt_prevented_wad=_prevented(case, before.equity, outcome.equity, outcome.holdings),
-        partial=outcome.size < abs(case.holdings.position(market_id).size),
+        bad_debt_prevented_wad=_prevented(query, before.equity, outcome.equity, outcome.holdings),
+        partial=outcome.size < abs(query.holdings.position(market_id).size),
         details=_details(market_id, sized),
     )
 
@@ -118,29 +98,29 @@ def _details(market_id: int, sized: Sized) -> dict[str, int]:
     }
 
 
-def _seizable(case: Case, before: Health) -> bool:
+def _seizable(query: EngineQuery, before: Health) -> bool:
     """`MarginEngine.seizeCollateral` is open for the account."""
-    debt = -case.holdings.settlement
-    return debt > 0 and (before.liquidatable or not case.holdings.positions or debt > case.state.debt_limit)
+    debt = -query.holdings.settlement
+    return debt > 0 and (before.liquidatable or not query.holdings.positions or debt > query.state.debt_limit)
 
 
-def _seizure(case: Case, before: Health, id_: int) -> Opportunity | None:
+def _seizure(query: EngineQuery, before: Health, id_: int) -> Opportunity | None:
     """Buys as much collateral as the debt, the balance and the keeper's tokens allow."""
-    settlement, collateral = case.state.collaterals[SETTLEMENT], case.state.collaterals[id_]
-    wanted = max(0, case.limits.get(token_key(settlement.token), 2**256 - 1))
-    seizure = simulate_seizure(case.state, case.readings, case.holdings, id_, wanted, case.timestamp)
+    settlement, collateral = query.state.collaterals[SETTLEMENT], query.state.collaterals[id_]
+    wanted = max(0, query.limits.get(token_key(settlement.token), 2**256 - 1))
+    seizure = simulate_seizure(query.state, query.readings, query.holdings, id_, wanted, query.timestamp)
     if seizure.amount == 0:
         return None
-    takes_all = seizure.amount == case.holdings.collateral(id_)
+    takes_all = seizure.amount == query.holdings.collateral(id_)
     # The price may have risen when the call executes: an exact offer would then leave dust that nobody buys.
     offer = min(wanted, seizure.repaid * _OFFER_PERCENT // 100 + 1) if takes_all else seizure.repaid
-    price = price_of(case.readings, collateral.source, case.timestamp)
+    price = price_of(query.readings, collateral.source, query.timestamp)
     worth = seizure.amount * collateral.scale * price // WAD
     repaid_wad = seizure.repaid * settlement.scale
-    equity, requirement = equity_requirement(case.state, case.readings, seizure.holdings, case.timestamp)
-    gas = SEIZE_GAS.of(case.holdings)
+    equity, requirement = equity_requirement(query.state, query.readings, seizure.holdings, query.timestamp)
+    gas = SEIZE_GAS.of(query.holdings)
     return Opportunity(
-        account=case.address,
+        account=query.address,
         kind=SEIZE,
         subject=collateral.symbol,
         size=seizure.repaid,
@@ -153,21 +133,21 @@ def _seizure(case: Case, before: Health, id_: int) -> Opportunity | None:
         gas_limit=gas * _LIMIT_PERCENT // 100,
         before=before,
         after=health_of(equity, requirement),
-        bad_debt_prevented_wad=_prevented(case, before.equity, equity - seizure.bad_debt, seizure.holdings),
+        bad_debt_prevented_wad=_prevented(query, before.equity, equity - seizure.bad_debt, seizure.holdings),
         partial=not takes_all,
         details={"collateral": id_, "repaid": seizure.repaid, "offer": offer, "bad_debt": seizure.bad_debt},
     )
 
 
-def _prevented(case: Case, equity: int, equity_after: int, after: Holdings) -> int:
+def _prevented(query: EngineQuery, equity: int, equity_after: int, after: EngineHoldings) -> int:
     """Expected bad debt before less after, in 1e18 dollars, never below zero: see `risk.shortfall`."""
-    saved = shortfall(equity / WAD, _gross(case, case.holdings)) - shortfall(equity_after / WAD, _gross(case, after))
+    saved = shortfall(equity / WAD, _gross(query, query.holdings)) - shortfall(equity_after / WAD, _gross(query, after))
     return max(0, int(saved * 1e6) * 10**12)
 
 
-def _gross(case: Case, holdings: Holdings) -> float:
+def _gross(query: EngineQuery, holdings: EngineHoldings) -> float:
     """Notional of all positions, in dollars."""
     total = 0
     for id_, position in holdings.positions:
-        total += mul_up(abs(position.size), market_price(case.state.markets[id_], case.readings, case.timestamp))
+        total += mul_up(abs(position.size), market_price(query.state.markets[id_], query.readings, query.timestamp))
     return total / WAD

@@ -6,7 +6,8 @@ from keeper.model.health import WAD
 from keeper.protocols.base import Screen
 from keeper.protocols.columns import Columns
 from keeper.protocols.margin_engine.health import funding_index, rules_of
-from keeper.protocols.margin_engine.reads import Readings, judge
+from keeper.protocols.margin_engine.prices import judge
+from keeper.protocols.margin_engine.reads import EngineReadings
 from keeper.protocols.margin_engine.state import BALANCES, POSITIONS, EngineState
 
 _EPS = 2.0**-52
@@ -15,7 +16,7 @@ _OPERATIONS = 24
 _ROUNDINGS = 64
 
 
-def screen(state: EngineState, readings: Readings, columns: Columns, timestamp: int) -> Screen:
+def screen(state: EngineState, readings: EngineReadings, columns: Columns, timestamp: int) -> Screen:
     """Slack of all accounts, and a bound that its exact value never leaves.
 
     Bound. Let A be the sum of the absolute values of every term that enters an account's slack: `amount * factor`,
@@ -30,7 +31,7 @@ def screen(state: EngineState, readings: Readings, columns: Columns, timestamp: 
     own rounding moves: floor and ceil of each product, times rates below 18.5, and one for each bracket's offset.
     """
     count = len(columns)
-    balances = _Sums(count)
+    balances = _EngineSums(count)
     _add_balances(state, readings, columns, timestamp, balances)
     requirement = _add_positions(state, readings, columns, timestamp, balances)
     slack = balances.slack
@@ -45,7 +46,7 @@ def screen(state: EngineState, readings: Readings, columns: Columns, timestamp: 
     return Screen(slack=slack, bound=bound, health=health, active=balances.active > 0, unpriced=unpriced)
 
 
-class _Sums:
+class _EngineSums:
     """Sums by account row."""
 
     def __init__(self, count: int) -> None:
@@ -75,7 +76,9 @@ class _Sums:
         self.unpriced += np.bincount(accounts, held & unpriced, count)
 
 
-def _add_balances(state: EngineState, readings: Readings, columns: Columns, timestamp: int, sums: _Sums) -> None:
+def _add_balances(
+    state: EngineState, readings: EngineReadings, columns: Columns, timestamp: int, sums: _EngineSums
+) -> None:
     table = columns[BALANCES]
     factor = np.zeros(max(1, len(state.collaterals)))
     unpriced = np.zeros(len(factor), dtype=bool)
@@ -92,7 +95,9 @@ def _add_balances(state: EngineState, readings: Readings, columns: Columns, time
     sums.add(table.accounts, values, np.abs(values), units, amounts != 0, unpriced[assets])
 
 
-def _add_positions(state: EngineState, readings: Readings, columns: Columns, timestamp: int, sums: _Sums) -> np.ndarray:
+def _add_positions(
+    state: EngineState, readings: EngineReadings, columns: Columns, timestamp: int, sums: _EngineSums
+) -> np.ndarray:
     """Adds the positions to the sums; returns the requirement of each account."""
     table = columns[POSITIONS]
     price, index, rates, offsets, unpriced = _market_arrays(state, readings, timestamp)
@@ -119,7 +124,7 @@ def _add_positions(state: EngineState, readings: Readings, columns: Columns, tim
 
 
 def _market_arrays(
-    state: EngineState, readings: Readings, timestamp: int
+    state: EngineState, readings: EngineReadings, timestamp: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """(price, funding index, rates, offsets, unpriced) by market; rates and offsets by (bracket, market).
 

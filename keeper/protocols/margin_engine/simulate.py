@@ -4,19 +4,20 @@ from dataclasses import dataclass, replace
 
 from keeper.model.health import WAD
 from keeper.protocols.margin_engine.health import equity_requirement, funding_index, maintenance, market_price, rules_of
-from keeper.protocols.margin_engine.reads import Readings, price_of
+from keeper.protocols.margin_engine.prices import price_of
+from keeper.protocols.margin_engine.reads import EngineReadings
 from keeper.protocols.margin_engine.rounding import div_trunc, div_up, mul_ceil, mul_down, mul_floor, mul_up
-from keeper.protocols.margin_engine.state import SETTLEMENT, EngineState, Holdings, Market, Position
+from keeper.protocols.margin_engine.state import SETTLEMENT, EngineHoldings, EngineMarket, EnginePosition, EngineState
 
 DUST_WAD = WAD  # `MarginEngine.DUST`
 
 
 @dataclass(frozen=True, slots=True)
-class Liquidation:
+class EngineLiquidation:
     """One simulated `liquidate`. Dollars in 1e18, the reward in settlement token units."""
 
     state: EngineState
-    holdings: Holdings
+    holdings: EngineHoldings
     size: int
     notional: int
     penalty: int
@@ -27,18 +28,18 @@ class Liquidation:
 
 
 @dataclass(frozen=True, slots=True)
-class Seizure:
+class EngineSeizure:
     """One simulated `seizeCollateral`. `amount` in units of the collateral, `repaid` in settlement token units."""
 
     state: EngineState
-    holdings: Holdings
+    holdings: EngineHoldings
     amount: int
     repaid: int
     bad_debt: int
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class ClosingOutcome:
     """What closing one size would do to the account: what sizing compares. Dollars in 1e18."""
 
     size: int
@@ -47,7 +48,7 @@ class Outcome:
     reward: int
     fund_part: int
     realised: int
-    left: Position
+    left: EnginePosition
     equity: int  # after
     requirement: int  # after
     judged: int  # the requirement that the engine judges over-liquidation by
@@ -58,10 +59,10 @@ class Closing:
     """One position of one account at one timestamp, with all that does not depend on the size worked out once."""
 
     state: EngineState
-    holdings: Holdings
-    market: Market  # funding accrued
+    holdings: EngineHoldings
+    market: EngineMarket  # funding accrued
     price: int
-    position: Position
+    position: EnginePosition
     equity: int
     requirement: int
     other_equity: int  # of everything but this position and the settlement balance
@@ -69,7 +70,7 @@ class Closing:
 
     @classmethod
     def of(
-        cls, state: EngineState, readings: Readings, holdings: Holdings, market_id: int, timestamp: int
+        cls, state: EngineState, readings: EngineReadings, holdings: EngineHoldings, market_id: int, timestamp: int
     ) -> "Closing":
         """Raises Refused("unpriced") when the engine would revert for want of a price."""
         market = state.markets[market_id]
@@ -90,7 +91,7 @@ class Closing:
             requirement - own_requirement,
         )
 
-    def outcome(self, size: int) -> Outcome:
+    def outcome(self, size: int) -> ClosingOutcome:
         """Close `size` at the index price (`MarginEngine.liquidate`)."""
         left, realised = _close(self.market, self.position, size, self.price)
         notional = mul_up(size, self.price)
@@ -101,9 +102,9 @@ class Closing:
         if not left.size:
             judged += maintenance(self.market.brackets, rules_of(self.market).min_notional)
         equity = self.other_equity + own_equity + self.holdings.settlement + realised - penalty
-        return Outcome(size, notional, penalty, reward, fund_part, realised, left, equity, requirement, judged)
+        return ClosingOutcome(size, notional, penalty, reward, fund_part, realised, left, equity, requirement, judged)
 
-    def settle(self, outcome: Outcome) -> Liquidation:
+    def settle(self, outcome: ClosingOutcome) -> EngineLiquidation:
         """What an outcome leaves of the account and of the engine."""
         before, id_ = self.state, self.market.id
         market = _counted(self.market, self.position.size, outcome.left.size)
@@ -114,13 +115,13 @@ class Closing:
             insurance_fund=before.insurance_fund + outcome.fund_part,
         )
         positions = ((held_id, outcome.left if held_id == id_ else held) for held_id, held in self.holdings.positions)
-        holdings = Holdings(
+        holdings = EngineHoldings(
             self.holdings.settlement + outcome.realised - outcome.penalty,
             self.holdings.collaterals,
             tuple((held_id, held) for held_id, held in positions if held.size != 0),
         )
         state, holdings, bad_debt = _write_off(state, holdings, self.other_equity)
-        return Liquidation(
+        return EngineLiquidation(
             state=state,
             holdings=holdings,
             size=outcome.size,
@@ -133,18 +134,7 @@ class Closing:
         )
 
 
-def simulate_liquidation(
-    state: EngineState, readings: Readings, holdings: Holdings, market_id: int, size: int, timestamp: int
-) -> Liquidation:
-    """Close `size` of a position at `timestamp`. Says what would happen; whether it is allowed is for `sizing`.
-
-    Raises Refused("unpriced") when the engine would revert for want of a price.
-    """
-    closing = Closing.of(state, readings, holdings, market_id, timestamp)
-    return closing.settle(closing.outcome(size))
-
-
-def _position_health(market: Market, price: int, position: Position) -> tuple[int, int]:
+def _position_health(market: EngineMarket, price: int, position: EnginePosition) -> tuple[int, int]:
     """(equity, requirement) of a position whose market has accrued its funding."""
     size = position.size
     if size == 0:
@@ -154,18 +144,18 @@ def _position_health(market: Market, price: int, position: Position) -> tuple[in
     return equity, maintenance(market.brackets, mul_up(abs(size), price))
 
 
-def _close(market: Market, position: Position, size: int, price: int) -> tuple[Position, int]:
+def _close(market: EngineMarket, position: EnginePosition, size: int, price: int) -> tuple[EnginePosition, int]:
     """(what is left, realised dollars) of closing part or all (`MarginEngine._changePosition`)."""
     funding = mul_ceil(position.size, market.funding_index - position.funding)
     closed = size if position.size > 0 else -size
     cost_closed = div_trunc(position.cost * closed, position.size)
     realised = -funding + mul_floor(closed, price) - cost_closed
     if closed == position.size:
-        return Position(0, 0, 0), realised
-    return Position(position.size - closed, position.cost - cost_closed, market.funding_index), realised
+        return EnginePosition(0, 0, 0), realised
+    return EnginePosition(position.size - closed, position.cost - cost_closed, market.funding_index), realised
 
 
-def _penalty(state: EngineState, market: Market, notional: int, equity: int) -> tuple[int, int, int]:
+def _penalty(state: EngineState, market: EngineMarket, notional: int, equity: int) -> tuple[int, int, int]:
     """(taken from the account, reward units, the insurance fund's part) (`MarginEngine._takePenalty`)."""
     rules = rules_of(market)
     scale = state.collaterals[SETTLEMENT].scale
@@ -176,7 +166,7 @@ def _penalty(state: EngineState, market: Market, notional: int, equity: int) -> 
     return keeper_part + fund_part, reward, fund_part
 
 
-def _counted(market: Market, before: int, after: int) -> Market:
+def _counted(market: EngineMarket, before: int, after: int) -> EngineMarket:
     """Open interest after a position went from one size to another of the same sign, or to none."""
     change = abs(after) - abs(before)
     if before > 0:
@@ -184,7 +174,9 @@ def _counted(market: Market, before: int, after: int) -> Market:
     return replace(market, short_size=market.short_size + change)
 
 
-def _write_off(state: EngineState, holdings: Holdings, collateral: int) -> tuple[EngineState, Holdings, int]:
+def _write_off(
+    state: EngineState, holdings: EngineHoldings, collateral: int
+) -> tuple[EngineState, EngineHoldings, int]:
     """What an account that has nothing more still owes (`MarginEngine._settleBadDebt`).
 
     collateral: what the account's collaterals count, in 1e18 dollars, when it has no position.
@@ -194,12 +186,12 @@ def _write_off(state: EngineState, holdings: Holdings, collateral: int) -> tuple
     debt = -holdings.settlement
     from_fund = min(debt, state.insurance_fund)
     state = replace(state, insurance_fund=state.insurance_fund - from_fund, pool=state.pool - (debt - from_fund))
-    return state, Holdings(0, holdings.collaterals), debt
+    return state, EngineHoldings(0, holdings.collaterals), debt
 
 
 def simulate_seizure(
-    state: EngineState, readings: Readings, holdings: Holdings, id_: int, repay: int, timestamp: int
-) -> Seizure:
+    state: EngineState, readings: EngineReadings, holdings: EngineHoldings, id_: int, repay: int, timestamp: int
+) -> EngineSeizure:
     """Sell collateral for at most `repay` settlement token units. Raises Refused("unpriced")."""
     collateral = state.collaterals[id_]
     price = price_of(readings, collateral.source, timestamp)
@@ -213,11 +205,11 @@ def simulate_seizure(
         amount = balance
         repaid = div_up(balance * unit_price, settlement_unit)
     collaterals = tuple((held, units - amount if held == id_ else units) for held, units in holdings.collaterals)
-    after = Holdings(
+    after = EngineHoldings(
         holdings.settlement + repaid * settlement_scale,
         tuple((held, units) for held, units in collaterals if units),
         holdings.positions,
     )
     equity, _ = equity_requirement(state, readings, after, timestamp)
     state, after, bad_debt = _write_off(state, after, equity - after.settlement)
-    return Seizure(state, after, amount, repaid, bad_debt)
+    return EngineSeizure(state, after, amount, repaid, bad_debt)

@@ -12,17 +12,15 @@ from functools import cache
 from keeper.defi.sizing import smallest
 from keeper.model.health import WAD
 from keeper.protocols.margin_engine.health import rules_of
-from keeper.protocols.margin_engine.reads import Readings
 from keeper.protocols.margin_engine.rounding import div_up, mul_down, mul_up
-from keeper.protocols.margin_engine.simulate import Closing, Liquidation, Outcome
-from keeper.protocols.margin_engine.state import EngineState, Holdings
+from keeper.protocols.margin_engine.simulate import Closing, ClosingOutcome, EngineLiquidation
 
 
 @dataclass(frozen=True, slots=True)
 class Sized:
     """A legal size and what it does. `limit`: what decided: "target", or the rule that clipped it."""
 
-    outcome: Liquidation
+    outcome: EngineLiquidation
     limit: str
 
 
@@ -67,21 +65,12 @@ class Bounds:
         return max(0, limits[rule]) // self.step, rule
 
 
-def choose(
-    state: EngineState,
-    readings: Readings,
-    holdings: Holdings,
-    market_id: int,
-    timestamp: int,
-    target_wad: int,
-    available: int | None = None,
-) -> Sized | None:
-    """The liquidation of one market's position, None when no size is legal.
+def choose(closing: Closing, target_wad: int, available: int | None = None) -> Sized | None:
+    """The liquidation of one position of a liquidatable account, None when no size is legal.
 
     target_wad: health to restore, 1e18 is the threshold. available: notional left under the block's cap, in 1e18
-    dollars; the whole cap when None. The account must be liquidatable. Raises Refused("unpriced").
+    dollars; the whole cap when None.
     """
-    closing = Closing.of(state, readings, holdings, market_id, timestamp)
     rules = rules_of(closing.market)
     bounds = Bounds(
         held=abs(closing.position.size),
@@ -93,7 +82,7 @@ def choose(
     )
 
     @cache
-    def outcome(steps: int) -> Outcome:
+    def outcome(steps: int) -> ClosingOutcome:
         return closing.outcome(bounds.size(steps))
 
     def restores(steps: int) -> bool:
@@ -103,7 +92,7 @@ def choose(
     def beyond(steps: int) -> bool:
         after = outcome(steps)
         forced = (bounds.small and after.size == bounds.held) or after.size == bounds.step
-        return not forced and after.equity * WAD > after.judged * state.max_post_health
+        return not forced and after.equity * WAD > after.judged * closing.state.max_post_health
 
     guess = _closed_form(closing, bounds, target_wad)
     needed = smallest(restores, guess, bounds.full)

@@ -12,7 +12,7 @@ TABLES = (TableSpec(BALANCES, ("amount",)), TableSpec(POSITIONS, ("size", "cost"
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class EngineSource:
     """Where a price comes from. `scale` takes the feed's answers to 1e18."""
 
     feed: bytes
@@ -28,7 +28,7 @@ class Collateral:
     token: bytes
     symbol: str
     decimals: int
-    source: Source | None = None
+    source: EngineSource | None = None
     weight: int = 0
     discount: int = 0
 
@@ -50,7 +50,7 @@ class Bracket:
 class MarketRules:
     """What governance set for a market."""
 
-    source: Source
+    source: EngineSource
     penalty: int
     keeper_share: int
     max_funding_rate: int  # share of the notional a day
@@ -61,7 +61,7 @@ class MarketRules:
 
 
 @dataclass(frozen=True, slots=True)
-class Market:
+class EngineMarket:
     """One market: its rules, and the open interest and funding that every trade changes."""
 
     id: int
@@ -79,7 +79,7 @@ class EngineState:
     """Everything that logs say of the engine as a whole."""
 
     collaterals: tuple[Collateral, ...] = ()
-    markets: tuple[Market, ...] = ()
+    markets: tuple[EngineMarket, ...] = ()
     pool: int = 0
     insurance_fund: int = 0
     max_post_health: int = 0
@@ -88,7 +88,7 @@ class EngineState:
 
 
 @dataclass(frozen=True, slots=True)
-class Position:
+class EnginePosition:
     """One account's position in one market: signed size, signed dollars paid for it, and its funding index."""
 
     size: int
@@ -97,14 +97,14 @@ class Position:
 
 
 @dataclass(frozen=True, slots=True)
-class Holdings:
+class EngineHoldings:
     """What one account holds. `collaterals` (id, token units) and `positions` (market id, position) without zeros."""
 
     settlement: int
     collaterals: tuple[tuple[int, int], ...] = ()
-    positions: tuple[tuple[int, Position], ...] = ()
+    positions: tuple[tuple[int, EnginePosition], ...] = ()
 
-    def position(self, market: int) -> Position:
+    def position(self, market: int) -> EnginePosition:
         """The position in a market; raises KeyError when there is none."""
         return dict(self.positions)[market]
 
@@ -113,7 +113,7 @@ class Holdings:
         return dict(self.collaterals).get(id_, 0)
 
 
-def holdings_of(columns: Columns, row: int) -> Holdings:
+def holdings_of(columns: Columns, row: int) -> EngineHoldings:
     """One account's holdings from the book's columns."""
     settlement = 0
     collaterals = []
@@ -123,6 +123,6 @@ def holdings_of(columns: Columns, row: int) -> Holdings:
         else:
             collaterals.append((id_, amount))
     positions = tuple(
-        (market, Position(*values)) for market, values in columns[POSITIONS].holdings(row) if values[0] != 0
+        (market, EnginePosition(*values)) for market, values in columns[POSITIONS].holdings(row) if values[0] != 0
     )
-    return Holdings(settlement, tuple(collaterals), positions)
+    return EngineHoldings(settlement, tuple(collaterals), positions)

@@ -2,18 +2,18 @@
 
 from dataclasses import dataclass, replace
 
-from keeper.defi.sizing import largest, peak
+from keeper.defi.sizing import largest, peak, smallest
 from keeper.defi.uniswap_v3 import PoolState
 from keeper.errors import Refused
 from keeper.model.health import WAD
 from keeper.model.plan import SHARED_POOL_SLIP_PERCENT, Opportunity
 from keeper.protocols.curie.account_value import AccountValue
 from keeper.protocols.curie.health import health_of
-from keeper.protocols.curie.query import Query, smallest
+from keeper.protocols.curie.query import CurieQuery
 from keeper.protocols.curie.reads import OPEN
 from keeper.protocols.curie.rounding import RATIO
-from keeper.protocols.curie.simulate import Liquidation, cancelled, fund_capacity, liquidate, most_size
-from keeper.protocols.curie.state import SETTLEMENT, Holdings
+from keeper.protocols.curie.simulate import SliceLiquidation, cancelled, fund_capacity, liquidate, most_size
+from keeper.protocols.curie.state import SETTLEMENT, CurieHoldings
 from keeper.protocols.curie.trading import Closed, close, pool_state, room
 
 LIQUIDATE = "liquidate"
@@ -24,29 +24,29 @@ _KEPT = 4  # of the liquidator's fee, at most 1 - 1/4 is given to the pool by th
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class SliceOutcome:
     """A slice and its exit. `margin`, `profit`: settlement token units."""
 
-    liquidation: Liquidation
+    liquidation: SliceLiquidation
     closed: Closed
     margin: int
     profit: int
 
 
-def opportunities(case: Query) -> list[Opportunity]:
+def find(query: CurieQuery) -> list[Opportunity]:
     """One for each market in which a slice is legal. Raises Refused when none can be computed."""
-    if not case.standing.liquidatable:
+    if not query.account.liquidatable:
         return []
-    if case.standing.view.parameters.house_paused or case.standing.view.parameters.vault_paused:
+    if query.account.view.parameters.house_paused or query.account.view.parameters.vault_paused:
         raise Refused("hold", "the protocol is paused")
-    held = any(position.size or position.notional for position in case.own.positions.values())
-    if held or case.own.orders:
+    held = any(position.size or position.notional for position in query.own.positions.values())
+    if held or query.own.orders:
         raise Refused("hold", "the executor's own account holds a position: close it first")
-    bare = cancelled(case.standing)
+    bare = cancelled(query.account)
     found, refusals = [], []
     for market in sorted(bare.holdings.positions):
         try:
-            if slice_ := _Slice.of(case, bare, market):
+            if slice_ := _Slice.of(query, bare, market):
                 found.append(slice_.opportunity())
         except Refused as refusal:
             refusals.append(refusal)
@@ -59,7 +59,7 @@ def opportunities(case: Query) -> list[Opportunity]:
 class _Slice:
     """One market of an account whose orders are cancelled. `pool`: as earlier plans of this block will leave it."""
 
-    case: Query
+    query: CurieQuery
     bare: AccountValue
     market: int
     most: int  # that the protocol allows, unsigned
@@ -69,7 +69,7 @@ class _Slice:
     taken: int  # of it, by other plans
 
     @classmethod
-    def of(cls, case: Query, bare: AccountValue, market: int) -> "_Slice | None":
+    def of(cls, query: CurieQuery, bare: AccountValue, market: int) -> "_Slice | None":
         view = bare.view
         if view.market(market).reading.status != OPEN:
             raise Refused("unsupported", f"{view.state.markets[market].symbol} is not open (CH_MNO)")
@@ -77,39 +77,39 @@ class _Slice:
         if not most:
             return None
         sign = 1 if most > 0 else -1
-        pool = pool_state(view, market, case.standing.holdings.orders)
+        pool = pool_state(view, market, query.account.holdings.orders)
         space = room(view, market, sign > 0, pool, _worst_price(bare, market, sign))
-        left = case.left_of(_key(bare, market, sign), space)
+        left = query.left_of(_key(bare, market, sign), space)
         taken = space - left
         if taken:
             pool = close(view, market, sign * taken, pool).after
-        return cls(case, bare, market, abs(most), sign, pool, space, taken)
+        return cls(query, bare, market, abs(most), sign, pool, space, taken)
 
     def opportunity(self) -> Opportunity:
-        case, standing = self.case, self.case.standing
+        query, account = self.query, self.query.account
         size, limit = self._size()
         if not self.room or self._worth(size) is None:  # a part may pay, or be allowed, where the whole is not
             size, limit = min((peak(self._worth, size), "pool"), (size, limit))
         outcome = self.outcome(size)
         liquidation = outcome.liquidation
         after = replace(self.bare, holdings=liquidation.after)
-        symbol = standing.view.state.markets[self.market].symbol
-        token = case.contracts.settlement
-        orders = len(standing.holdings.orders)
-        gas = GAS + GAS_A_MARKET * len(standing.parts) + GAS_AN_ORDER * orders + GAS_A_TURN * (outcome.closed.turns - 1)
+        symbol = account.view.state.markets[self.market].symbol
+        token = query.contracts.settlement
+        orders = len(account.holdings.orders)
+        gas = GAS + GAS_A_MARKET * len(account.parts) + GAS_AN_ORDER * orders + GAS_A_TURN * (outcome.closed.turns - 1)
         return Opportunity(
-            account=case.address,
+            account=query.address,
             kind=LIQUIDATE,
             subject=symbol,
             size=size,
             notional_wad=abs(liquidation.notional),
-            reward_wad=outcome.profit * standing.unit,
+            reward_wad=outcome.profit * account.unit,
             rewards={token: outcome.profit},
             spends={token: outcome.margin},
             uses={_key(self.bare, self.market, self.sign): (size, self.room)} if self.room else {},
             gas=gas,
             gas_limit=gas * 3 // 2,
-            before=health_of(standing),
+            before=health_of(account),
             after=health_of(after),
             partial=self.market in after.holdings.positions,
             slip_percent=SHARED_POOL_SLIP_PERCENT,
@@ -126,13 +126,15 @@ class _Slice:
 
     def _size(self) -> tuple[int, str]:
         """(size, which limit decided): what restores the target, clipped to rules, pool and purse."""
-        wanted = smallest(self._restores, self.most, self._guess())
+        wanted = self.most
+        if self._restores(wanted):
+            wanted = smallest(self._restores, self._guess() or None, self.most) or self.most
         size, limit = wanted, "target" if wanted < self.most else "protocol"
         space = self.room - self.taken
         if self.room and space < size:
             size, limit = space, "pool"
-        if size > 0 and self._margin(size) > self.case.purse:
-            size, limit = largest(lambda part: self._margin(part) <= self.case.purse, size), "purse"
+        if size > 0 and self._margin(size) > self.query.purse:
+            size, limit = largest(lambda part: self._margin(part) <= self.query.purse, size), "purse"
         if size <= 0:
             raise Refused("no_legal_size", f"nothing is left of what limits it: {limit}")
         return size, limit
@@ -145,12 +147,12 @@ class _Slice:
 
     def _restores(self, size: int) -> bool:
         after = liquidate(self.bare, self.market, self.sign * size).after
-        return self.case.restored(replace(self.bare, holdings=after))
+        return self.query.restored(replace(self.bare, holdings=after))
 
     def _guess(self) -> int:
         """The size that restores the target where the position test decides: each dollar closed frees its requirement
         and costs its penalty."""
-        parameters, target = self.bare.view.parameters, self.case.target_wad
+        parameters, target = self.bare.view.parameters, self.query.target_wad
         missing = self.bare.requirement * target // WAD - self.bare.account_value
         freed = parameters.mm_ratio * target // WAD - parameters.penalty_ratio  # millionths of the notional
         if missing <= 0 or freed <= 0:
@@ -158,36 +160,36 @@ class _Slice:
         return missing * RATIO * WAD // (freed * self.bare.view.market(self.market).mark_price)
 
     def _margin(self, size: int) -> int:
-        return _margin(self.case, self.bare, liquidate(self.bare, self.market, self.sign * size), self.market)
+        return _margin(self.query, self.bare, liquidate(self.bare, self.market, self.sign * size), self.market)
 
-    def outcome(self, size: int) -> Outcome:
+    def outcome(self, size: int) -> SliceOutcome:
         """Raises Refused where the contracts would revert."""
-        return outcome(self.case, self.bare, self.market, self.sign * size, self.pool)
+        return outcome(self.query, self.bare, self.market, self.sign * size, self.pool)
 
 
-def outcome(case: Query, bare: AccountValue, market: int, size: int, pool: PoolState) -> Outcome:
+def outcome(query: CurieQuery, bare: AccountValue, market: int, size: int, pool: PoolState) -> SliceOutcome:
     """Liquidate and close a signed size, the pool being in this state. Raises Refused where the contracts revert."""
     liquidation = liquidate(bare, market, size)
     if liquidation.value_after < 0:
-        capacity = fund_capacity(case.fund, liquidation.to_fund)
+        capacity = fund_capacity(query.fund, liquidation.to_fund)
         if capacity < -liquidation.value_after:
             raise Refused("unsupported", "the insurance fund cannot cover what would be missing (CH_IIC)")
     closed = close(bare.view, market, size, pool)
-    margin = _margin(case, bare, liquidation, market)
+    margin = _margin(query, bare, liquidation, market)
     parameters = bare.view.parameters
     if parameters.vault_wallet + margin > parameters.balance_cap:
         raise Refused("hold", "the vault takes no more deposits (V_GTSTBC)")
     gained = liquidation.takeover.notional + closed.quote
-    profit = (case.own.balances.get(SETTLEMENT, 0) * bare.unit + case.own.owed + gained) // bare.unit
+    profit = (query.own.balances.get(SETTLEMENT, 0) * bare.unit + query.own.owed + gained) // bare.unit
     if profit + margin < 0:
         raise Refused("unsupported", "closing the position would lose more than its margin (CH_NEFCM)")
-    return Outcome(liquidation, closed, margin, profit)
+    return SliceOutcome(liquidation, closed, margin, profit)
 
 
-def _margin(case: Query, bare: AccountValue, liquidation: Liquidation, market: int) -> int:
+def _margin(query: CurieQuery, bare: AccountValue, liquidation: SliceLiquidation, market: int) -> int:
     """What the executor has to deposit to be allowed to take the slice over (CH_NEFCI), and a little more."""
     taken = replace(liquidation.takeover, premium=bare.view.market(market).growth.premium)
-    own: Holdings = replace(case.own, positions={market: taken})
+    own: CurieHoldings = replace(query.own, positions={market: taken})
     free = replace(bare, holdings=own).free_collateral(bare.view.parameters.im_ratio)
     needed = max(0, -free)
     return needed + needed // _SPARE + 1

@@ -210,8 +210,8 @@ def test_the_float_screen_is_within_its_bound(bench: CurieBench) -> None:
         screen = bench.protocol.screen(snapshot, now)
         for row in range(len(snapshot.columns)):
             if screen.slack[row] == screen.slack[row]:
-                standing = bench.protocol.standing(snapshot, row, now)
-                exact = (standing.account_value - standing.requirement) / WAD
+                value = bench.protocol.account_value(snapshot, row, now)
+                exact = (value.account_value - value.requirement) / WAD
                 assert abs(screen.slack[row] - exact) <= screen.bound[row]
 
 

@@ -16,9 +16,9 @@ from keeper.errors import Refused
 from keeper.model.health import WAD
 from keeper.model.plan import Opportunity, token_key
 from keeper.protocols.aave_v3.calldata import FLASH
-from keeper.protocols.aave_v3.health import Market, health_of
-from keeper.protocols.aave_v3.simulate import Outcome, pairs
-from keeper.protocols.aave_v3.state import DEBTS, SUPPLIES, Holdings, holdings_of
+from keeper.protocols.aave_v3.health import AaveMarket, health_of
+from keeper.protocols.aave_v3.simulate import PairOutcome, pairs
+from keeper.protocols.aave_v3.state import DEBTS, SUPPLIES, AaveHoldings, holdings_of
 from keeper.protocols.base import Snapshot
 from keeper.risk.screening import assess
 from keeper.sim.markets.aave_v3 import STABLE, V3_0_2, V3_6, VARIABLE
@@ -201,7 +201,7 @@ class Run:
         """
         snapshot = self.bench.snapshot()
         when = snapshot.block.timestamp + 1 + c % 600
-        market = Market(snapshot.state, snapshot.readings, when)
+        market = AaveMarket(snapshot.state, snapshot.readings, when)
         unsafe = [row for row in range(len(snapshot.columns)) if self.unsafe(market, snapshot, row)]
         if unsafe and b % 3:
             row = unsafe[a % len(unsafe)]
@@ -212,7 +212,7 @@ class Run:
         self.by_hand(snapshot, market, row, b, c)
         return bool(unsafe)
 
-    def unsafe(self, market: Market, snapshot: Snapshot, row: int) -> bool:
+    def unsafe(self, market: AaveMarket, snapshot: Snapshot, row: int) -> bool:
         try:
             return health_of(market, holdings_of(snapshot.columns, row)).liquidatable
         except Refused:
@@ -267,7 +267,7 @@ class Run:
         if bench.deployed.user_data(item.account) != tuple(item.after.views.values()):
             self.wrong(f"{label}: after it {bench.deployed.user_data(item.account)}, predicted {item.after.views}")
 
-    def by_hand(self, snapshot: Snapshot, market: Market, row: int, b: int, c: int) -> None:
+    def by_hand(self, snapshot: Snapshot, market: AaveMarket, row: int, b: int, c: int) -> None:
         """Any pair, any size: whether the pool takes it, and what is left, row by row."""
         bench = self.bench
         listed = snapshot.state.reserves
@@ -306,7 +306,7 @@ class Run:
         return listed[held[at % len(held)]] if held and at % 8 else listed[at % len(listed)]
 
     @staticmethod
-    def offer(market: Market, holdings: Holdings, collateral: Any, debt: Any, c: int) -> int:
+    def offer(market: AaveMarket, holdings: AaveHoldings, collateral: Any, debt: Any, c: int) -> int:
         owed = market.owed(debt.index, holdings.debts[debt.index]) if debt.index in holdings.debts else 10**9
         if c % 7 == 0:
             return 1 + c % 5
@@ -314,7 +314,9 @@ class Run:
             return 2 * owed + 1
         return 1 + owed * (c % 10_007) // 10_007
 
-    def expected(self, market: Market, holdings: Holdings, collateral: int, debt: int, offer: int) -> Outcome | None:
+    def expected(
+        self, market: AaveMarket, holdings: AaveHoldings, collateral: int, debt: int, offer: int
+    ) -> PairOutcome | None:
         try:
             before = health_of(market, holdings)
             if before.health_wad >= WAD:
@@ -499,7 +501,7 @@ class Run:
     sentinel = b""
 
 
-def trimmed(holdings: Holdings) -> tuple[Any, ...]:
+def trimmed(holdings: AaveHoldings) -> tuple[Any, ...]:
     """Without what says nothing."""
     supplies = {key: item for key, item in holdings.supplies.items() if item.scaled or item.collateral}
     debts = {key: item for key, item in holdings.debts.items() if item.scaled or item.principal or item.borrowing}

@@ -17,9 +17,10 @@ from keeper.errors import Refused
 from keeper.model.health import WAD
 from keeper.model.plan import Opportunity, token_key
 from keeper.protocols.base import Snapshot
-from keeper.protocols.curie.opportunities import collateral, position
-from keeper.protocols.curie.simulate import cancelled, liquidate
-from keeper.protocols.curie.state import Holdings, holdings_of
+from keeper.protocols.curie.opportunities.collateral import SEIZE
+from keeper.protocols.curie.opportunities.position import LIQUIDATE
+from keeper.protocols.curie.simulate import cancelled, liquidate, seize
+from keeper.protocols.curie.state import CurieHoldings, holdings_of
 from keeper.sim.markets.curie import balance
 from keeper.sim.node.artifacts import calldata
 from keeper.sim.node.client import Tx
@@ -226,7 +227,7 @@ crashes = st.fixed_dictionaries(
 
 
 def test_each_liquidation_comes_to_what_was_predicted(bench: CurieBench) -> None:
-    done = {position.LIQUIDATE: 0, collateral.SEIZE: 0}
+    done = {LIQUIDATE: 0, SEIZE: 0}
     kinds = Counter[str]()  # beside them: whose orders were cancelled first, shorts, and who was bankrupt
 
     @given(crashes)
@@ -303,12 +304,14 @@ def _carry_out(bench: CurieBench, snapshot: Snapshot, row: int, opportunity: Opp
     assert int(receipt["gasUsed"], 16) <= opportunity.gas_limit
 
 
-def _holdings_after(bench: CurieBench, snapshot: Snapshot, row: int, opportunity: Opportunity, now: int) -> Holdings:
-    case = bench.protocol.case(snapshot, row, now, WAD, {})
+def _holdings_after(
+    bench: CurieBench, snapshot: Snapshot, row: int, opportunity: Opportunity, now: int
+) -> CurieHoldings:
+    query = bench.protocol.query(snapshot, row, now, WAD, {})
     details = opportunity.details
-    if opportunity.kind == position.LIQUIDATE:
-        return liquidate(cancelled(case.standing), details["market"], details["size"]).after
-    return collateral.seize(case.standing, snapshot.state.tokens[details["token"]], details["paid"]).after
+    if opportunity.kind == LIQUIDATE:
+        return liquidate(cancelled(query.account), details["market"], details["size"]).after
+    return seize(query.account, snapshot.state.tokens[details["token"]], details["paid"]).after
 
 
 def test_a_book_that_was_followed_is_one_that_is_read_anew(bench: CurieBench) -> None:

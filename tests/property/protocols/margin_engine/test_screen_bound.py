@@ -5,8 +5,8 @@ from hypothesis import given, settings, strategies as st
 
 from keeper.model.health import WAD
 from keeper.protocols.base import Snapshot
-from keeper.protocols.margin_engine.reads import FeedAnswer, Readings
-from keeper.protocols.margin_engine.state import Holdings, Position
+from keeper.protocols.margin_engine.reads import EngineReadings, FeedAnswer
+from keeper.protocols.margin_engine.state import EngineHoldings, EnginePosition
 from tests.support.engine_state import ETH_FEED, NOW, PROTOCOL, WETH_FEED, market, snapshot, state
 
 TIERS = (
@@ -27,15 +27,15 @@ def book_of(accounts: list[tuple[int, int, list[tuple[int, int, int]]]], prices:
         for id_ in range(3)
     ]
     holdings = {
-        index.to_bytes(20, "big"): Holdings(
+        index.to_bytes(20, "big"): EngineHoldings(
             settlement,
             ((1, amount),),
-            tuple((id_, Position(*values)) for id_, values in enumerate(positions) if values[0]),
+            tuple((id_, EnginePosition(*values)) for id_, values in enumerate(positions) if values[0]),
         )
         for index, (settlement, amount, positions) in enumerate(accounts)
     }
     answers = {feed: FeedAnswer(price, NOW) for feed, price in zip(feeds, prices, strict=True)}
-    return snapshot(state(*markets), holdings, Readings(answers))
+    return snapshot(state(*markets), holdings, EngineReadings(answers))
 
 
 @settings(max_examples=300, deadline=None, derandomize=True, database=None)

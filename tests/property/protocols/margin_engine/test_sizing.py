@@ -15,8 +15,8 @@ from keeper.model.health import WAD
 from keeper.model.plan import Opportunity
 from keeper.protocols.base import Snapshot
 from keeper.protocols.margin_engine.health import equity_requirement, health_of
-from keeper.protocols.margin_engine.reads import FeedAnswer, Readings
-from keeper.protocols.margin_engine.simulate import simulate_seizure
+from keeper.protocols.margin_engine.reads import EngineReadings, FeedAnswer
+from keeper.protocols.margin_engine.simulate import Closing, simulate_seizure
 from keeper.protocols.margin_engine.sizing import choose
 from keeper.protocols.margin_engine.state import EngineState, holdings_of
 from keeper.sim.markets.margin_engine.deploy import DeployedEngine, artifact, market_params
@@ -164,7 +164,9 @@ class Run:
     def health_pct(self, snapshot: Snapshot, feed: bytes, answer: int) -> float:
         feeds = {**snapshot.readings.feeds, feed: FeedAnswer(answer, snapshot.block.timestamp)}
         holdings = holdings_of(snapshot.columns, 0)
-        equity, requirement = equity_requirement(snapshot.state, Readings(feeds), holdings, snapshot.block.timestamp)
+        equity, requirement = equity_requirement(
+            snapshot.state, EngineReadings(feeds), holdings, snapshot.block.timestamp
+        )
         return 100 * equity / requirement
 
     # ---- checks
@@ -224,7 +226,7 @@ class Run:
         state: EngineState = snapshot.state
         holdings = holdings_of(snapshot.columns, 0)
         market = opportunity.details["market"]
-        sized = choose(state, snapshot.readings, holdings, market, timestamp, target)
+        sized = choose(Closing.of(state, snapshot.readings, holdings, market, timestamp), target)
         assert sized is not None
         assert sized.outcome.size == opportunity.size
         after, _ = self.execute(snapshot, opportunity, timestamp)

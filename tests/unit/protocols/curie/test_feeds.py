@@ -7,9 +7,9 @@ import pytest
 from keeper.errors import Refused
 from keeper.protocols.curie.feeds import index_price, latest
 from keeper.protocols.curie.reads import FeedReading
-from keeper.protocols.curie.state import Observations, Source, halves, signed_whole, whole
+from keeper.protocols.curie.state import CurieSource, Observations, halves, signed_whole, whole
 
-SOURCE = Source(b"\x01" * 20, b"\x02" * 20, b"\x03" * 20, decimals=18, feed_decimals=8, dispatched=True)
+SOURCE = CurieSource(b"\x01" * 20, b"\x02" * 20, b"\x03" * 20, decimals=18, feed_decimals=8, dispatched=True)
 READING = FeedReading(
     newest=1,
     first_at=1_000,

@@ -10,7 +10,7 @@ from keeper.model.health import INFINITE_HEALTH, WAD
 from keeper.model.plan import Opportunity, token_key
 from keeper.protocols.base import RevertAction, Snapshot
 from keeper.protocols.margin_engine.calldata import ACTIONS
-from keeper.protocols.margin_engine.state import EngineState, Holdings, Position
+from keeper.protocols.margin_engine.state import EngineHoldings, EnginePosition, EngineState
 from tests.support.engine_state import ENGINE, NOW, PROTOCOL, USDC, WETH, WETH_FEED, log, market, snapshot, state
 
 ABI = load_abi("MarginEngine")
@@ -22,18 +22,18 @@ def found(book: Snapshot, limits: dict[str, int] | None = None, target: int = TA
     return PROTOCOL.opportunities(book, 0, NOW, target, limits or {})
 
 
-def book_of(holdings: Holdings, engine: EngineState | None = None) -> Snapshot:
+def book_of(holdings: EngineHoldings, engine: EngineState | None = None) -> Snapshot:
     return snapshot(state() if engine is None else engine, {WHO: holdings})
 
 
 def test_a_safe_account_offers_nothing() -> None:
-    assert found(book_of(Holdings(60 * WAD, (), ((0, Position(WAD, 1_000 * WAD, 0)),)))) == []
+    assert found(book_of(EngineHoldings(60 * WAD, (), ((0, EnginePosition(WAD, 1_000 * WAD, 0)),)))) == []
 
 
 def test_each_market_is_offered_the_one_that_makes_it_safe_first() -> None:
     engine = state(market(0), market(1))
-    positions = ((0, Position(WAD, 1_000 * WAD, 0)), (1, Position(-20 * WAD, -20_000 * WAD, 0)))
-    first, second = found(book_of(Holdings(950 * WAD, (), positions), engine))
+    positions = ((0, EnginePosition(WAD, 1_000 * WAD, 0)), (1, EnginePosition(-20 * WAD, -20_000 * WAD, 0)))
+    first, second = found(book_of(EngineHoldings(950 * WAD, (), positions), engine))
     assert (first.subject, second.subject) == ("M1", "M0")
     assert not first.after.liquidatable
     assert first.after.health_wad >= TARGET
@@ -43,13 +43,13 @@ def test_each_market_is_offered_the_one_that_makes_it_safe_first() -> None:
 
 
 def test_bad_debt_prevented_counts_where_the_equity_is_thin() -> None:
-    thin = Position(20 * WAD, 20_000 * WAD, 0)
-    [opportunity] = found(book_of(Holdings(150 * WAD, (), ((0, thin),))))
+    thin = EnginePosition(20 * WAD, 20_000 * WAD, 0)
+    [opportunity] = found(book_of(EngineHoldings(150 * WAD, (), ((0, thin),))))
     assert 0 < opportunity.bad_debt_prevented_wad < 20 * WAD
 
 
 def test_what_others_draw_on_a_blocks_cap_shrinks_the_size_and_the_whole_cap_is_still_named() -> None:
-    book = book_of(Holdings(900 * WAD, (), ((0, Position(20 * WAD, 20_000 * WAD, 0)),)))
+    book = book_of(EngineHoldings(900 * WAD, (), ((0, EnginePosition(20 * WAD, 20_000 * WAD, 0)),)))
     [clipped] = found(book, {"cap:market:0": 1_000 * WAD})
     assert clipped.size == WAD
     assert clipped.uses["cap:market:0"] == (1_000 * WAD, 10**27)
@@ -57,7 +57,7 @@ def test_what_others_draw_on_a_blocks_cap_shrinks_the_size_and_the_whole_cap_is_
 
 
 def test_collateral_of_an_indebted_account_is_offered_for_all_that_it_owes() -> None:
-    book = book_of(Holdings(-900 * WAD, ((1, WAD),)))
+    book = book_of(EngineHoldings(-900 * WAD, ((1, WAD),)))
     [seizure] = found(book)
     assert (seizure.kind, seizure.size) == ("seize", 900 * 10**6)
     assert seizure.spends == {USDC: 900 * 10**6}
@@ -68,7 +68,7 @@ def test_collateral_of_an_indebted_account_is_offered_for_all_that_it_owes() -> 
 
 
 def test_a_seizure_keeps_to_the_tokens_that_the_keeper_has() -> None:
-    book = book_of(Holdings(-900 * WAD, ((1, WAD),)))
+    book = book_of(EngineHoldings(-900 * WAD, ((1, WAD),)))
     [seizure] = found(book, {token_key(USDC): 100 * 10**6})
     assert seizure.size == 100 * 10**6
     assert seizure.after.equity > seizure.before.equity
@@ -76,7 +76,7 @@ def test_a_seizure_keeps_to_the_tokens_that_the_keeper_has() -> None:
 
 
 def test_a_seizure_takes_no_more_than_there_is_and_the_rest_is_bad_debt() -> None:
-    book = book_of(Holdings(-2_000 * WAD, ((1, WAD),)))
+    book = book_of(EngineHoldings(-2_000 * WAD, ((1, WAD),)))
     [seizure] = found(book)
     assert seizure.size == 950 * 10**6
     assert seizure.details["bad_debt"] == 1_050 * WAD
@@ -84,7 +84,7 @@ def test_a_seizure_takes_no_more_than_there_is_and_the_rest_is_bad_debt() -> Non
 
 
 def test_all_of_a_collateral_is_bid_for_with_room_for_a_rising_price_as_far_as_tokens_reach() -> None:
-    book = book_of(Holdings(-2_000 * WAD, ((1, WAD),)))
+    book = book_of(EngineHoldings(-2_000 * WAD, ((1, WAD),)))
     [seizure] = found(book)
     assert seizure.spends == {USDC: 1_045 * 10**6 + 1}
     call = PROTOCOL.encode(book, seizure, 0)
@@ -95,9 +95,9 @@ def test_all_of_a_collateral_is_bid_for_with_room_for_a_rising_price_as_far_as_t
 
 
 def test_collateral_of_a_safe_account_is_offered_only_beyond_the_debt_limit() -> None:
-    position = ((0, Position(WAD, 1_000 * WAD, 0)),)
-    assert found(book_of(Holdings(-9_999 * WAD, ((1, 100 * WAD),), position))) == []
-    [seizure] = found(book_of(Holdings(-10_001 * WAD, ((1, 100 * WAD),), position)))
+    position = ((0, EnginePosition(WAD, 1_000 * WAD, 0)),)
+    assert found(book_of(EngineHoldings(-9_999 * WAD, ((1, 100 * WAD),), position))) == []
+    [seizure] = found(book_of(EngineHoldings(-10_001 * WAD, ((1, 100 * WAD),), position)))
     assert not seizure.before.liquidatable
 
 
@@ -105,12 +105,12 @@ def test_a_paused_engine_is_a_hold() -> None:
     engine = state()
     paused = EngineState(engine.collaterals, engine.markets, 0, 0, engine.max_post_health, engine.debt_limit, True)
     with pytest.raises(Refused) as refusal:
-        found(book_of(Holdings(-WAD, ((1, WAD),)), paused))
+        found(book_of(EngineHoldings(-WAD, ((1, WAD),)), paused))
     assert refusal.value.code == "hold"
 
 
 def test_a_liquidations_floor_becomes_settlement_units_rounded_up() -> None:
-    book = book_of(Holdings(900 * WAD, (), ((0, Position(20 * WAD, 20_000 * WAD, 0)),)))
+    book = book_of(EngineHoldings(900 * WAD, (), ((0, EnginePosition(20 * WAD, 20_000 * WAD, 0)),)))
     [opportunity] = found(book)
     call = PROTOCOL.encode(book, opportunity, 3 * WAD + 1)
     assert call.to == ENGINE
@@ -119,7 +119,7 @@ def test_a_liquidations_floor_becomes_settlement_units_rounded_up() -> None:
 
 
 def test_a_seizures_floor_becomes_collateral_units_that_are_worth_it() -> None:
-    book = book_of(Holdings(-900 * WAD, ((1, WAD),)))
+    book = book_of(EngineHoldings(-900 * WAD, ((1, WAD),)))
     [opportunity] = found(book)
     call = PROTOCOL.encode(book, opportunity, 10 * WAD)
     assert call.data == ABI.functions["seizeCollateral"].encode(WHO, WETH, 900 * 10**6, 910 * WAD // 1_000)
@@ -184,7 +184,7 @@ def test_other_reverts_are_explained_too(data: bytes, text: str, action: RevertA
 
 
 def test_a_feed_that_fails_before_encoding_is_refused() -> None:
-    book = book_of(Holdings(-900 * WAD, ((1, WAD),)))
+    book = book_of(EngineHoldings(-900 * WAD, ((1, WAD),)))
     [opportunity] = found(book)
     late = snapshot(state(), {}, timestamp=NOW + 3_601)
     with pytest.raises(Refused):

@@ -7,7 +7,7 @@ from keeper.errors import InvariantBroken
 from keeper.model.chain import Log
 from keeper.model.health import WAD
 from keeper.protocols.columns import Columns, Writer
-from keeper.protocols.margin_engine.state import EngineState, Position, Source, holdings_of
+from keeper.protocols.margin_engine.state import EnginePosition, EngineSource, EngineState, holdings_of
 from tests.support.engine_state import ENGINE, PROTOCOL, USDC, WETH, WETH_FEED, log, state
 
 EVENTS = load_abi("MarginEngine").events
@@ -35,7 +35,7 @@ def test_an_accounts_balances_and_positions_are_the_last_ones_announced() -> Non
     assert columns.accounts.address(0) == WHO
     assert holdings.settlement == -7
     assert holdings.collaterals == ((1, 2**95),)
-    assert holdings.positions == ((0, Position(-3 * WAD, -(2**100), -1)),)
+    assert holdings.positions == ((0, EnginePosition(-3 * WAD, -(2**100), -1)),)
 
 
 def test_what_was_closed_is_no_longer_held() -> None:
@@ -68,11 +68,11 @@ def test_listing_and_configuring_build_the_whole_state() -> None:
     )
     settlement, weth = engine.collaterals
     assert (settlement.source, settlement.scale, settlement.symbol) == (None, 10**12, "USDC")
-    assert (weth.source, weth.weight, weth.discount) == (Source(WETH_FEED, 3_600, 10**10), 88, 5)
+    assert (weth.source, weth.weight, weth.discount) == (EngineSource(WETH_FEED, 3_600, 10**10), 88, 5)
     [eth] = engine.markets
     assert eth.name == "ETH"
     assert eth.rules is not None
-    assert eth.rules.source == Source(feed, 60, 10**12)
+    assert eth.rules.source == EngineSource(feed, 60, 10**12)
     assert (eth.rules.penalty, eth.rules.keeper_share, eth.rules.max_funding_rate) == (6, 7, 8)
     assert (eth.rules.skew_scale, eth.rules.block_cap, eth.rules.min_notional, eth.rules.step) == (9, 11, 12, 13)
     assert [(tier.floor, tier.rate, tier.offset) for tier in eth.brackets] == [(0, 5, 0), (100, 6, 7)]

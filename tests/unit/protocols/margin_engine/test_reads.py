@@ -6,19 +6,19 @@ from eth_abi.abi import encode
 from keeper.errors import InvariantBroken, Refused
 from keeper.model.chain import CallResult
 from keeper.model.health import WAD
-from keeper.protocols.margin_engine.reads import FeedAnswer, Readings
-from keeper.protocols.margin_engine.state import Holdings, Position
+from keeper.protocols.margin_engine.reads import EngineReadings, FeedAnswer
+from keeper.protocols.margin_engine.state import EngineHoldings, EnginePosition
 from tests.support.engine_state import ENGINE, ETH_FEED, NOW, PROTOCOL, WETH_FEED, market, readings, snapshot, state
 
 GOOD = encode(["uint80", "int256", "uint256", "uint256", "uint80"], [1, 1_000 * 10**8, NOW, NOW, 1])
 WHO, OTHER = b"\x11" * 20, b"\x22" * 20
 
 
-def answered(*results: CallResult) -> Readings:
+def answered(*results: CallResult) -> EngineReadings:
     return PROTOCOL.decode_reads(state(), results)
 
 
-def problems(found: Readings, timestamp: int = NOW) -> dict[str, str]:
+def problems(found: EngineReadings, timestamp: int = NOW) -> dict[str, str]:
     return {price.label: price.problem for price in PROTOCOL.prices(snapshot(state(), {}, found), timestamp)}
 
 
@@ -72,9 +72,9 @@ def test_staleness_is_judged_at_the_timestamp_of_execution() -> None:
 
 
 def test_only_accounts_that_depend_on_a_bad_feed_are_refused() -> None:
-    long = ((0, Position(WAD, 1_000 * WAD, 0)),)
-    feeds = Readings({ETH_FEED: FeedAnswer(0, NOW), WETH_FEED: FeedAnswer(10**11, NOW)})
-    accounts = {WHO: Holdings(5 * WAD, (), long), OTHER: Holdings(5 * WAD, ((1, WAD),))}
+    long = ((0, EnginePosition(WAD, 1_000 * WAD, 0)),)
+    feeds = EngineReadings({ETH_FEED: FeedAnswer(0, NOW), WETH_FEED: FeedAnswer(10**11, NOW)})
+    accounts = {WHO: EngineHoldings(5 * WAD, (), long), OTHER: EngineHoldings(5 * WAD, ((1, WAD),))}
     book = snapshot(state(), accounts, feeds)
     with pytest.raises(Refused, match="zero") as refusal:
         PROTOCOL.health(book, 0, NOW)
@@ -86,7 +86,7 @@ def test_only_accounts_that_depend_on_a_bad_feed_are_refused() -> None:
 
 
 def test_the_audit_accepts_equality_and_a_revert_that_was_foreseen() -> None:
-    accounts = {WHO: Holdings(5 * WAD, (), ((0, Position(WAD, 990 * WAD, 0)),))}
+    accounts = {WHO: EngineHoldings(5 * WAD, (), ((0, EnginePosition(WAD, 990 * WAD, 0)),))}
     book = snapshot(state(), accounts)
     assert [call.to for call in PROTOCOL.audit(book, 0)] == [ENGINE]
     right = CallResult(True, encode(["int256", "uint256"], [15 * WAD, 50 * WAD]))

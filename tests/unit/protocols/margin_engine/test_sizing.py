@@ -9,22 +9,22 @@ from keeper.defi.sizing import smallest
 from keeper.model.health import WAD
 from keeper.protocols.margin_engine.health import equity_requirement
 from keeper.protocols.margin_engine.risk import shortfall
-from keeper.protocols.margin_engine.simulate import simulate_liquidation
+from keeper.protocols.margin_engine.simulate import Closing
 from keeper.protocols.margin_engine.sizing import Sized, choose
-from keeper.protocols.margin_engine.state import EngineState, Holdings, Market, Position
-from tests.support.engine_state import NOW, market, readings, state
+from keeper.protocols.margin_engine.state import EngineHoldings, EngineMarket, EnginePosition, EngineState
+from tests.support.engine_state import NOW, liquidated, market, readings, state
 
 TARGET = 11 * WAD // 10
 
 
-def long(notional: int, equity: int) -> Holdings:
+def long(notional: int, equity: int) -> EngineHoldings:
     """A long of market 0 at 1,000 dollars whose account has this equity, both in dollars."""
     size = notional * WAD // 1_000
-    return Holdings(equity * WAD, (), ((0, Position(size, notional * WAD, 0)),))
+    return EngineHoldings(equity * WAD, (), ((0, EnginePosition(size, notional * WAD, 0)),))
 
 
-def sized(engine: EngineState, holdings: Holdings, target: int = TARGET, available: int | None = None) -> Sized:
-    found = choose(engine, readings(), holdings, 0, NOW, target, available)
+def sized(engine: EngineState, holdings: EngineHoldings, target: int = TARGET, available: int | None = None) -> Sized:
+    found = choose(Closing.of(engine, readings(), holdings, 0, NOW), target, available)
     assert found is not None
     return found
 
@@ -83,7 +83,7 @@ def test_the_blocks_cap_clips_to_whole_steps() -> None:
 
 def test_nothing_is_legal_when_the_blocks_cap_is_used_up() -> None:
     engine = state(market(step=WAD))
-    assert choose(engine, readings(), long(20_000, 900), 0, NOW, TARGET, 999 * WAD) is None
+    assert choose(Closing.of(engine, readings(), long(20_000, 900), 0, NOW), TARGET, 999 * WAD) is None
 
 
 def test_a_rest_below_the_smallest_position_is_left_at_that_position_or_closed_whole() -> None:
@@ -106,15 +106,15 @@ def test_a_target_above_the_protocols_highest_health_is_clipped_to_it() -> None:
     assert found.limit == "post_health"
     outcome = found.outcome
     assert outcome.equity * WAD <= outcome.requirement * engine.max_post_health
-    more = simulate_liquidation(engine, readings(), long(20_000, 900), 0, outcome.size + WAD // 1_000, NOW)
+    more = liquidated(engine, long(20_000, 900), 0, outcome.size + WAD // 1_000)
     assert more.equity * WAD > more.requirement * engine.max_post_health
 
 
 def test_the_insurance_funds_part_of_a_penalty_is_waived_where_equity_does_not_cover_it() -> None:
     engine = state(market())
-    outcome = simulate_liquidation(engine, readings(), long(20_000, 150), 0, 20 * WAD, NOW)
+    outcome = liquidated(engine, long(20_000, 150), 0, 20 * WAD)
     assert (outcome.penalty, outcome.reward) == (150 * WAD, 100 * 10**6)
-    below = simulate_liquidation(engine, readings(), long(20_000, 50), 0, 20 * WAD, NOW)
+    below = liquidated(engine, long(20_000, 50), 0, 20 * WAD)
     assert (below.penalty, below.reward, below.bad_debt) == (100 * WAD, 100 * 10**6, 50 * WAD)
 
 
@@ -144,25 +144,25 @@ def test_a_size_decided_by_the_target_is_the_smallest_one(
     positions: list[tuple[int, bool, int]], health_pct: int, target_pct: int, step: int
 ) -> None:
     tiers = ((0, 25 * 10**15), (100_000, 4 * 10**16), (1_000_000, 10**17))
-    markets: list[Market] = [market(id_, tiers, step=step) for id_ in range(len(positions))]
+    markets: list[EngineMarket] = [market(id_, tiers, step=step) for id_ in range(len(positions))]
     engine = state(*markets)
     held = []
     for id_, (dollars, is_long, gain) in enumerate(positions):
         size = max(1, dollars * WAD // 1_000 // step) * step * (1 if is_long else -1)
-        held.append((id_, Position(size, size * (1_000 + gain), 0)))
-    flat = Holdings(0, (), tuple(held))
+        held.append((id_, EnginePosition(size, size * (1_000 + gain), 0)))
+    flat = EngineHoldings(0, (), tuple(held))
     equity, requirement = equity_requirement(engine, readings(), flat, NOW)
-    holdings = Holdings(requirement * health_pct // 100 - equity, (), flat.positions)
+    holdings = EngineHoldings(requirement * health_pct // 100 - equity, (), flat.positions)
     target = target_pct * WAD // 100
     for id_ in range(len(positions)):
-        found = choose(engine, readings(), holdings, id_, NOW, target)
+        found = choose(Closing.of(engine, readings(), holdings, id_, NOW), target)
         if found is None or found.limit != "target":
             continue
         outcome = found.outcome
         assert outcome.equity * WAD >= outcome.requirement * target
         less = (outcome.size - 1) // step * step
         if less:
-            short = simulate_liquidation(engine, readings(), holdings, id_, less, NOW)
+            short = liquidated(engine, holdings, id_, less)
             assert short.equity * WAD < short.requirement * target
 
 

@@ -1,0 +1,21 @@
+"""What the planner asks about: one account at one time, and what may be drawn on."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from keeper.defi.uniswap_v3 import Pool
+from keeper.protocols.aave_v3.health import AaveMarket
+from keeper.protocols.aave_v3.state import AaveHoldings
+
+
+@dataclass(frozen=True, slots=True)
+class AaveQuery:
+    """`pools`: where collateral can be sold. `limits`: what other plans leave, as the planner gives."""
+
+    market: AaveMarket
+    pools: tuple[Pool, ...]
+    address: bytes
+    holdings: AaveHoldings
+    target_wad: int
+    limits: Mapping[str, int]
+    flash_loans: bool
