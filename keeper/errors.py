@@ -33,7 +33,10 @@ class LeaseLost(Unwritable):
 
 
 class Refused(KeeperError):
-    """A definite no, for this account or this call: skip it, with the reason. `code` is a stable enumerated word."""
+    """A definite no, for this account or this call: skip it, with the reason.
+
+    `code`: one of `keeper.model.refusal.RefusalCode`; a plug-in may use a word of its own.
+    """
 
     def __init__(self, code: str, message: str = "", data: bytes = b"") -> None:
         super().__init__(message or code)

@@ -8,6 +8,7 @@ from web3.types import RPCEndpoint, RPCResponse
 from keeper.chain.errors import RpcError
 from keeper.chain.pool import Pool
 from keeper.errors import Refused, Transient
+from keeper.model.refusal import RefusalCode
 
 _SENDING = frozenset({"eth_sendRawTransaction", "eth_sendTransaction"})
 
@@ -22,7 +23,7 @@ class PoolProvider(AsyncJSONBaseProvider):
     async def make_request(self, method: RPCEndpoint, params: object) -> RPCResponse:
         """Raises Transient, or Refused for a transaction."""
         if method in _SENDING:
-            raise Refused("sending_not_allowed", f"{method} does not go through web3")
+            raise Refused(RefusalCode.SENDING_NOT_ALLOWED, f"{method} does not go through web3")
         arguments = list(params) if isinstance(params, list | tuple) else [params]
         try:
             result = await self._pool.request(msgspec.Raw, method, *arguments)

@@ -15,6 +15,7 @@ from keeper.defi.tick_math import MAX_SQRT_PRICE, MIN_SQRT_PRICE
 from keeper.defi.uniswap_v3 import Pool, PoolState, Swapped, swap_exact_in, swap_exact_out, swap_to_price
 from keeper.errors import Refused
 from keeper.model.health import WAD
+from keeper.model.refusal import RefusalCode
 
 Route = tuple[Pool, ...]
 
@@ -166,7 +167,7 @@ def best_sale(found: Iterable[Way], unit_cost: Fraction, most: int) -> Exit | No
 
 def _whole(swapped: Swapped) -> Swapped:
     if not swapped.complete:
-        raise Refused("unsupported", "the pools hold too little")
+        raise Refused(RefusalCode.UNSUPPORTED, "the pools hold too little")
     return swapped
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from keeper.defi.fixed_point import UINT128_MAX, UINT160_MAX, UINT256_MAX, Rounding, div, mul_div, mul_div_ceil
 from keeper.defi.tick_math import Q96
 from keeper.errors import Refused
+from keeper.model.refusal import RefusalCode
 
 FEE_UNIT = 1_000_000
 
@@ -29,7 +30,7 @@ def price_after_input(sqrt_price: int, liquidity: int, amount: int, zero_for_one
     Raises Refused where the contract reverts: no liquidity, or a price that does not fit.
     """
     if not liquidity:
-        raise Refused("unsupported", "there is no liquidity at the price")
+        raise Refused(RefusalCode.UNSUPPORTED, "there is no liquidity at the price")
     if zero_for_one:
         return _after_token0_in(sqrt_price, liquidity, amount)
     return _fitting(sqrt_price + (amount << 96) // liquidity)
@@ -41,15 +42,15 @@ def price_after_output(sqrt_price: int, liquidity: int, amount: int, zero_for_on
     Raises Refused where the contract reverts: more than there is.
     """
     if not liquidity:
-        raise Refused("unsupported", "there is no liquidity at the price")
+        raise Refused(RefusalCode.UNSUPPORTED, "there is no liquidity at the price")
     if zero_for_one:
         quotient = div(amount << 96, liquidity, Rounding.UP)
         if sqrt_price <= quotient:
-            raise Refused("unsupported", "more than the liquidity holds")
+            raise Refused(RefusalCode.UNSUPPORTED, "more than the liquidity holds")
         return sqrt_price - quotient
     held, product = liquidity << 96, amount * sqrt_price
     if product > UINT256_MAX or held <= product:
-        raise Refused("unsupported", "more than the liquidity holds")
+        raise Refused(RefusalCode.UNSUPPORTED, "more than the liquidity holds")
     return _fitting(mul_div_ceil(held, sqrt_price, held - product))
 
 
@@ -64,7 +65,7 @@ def _after_token0_in(sqrt_price: int, liquidity: int, amount: int) -> int:
 
 def _fitting(sqrt_price: int) -> int:
     if sqrt_price > UINT160_MAX:
-        raise Refused("unsupported", "the price would leave what a pool can hold")
+        raise Refused(RefusalCode.UNSUPPORTED, "the price would leave what a pool can hold")
     return sqrt_price
 
 
@@ -143,5 +144,5 @@ def liquidity_for_amounts(sqrt_price: int, lower: int, upper: int, amount0: int,
     if sqrt_price > lower:
         found.append(mul_div(amount1, Q96, min(sqrt_price, upper) - lower))
     if min(found) > UINT128_MAX:
-        raise Refused("unsupported", "more liquidity than a position can hold")
+        raise Refused(RefusalCode.UNSUPPORTED, "more liquidity than a position can hold")
     return min(found)

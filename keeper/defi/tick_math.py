@@ -9,6 +9,7 @@ from functools import lru_cache
 
 from keeper.defi.fixed_point import UINT256_MAX
 from keeper.errors import Refused
+from keeper.model.refusal import RefusalCode
 
 MIN_TICK, MAX_TICK = -887_272, 887_272
 MIN_SQRT_PRICE = 4295128739  # at MIN_TICK
@@ -31,7 +32,7 @@ _FACTORS = _factors()
 def sqrt_price_at_tick(tick: int) -> int:
     """`TickMath.getSqrtRatioAtTick`. Raises Refused outside of MIN_TICK and MAX_TICK."""
     if not MIN_TICK <= tick <= MAX_TICK:
-        raise Refused("unsupported", f"tick {tick} is not one that a pool can have")
+        raise Refused(RefusalCode.UNSUPPORTED, f"tick {tick} is not one that a pool can have")
     ratio, left = 2**128, abs(tick)
     for factor in _FACTORS:
         if left & 1:
@@ -48,7 +49,7 @@ def tick_at_sqrt_price(sqrt_price: int) -> int:
     Raises Refused outside of [MIN_SQRT_PRICE, MAX_SQRT_PRICE).
     """
     if not MIN_SQRT_PRICE <= sqrt_price < MAX_SQRT_PRICE:
-        raise Refused("unsupported", f"a sqrt price of {sqrt_price} is not one that a pool can have")
+        raise Refused(RefusalCode.UNSUPPORTED, f"a sqrt price of {sqrt_price} is not one that a pool can have")
     tick = round(math.log(sqrt_price / Q96) / _LOG_SQRT_BASE)  # off by less than one, whatever the platform's log
     while tick > MIN_TICK and sqrt_price_at_tick(tick) > sqrt_price:
         tick -= 1

@@ -9,6 +9,7 @@ from keeper.defi.fixed_point import mul_div, truncated_div
 from keeper.defi.proxies import bits, signed_bits
 from keeper.defi.tick_math import sqrt_price_at_tick
 from keeper.errors import Refused
+from keeper.model.refusal import RefusalCode
 
 FIRST_SLOT = 8  # of the pool's storage: an observation a slot
 MOST_OBSERVATIONS = 65_535
@@ -109,7 +110,7 @@ def _around(ring: Ring, at: int) -> tuple[Observation, Observation]:
     """The neighbours with `at` between them, by bisection from the oldest to the newest."""
     low = _oldest(ring)
     if _observation(ring, low).timestamp > at:
-        raise Refused("unpriced", "OLD: the pool's observations do not reach back so far")
+        raise Refused(RefusalCode.UNPRICED, "OLD: the pool's observations do not reach back so far")
     high = low + (ring.index - low) % ring.cardinality
     while high - low > 1:
         middle = (low + high) // 2
@@ -128,5 +129,5 @@ def _oldest(ring: Ring) -> int:
 
 def _observation(ring: Ring, place: int) -> Observation:
     if place not in ring.observations:
-        raise Refused("unsupported", f"observation {place} of a pool was not read")
+        raise Refused(RefusalCode.UNSUPPORTED, f"observation {place} of a pool was not read")
     return ring.observations[place]

@@ -17,6 +17,7 @@ from keeper.defi.tick_math import (
     tick_at_sqrt_price,
 )
 from keeper.errors import Refused
+from keeper.model.refusal import RefusalCode
 
 EVERYWHERE = (MIN_TICK, MAX_TICK)
 _ENDLESS = 2**255 - 1
@@ -36,7 +37,7 @@ class Pool:
     def sells_token0(self, token: bytes) -> bool:
         """Whether selling `token` is the direction zero-for-one. Raises Refused when it is not the pool's."""
         if token not in (self.token0, self.token1):
-            raise Refused("unsupported", f"0x{token.hex()} is not a token of pool 0x{self.address.hex()}")
+            raise Refused(RefusalCode.UNSUPPORTED, f"0x{token.hex()} is not a token of pool 0x{self.address.hex()}")
         return token == self.token0
 
 
@@ -105,9 +106,9 @@ class _Run:
 def _swap(state: PoolState, down: bool, amount: int, limit: int) -> Swapped:
     bound = limit or (MIN_SQRT_PRICE + 1 if down else MAX_SQRT_PRICE - 1)
     if not amount:
-        raise Refused("unsupported", "a swap of nothing")
+        raise Refused(RefusalCode.UNSUPPORTED, "a swap of nothing")
     if not (MIN_SQRT_PRICE < bound < state.sqrt_price if down else state.sqrt_price < bound < MAX_SQRT_PRICE):
-        raise Refused("unsupported", "the price limit is behind the price")
+        raise Refused(RefusalCode.UNSUPPORTED, "the price limit is behind the price")
     run = _Run(state.sqrt_price, state.tick, state.liquidity, amount)
     while run.remaining and run.sqrt_price != bound:
         _advance(state, run, down, bound, amount > 0)
@@ -136,7 +137,9 @@ def _advance(state: PoolState, run: _Run, down: bool, bound: int, exact_in: bool
     moved, run.sqrt_price = step.sqrt_price != run.sqrt_price, step.sqrt_price
     if step.sqrt_price == ahead:
         if not known:
-            raise Refused("unsupported", f"the swap leaves the known ticks of pool 0x{state.pool.address.hex()}")
+            raise Refused(
+                RefusalCode.UNSUPPORTED, f"the swap leaves the known ticks of pool 0x{state.pool.address.hex()}"
+            )
         _cross(state, run, tick, initialised, down)
     elif moved:
         run.tick = tick_at_sqrt_price(step.sqrt_price)
@@ -147,7 +150,9 @@ def _cross(state: PoolState, run: _Run, tick: int, initialised: bool, down: bool
         net = state.nets[bisect_left(state.ticks, tick)]
         run.liquidity += -net if down else net
         if run.liquidity < 0:
-            raise Refused("unsupported", f"pool 0x{state.pool.address.hex()} was read with ticks that do not add up")
+            raise Refused(
+                RefusalCode.UNSUPPORTED, f"pool 0x{state.pool.address.hex()} was read with ticks that do not add up"
+            )
     run.tick = tick - 1 if down else tick
 
 

@@ -12,6 +12,7 @@ from keeper.errors import Refused
 from keeper.model.assessment import Assessment, Unsafe
 from keeper.model.chain import Call, CallResult
 from keeper.model.plan import Plan, Rejected, Rejection
+from keeper.model.refusal import RefusalCode
 from keeper.protocols.base import Protocol, Snapshot
 from keeper.risk.price_guard import Doubt, Verdict
 
@@ -78,7 +79,7 @@ class PriceFilter:
         try:
             self.protocol.health(blind, row, self.timestamp)
         except Refused as refusal:
-            return refusal.code == "unpriced"
+            return refusal.code == RefusalCode.UNPRICED
         return False
 
     def _executable(self, doubts: Sequence[Doubt]) -> Snapshot:

@@ -4,6 +4,7 @@ import numpy as np
 
 from keeper.errors import Refused
 from keeper.model.assessment import Assessment, Nearest, Unsafe
+from keeper.model.refusal import RefusalCode
 from keeper.protocols.base import Protocol, Screen, Snapshot
 
 
@@ -25,7 +26,7 @@ def assess(protocol: Protocol, snapshot: Snapshot, timestamp: int) -> Assessment
             health = protocol.health(snapshot, row, timestamp)
         except Refused as refusal:
             refused[address(row)] = refusal.code, str(refusal)
-            if refusal.code == "unpriced":
+            if refusal.code == RefusalCode.UNPRICED:
                 unpriced.append(address(row))
             others[row] = False
             continue

@@ -10,6 +10,7 @@ from keeper.errors import InvariantBroken, Refused
 from keeper.model.chain import Call, CallResult, Log, LogFilter
 from keeper.model.health import Health
 from keeper.model.plan import Opportunity
+from keeper.model.refusal import RefusalCode
 from keeper.protocols import executor
 from keeper.protocols.aave_v3 import accounts, calldata, discovery, events, opportunities, prices, reads, screen
 from keeper.protocols.aave_v3.discovery import Found
@@ -112,7 +113,7 @@ class AaveV3Protocol(Defaults):
         self, snapshot: Snapshot, row: int, timestamp: int, target_wad: int, limits: Mapping[str, int]
     ) -> list[Opportunity]:
         if not self._deployment.executor:
-            raise Refused("unsupported", "the deployment file names no Executor to liquidate with")
+            raise Refused(RefusalCode.UNSUPPORTED, "the deployment file names no Executor to liquidate with")
         query = AaveQuery(
             market=self._market(snapshot, timestamp),
             pools=self._found.pools,

@@ -11,6 +11,7 @@ from keeper.errors import InvariantBroken, Refused
 from keeper.model.chain import Log
 from keeper.model.health import WAD
 from keeper.model.plan import Opportunity
+from keeper.model.refusal import RefusalCode
 from keeper.protocols import executor
 from keeper.protocols.aave_v3.health import AaveMarket
 from keeper.protocols.base import Achieved, Revert, RevertAction
@@ -59,7 +60,7 @@ def encode(market: AaveMarket, pool: bytes, opportunity: Opportunity, floor_wad:
     collateral, debt = (market.state.reserves[details[name]] for name in ("collateral", "debt"))
     price = market.readings.price(debt.asset, debt.symbol)
     if not price:
-        raise Refused("unpriced", f"the oracle's price of {debt.symbol} is zero")
+        raise Refused(RefusalCode.UNPRICED, f"the oracle's price of {debt.symbol} is zero")
     unit = market.data(debt.index).configuration.unit
     least = mul_div_ceil(max(floor_wad, 0), unit * market.readings.unit, price * WAD)
     route = tuple(details[name].to_bytes(20, "big") for name in ("pool0", "pool1") if name in details)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from keeper.defi.fixed_point import PERCENT, mul_div_ceil, percent_mul, percent_mul_floor, ray_mul, wad_div
 from keeper.errors import Refused
 from keeper.model.health import INFINITE_HEALTH, WAD, Health
+from keeper.model.refusal import RefusalCode
 from keeper.protocols.aave_v3.rates import compounded
 from keeper.protocols.aave_v3.reads import AaveReadings, Category, ReserveData, Terms
 from keeper.protocols.aave_v3.state import AaveHoldings, AaveState, Debt, Reserve
@@ -102,7 +103,7 @@ class AaveMarket:
     def _category(self, id_: int) -> Category:
         category = self.readings.categories.get(id_, _NO_CATEGORY)
         if category.price is None:
-            raise Refused("unpriced", f"eMode {id_} has no price")
+            raise Refused(RefusalCode.UNPRICED, f"eMode {id_} has no price")
         return category
 
     def flagged(self, holdings: AaveHoldings) -> list[Reserve]:

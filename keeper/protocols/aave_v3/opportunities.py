@@ -8,6 +8,7 @@ from keeper.defi.sizing import largest, peak
 from keeper.errors import Refused
 from keeper.model.health import WAD
 from keeper.model.plan import SHARED_POOL_SLIP_PERCENT, Opportunity, token_key
+from keeper.model.refusal import RefusalCode
 from keeper.protocols import executor
 from keeper.protocols.aave_v3 import exits
 from keeper.protocols.aave_v3.calldata import FLASH, OWN
@@ -45,20 +46,26 @@ def find(query: AaveQuery) -> list[Opportunity]:
     if not before.liquidatable:
         return []
     found: list[Opportunity] = []
-    refusals: list[tuple[str, str]] = []
+    refusals: list[Refused] = []
     for pair in pairs(query.market, query.holdings, before):
-        code, why = pair.refusal()
-        if not code and not _routes(query, pair) and pair.collateral != pair.debt:
-            code, why = "unsupported", f"no known pool sells {pair.collateral.symbol} for {pair.debt.symbol}"
-        if not code and _unread(query, pair):
-            code, why = "unsupported", f"what pools pay for {pair.collateral.symbol} could not be read: {_NEEDED}"
-        if code:
-            refusals.append((code, why))
-            continue
-        found += _of_pair(query, pair)
-    if not found and refusals:
-        raise Refused(*refusals[0])
+        if refusal := pair.refusal() or _unsellable(query, pair):
+            refusals.append(refusal)
+        else:
+            found += _of_pair(query, pair)
+    if refusals and not found:
+        raise refusals[0]
     return sorted(found, key=lambda item: (item.after.liquidatable, -item.reward_wad, item.kind, item.subject))
+
+
+def _unsellable(query: AaveQuery, pair: Pair) -> Refused | None:
+    """Why there is nowhere to sell the collateral; None when there is, or nothing has to be sold."""
+    if pair.collateral != pair.debt and not _routes(query, pair):
+        why = f"no known pool sells {pair.collateral.symbol} for {pair.debt.symbol}"
+    elif _unread(query, pair):
+        why = f"what pools pay for {pair.collateral.symbol} could not be read: {_NEEDED}"
+    else:
+        return None
+    return Refused(RefusalCode.UNSUPPORTED, why)
 
 
 def _routes(query: AaveQuery, pair: Pair) -> tuple[Route, ...]:
@@ -249,7 +256,7 @@ def _dollars(pair: Pair, units: int) -> int:
     readings = pair.market.readings
     price = readings.price(pair.debt.asset, pair.debt.symbol)
     if not price:
-        raise Refused("unpriced", f"the oracle's price of {pair.debt.symbol} is zero")
+        raise Refused(RefusalCode.UNPRICED, f"the oracle's price of {pair.debt.symbol} is zero")
     return units * price * WAD // (pair.units[1] * readings.unit)
 
 

@@ -12,6 +12,7 @@ from keeper.defi.proxies import bits, mapping_slot, words
 from keeper.defi.uniswap_v3 import Pool, PoolState
 from keeper.errors import InvariantBroken, Refused
 from keeper.model.chain import Call, CallResult, storage_read
+from keeper.model.refusal import RefusalCode
 from keeper.protocols.aave_v3 import exits, storage
 from keeper.protocols.aave_v3.rates import compounded, linear
 from keeper.protocols.aave_v3.state import AaveState
@@ -95,7 +96,7 @@ class AaveReadings:
     def price(self, asset: bytes, label: str) -> int:
         """Raises Refused("unpriced"), as the contract's own views would revert."""
         if asset not in self.prices:
-            raise Refused("unpriced", f"the oracle has no price of {label}")
+            raise Refused(RefusalCode.UNPRICED, f"the oracle has no price of {label}")
         return self.prices[asset]
 
     def room(self, pool: Pool, token: bytes, slip_bps: int) -> int:

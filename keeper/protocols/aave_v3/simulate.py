@@ -12,6 +12,7 @@ from keeper.defi.fixed_point import (
 )
 from keeper.errors import Refused
 from keeper.model.health import WAD, Health
+from keeper.model.refusal import RefusalCode
 from keeper.protocols.aave_v3.health import AaveMarket, health_of
 from keeper.protocols.aave_v3.state import AaveHoldings, Debt, Reserve, Supply
 
@@ -45,19 +46,23 @@ class Pair:
     collateral: Reserve
     debt: Reserve
 
-    def refusal(self) -> tuple[str, str]:
-        """(code, why) when the pool takes no liquidation of this pair now; empty words when it does."""
+    def refusal(self) -> Refused | None:
+        """Why the pool takes no liquidation of this pair now; None when it does."""
+        why = self._hold()
+        return Refused(RefusalCode.HOLD, why) if why else None
+
+    def _hold(self) -> str:
         data = [self.market.data(reserve.index) for reserve in (self.collateral, self.debt)]
         names = f"{self.collateral.symbol} and {self.debt.symbol}"
         if not all(item.configuration.active for item in data):
-            return "hold", f"one of {names} is inactive"
+            return f"one of {names} is inactive"
         if any(item.configuration.paused for item in data):
-            return "hold", f"one of {names} is paused"
+            return f"one of {names} is paused"
         if self.before.health_wad >= CLOSE_FACTOR_HEALTH and not self.market.readings.allowed:
-            return "hold", "the price oracle's sentinel allows no liquidations yet"
+            return "the price oracle's sentinel allows no liquidations yet"
         if any(item.grace_until >= self.market.timestamp for item in data):
-            return "hold", f"one of {names} is in its grace period"
-        return "", ""
+            return f"one of {names} is in its grace period"
+        return ""
 
     @property
     def modern(self) -> bool:
@@ -75,7 +80,7 @@ class Pair:
         category = self.market.readings.categories.get(self.holdings.category)
         if not self.modern and category and self.market.state.categories.get(self.holdings.category):
             if not category.price:
-                raise Refused("unpriced", f"eMode {self.holdings.category} has no price")
+                raise Refused(RefusalCode.UNPRICED, f"eMode {self.holdings.category} has no price")
             debt = category.price
         return collateral, debt
 

@@ -8,6 +8,7 @@ from keeper.defi.fixed_point import UINT256_MAX, Rounding, truncated_div
 from keeper.defi.swap_math import amount0_between, amounts_for_liquidity
 from keeper.defi.tick_math import Q96, sqrt_price_at_tick
 from keeper.errors import Refused
+from keeper.model.refusal import RefusalCode
 from keeper.protocols.curie.rounding import mul_div, mul_ratio
 from keeper.protocols.curie.state import SETTLEMENT, CurieHoldings, CuriePosition, Order
 from keeper.protocols.curie.view import CurieView, Growth, MarketView
@@ -79,7 +80,9 @@ def _inside(at: MarketView, order: Order, total: int, which: int) -> tuple[int, 
     """
     lower, upper = (at.reading.outside.get(tick) for tick in (order.range.lower, order.range.upper))
     if lower is None or upper is None:
-        raise Refused("unsupported", f"an order in {at.market.symbol} stands between ticks that are not known")
+        raise Refused(
+            RefusalCode.UNSUPPORTED, f"an order in {at.market.symbol} stands between ticks that are not known"
+        )
     below = lower[which] if at.reading.tick >= order.range.lower else total - lower[which]
     above = upper[which] if at.reading.tick < order.range.upper else total - upper[which]
     return total - below - above, below
@@ -135,7 +138,7 @@ class AccountValue:
 
     def _weighted(self, token: int, amount: int) -> int:
         if token not in self.view.readings.collaterals:
-            raise Refused("unsupported", f"{self.view.state.tokens[token].symbol} was not read")
+            raise Refused(RefusalCode.UNSUPPORTED, f"{self.view.state.tokens[token].symbol} was not read")
         return mul_ratio(self.collateral_value(token, amount), self.view.readings.collaterals[token].ratio)
 
     def collateral_value(self, token: int, amount: int) -> int:

@@ -8,6 +8,7 @@ from keeper.errors import Refused
 from keeper.model.chain import Call, CallResult, Log, LogFilter, storage_read
 from keeper.model.health import Health
 from keeper.model.plan import Opportunity
+from keeper.model.refusal import RefusalCode
 from keeper.protocols.base import Achieved, Defaults, Deployment, PriceReading, Protocol, Revert, Screen, Snapshot
 from keeper.protocols.columns import TableSpec, Writer
 from keeper.protocols.curie import accounts, calldata, events, lookups, opportunities, prices, reads, screen, storage
@@ -129,7 +130,7 @@ class CurieProtocol(Defaults):
                 max(0, account.free_collateral(account.view.parameters.im_ratio)),
             ]
         except Refused as refusal:
-            known = failed or refusal.code == "unsupported"  # what is not supported is not compared
+            known = failed or refusal.code == RefusalCode.UNSUPPORTED  # what is not supported is not compared
             return "" if known else f"local health is refused ({refusal}), the contract's is not"
         if failed:
             return f"a view of the contract reverts: {self.explain(failed.data)}"
@@ -144,7 +145,9 @@ class CurieProtocol(Defaults):
     ) -> list[Opportunity]:
         query = self.query(snapshot, row, timestamp, target_wad, limits)
         if query.address in (self._contracts.insurance_fund, self._deployment.executor):
-            raise Refused("unsupported", "the insurance fund and the executor are not liquidated by this keeper")
+            raise Refused(
+                RefusalCode.UNSUPPORTED, "the insurance fund and the executor are not liquidated by this keeper"
+            )
         return opportunities.find(query)
 
     def query(

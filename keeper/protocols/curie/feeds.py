@@ -4,6 +4,7 @@ from bisect import bisect_right
 
 from keeper.defi.fixed_point import WAD
 from keeper.errors import Refused
+from keeper.model.refusal import RefusalCode
 from keeper.protocols.curie.reads import FeedReading
 from keeper.protocols.curie.state import CurieSource, Observations
 
@@ -16,11 +17,11 @@ def index_price(source: CurieSource, reading: FeedReading | None, known: Observa
     Raises Refused: "unpriced" where it would revert, "unsupported" where its answer cannot be computed.
     """
     if source.problem:
-        raise Refused("unsupported", source.problem)
+        raise Refused(RefusalCode.UNSUPPORTED, source.problem)
     if reading is None:
-        raise Refused("unsupported", "a price feed cannot be read")
+        raise Refused(RefusalCode.UNSUPPORTED, "a price feed cannot be read")
     if reading.through_uniswap:
-        raise Refused("unsupported", "a price feed that may turn to a Uniswap pool")
+        raise Refused(RefusalCode.UNSUPPORTED, "a price feed that may turn to a Uniswap pool")
     price, time = latest(source, reading, now)
     if interval:
         price = _twap(reading, known, interval, price, time, now)
@@ -47,7 +48,9 @@ def _twap(reading: FeedReading, known: Observations, interval: int, price: int, 
         return reading.cached
     if not known.times:
         if reading.newest or reading.last_time:
-            raise Refused("unsupported", "a price feed has observations older than the first block that is known")
+            raise Refused(
+                RefusalCode.UNSUPPORTED, "a price feed has observations older than the first block that is known"
+            )
         return price
     return _average(reading, known, interval, price, time, now) or price
 
@@ -56,18 +59,20 @@ def _average(reading: FeedReading, known: Observations, interval: int, price: in
     """`CumulativeTwap._calculateTwap`; 0 where there is none."""
     newest, newest_price = known.times[-1], known.prices[-1]
     if (newest == time and price != newest_price) or time < newest or interval > now:
-        raise Refused("unpriced", "a price feed contradicts its own observations")
+        raise Refused(RefusalCode.UNPRICED, "a price feed contradicts its own observations")
     current = known.cumulatives[-1] + newest_price * (time - newest) + price * (now - time)
     target = now - interval
     if target < known.times[0]:
         # Only a contract whose oldest observation this is says that there is none.
         whole = known.count == reading.newest + 1 and known.times[0] == reading.first_at
         if not whole and len(known.times) < _MOST:
-            raise Refused("unsupported", "a price feed has observations older than the first block that is known")
+            raise Refused(
+                RefusalCode.UNSUPPORTED, "a price feed has observations older than the first block that is known"
+            )
         return 0
     change = current - _cumulative_at(known, target)
     if change < 0:  # a fall that nobody cached for longer than the interval: the contract reverts, too
-        raise Refused("unpriced", "a price feed has not been touched since the price fell")
+        raise Refused(RefusalCode.UNPRICED, "a price feed has not been touched since the price fell")
     return change // interval
 
 

@@ -9,6 +9,7 @@ from keeper.defi.tick_math import MAX_TICK, MIN_TICK, Q96, sqrt_price_at_tick
 from keeper.defi.uniswap_v3 import Pool, PoolState, swap_exact_in, swap_exact_out, swap_to_price
 from keeper.errors import Refused
 from keeper.model.health import WAD
+from keeper.model.refusal import RefusalCode
 from keeper.protocols.curie.rounding import RATIO, mul_div, price_of_sqrt, wad_of_x96
 from keeper.protocols.curie.state import Order
 from keeper.protocols.curie.view import CurieView, MarketView
@@ -34,7 +35,7 @@ def pool_state(view: CurieView, market: int, without: Iterable[Order] = ()) -> P
     at, spec = view.market(market), view.state.markets[market]
     nets = {tick: net for tick, (_, net) in view.state.ticks.get(market, {}).items()}
     if sum(net for tick, net in nets.items() if tick <= at.reading.tick) != at.reading.liquidity:
-        raise Refused("unsupported", f"the pool of {spec.symbol} holds other liquidity than its makers'")
+        raise Refused(RefusalCode.UNSUPPORTED, f"the pool of {spec.symbol} holds other liquidity than its makers'")
     liquidity = at.reading.liquidity
     gross = {tick: total for tick, (total, _) in view.state.ticks.get(market, {}).items()}
     for order in without:
@@ -67,7 +68,7 @@ def close(view: CurieView, market: int, size: int, pool: PoolState) -> Closed:
     at = view.market(market)
     reading, symbol = at.reading, at.market.symbol
     if not reading.max_ticks:
-        raise Refused("unsupported", f"{symbol} does not trade (EX_MIP)")
+        raise Refused(RefusalCode.UNSUPPORTED, f"{symbol} does not trade (EX_MIP)")
     low, high = tick_bounds(view, at)
     tick = max(low, MIN_TICK + 1) if size > 0 else min(high, MAX_TICK - 1)
     limit = sqrt_price_at_tick(tick)
@@ -82,12 +83,14 @@ def close(view: CurieView, market: int, size: int, pool: PoolState) -> Closed:
         fee = swap_exact_out(own, False, -size, limit).fees
         quote = -(swapped.amount_in * (RATIO - reading.pool_fee) // RATIO) - fee
     if not swapped.complete:
-        raise Refused("unsupported", f"{symbol} may not move far enough in one block to close that much")
+        raise Refused(RefusalCode.UNSUPPORTED, f"{symbol} may not move far enough in one block to close that much")
     if not low <= swapped.after.tick <= high:
-        raise Refused("unsupported", f"closing that much leaves {symbol}'s price limit (EX_OPLAS)")
+        raise Refused(RefusalCode.UNSUPPORTED, f"closing that much leaves {symbol}'s price limit (EX_OPLAS)")
     before, after = (_spread(at, state) for state in (pool, swapped.after))
     if not min(before, -reading.max_spread) <= after <= max(before, reading.max_spread):
-        raise Refused("unsupported", f"closing that much takes {symbol} too far from its index price (EX_OPB)")
+        raise Refused(
+            RefusalCode.UNSUPPORTED, f"closing that much takes {symbol} too far from its index price (EX_OPB)"
+        )
     return Closed(quote, fee, swapped.after, len(swapped.outs))
 
 

@@ -9,6 +9,7 @@ from functools import cached_property
 from keeper.defi.tick_math import Q96, sqrt_price_at_tick
 from keeper.defi.uniswap_oracle import mean_tick
 from keeper.errors import Refused
+from keeper.model.refusal import RefusalCode
 from keeper.protocols.curie.feeds import index_price
 from keeper.protocols.curie.reads import CLOSED, OPEN, CurieParameters, CurieReadings, MarketReading
 from keeper.protocols.curie.rounding import mul_div, mul_ratio, price_of_sqrt, wad_of_x96, x96_of_wad
@@ -48,7 +49,7 @@ class MarketView:
         premium = self.market_price(parameters.premium_interval) - self.index_price(parameters.premium_interval)
         third = self.index_price(0) + premium
         if third < 0:
-            raise Refused("unpriced", f"the premium of {self.market.symbol} is below its index price")
+            raise Refused(RefusalCode.UNPRICED, f"the premium of {self.market.symbol} is below its index price")
         return max(min(first, second), min(max(first, second), third))
 
     def market_price(self, interval: int) -> int:
@@ -61,7 +62,7 @@ class MarketView:
             return self.reading.paused_price
         source = self.market.source
         if source is None:
-            raise Refused("unsupported", f"{self.market.symbol} has no known price feed")
+            raise Refused(RefusalCode.UNSUPPORTED, f"{self.market.symbol} has no known price feed")
         return self._view.price(source, interval)
 
     def sqrt_twap(self, interval: int, until: int | None = None) -> int:
@@ -96,7 +97,7 @@ class CurieView:
 
     def __init__(self, state: CurieState, readings: CurieReadings, now: int) -> None:
         if readings.parameters is None:
-            raise Refused("unsupported", "the protocol's parameters cannot be read")
+            raise Refused(RefusalCode.UNSUPPORTED, "the protocol's parameters cannot be read")
         self.state, self.readings, self.now = state, readings, now
         self.parameters: CurieParameters = readings.parameters
         self._markets: dict[int, MarketView] = {}
@@ -106,7 +107,7 @@ class CurieView:
         """Raises Refused("unsupported") when it could not be read: the contract might have been able to."""
         if id_ not in self._markets:
             if id_ not in self.readings.markets:
-                raise Refused("unsupported", self.readings.problems.get(id_, "a market was not read"))
+                raise Refused(RefusalCode.UNSUPPORTED, self.readings.problems.get(id_, "a market was not read"))
             self._markets[id_] = MarketView(self, self.state.markets[id_], self.readings.markets[id_])
         return self._markets[id_]
 
@@ -123,7 +124,7 @@ class CurieView:
         """(price, decimals of the price) that the Vault counts a collateral at. Raises Refused("unpriced")."""
         source = self.state.tokens[id_].source
         if source is None:
-            raise Refused("unsupported", f"{self.state.tokens[id_].symbol} has no known price feed")
+            raise Refused(RefusalCode.UNSUPPORTED, f"{self.state.tokens[id_].symbol} has no known price feed")
         return self.price(source, _COLLATERAL_S), source.decimals
 
 

@@ -2,6 +2,7 @@
 
 from keeper.errors import Refused
 from keeper.model.health import WAD, Health, ratio_wad
+from keeper.model.refusal import RefusalCode
 from keeper.protocols.margin_engine.prices import price_of
 from keeper.protocols.margin_engine.reads import EngineReadings
 from keeper.protocols.margin_engine.rounding import div_trunc, mul_ceil, mul_floor, mul_up
@@ -21,7 +22,7 @@ _UINT256 = 1 << 256
 def rules_of(market: EngineMarket) -> MarketRules:
     """A market's rules. Raises Refused("unpriced") for one that was listed and never configured."""
     if market.rules is None:
-        raise Refused("unpriced", f"market {market.id} is not configured")
+        raise Refused(RefusalCode.UNPRICED, f"market {market.id} is not configured")
     return market.rules
 
 
@@ -50,7 +51,7 @@ def collateral_equity(collateral: Collateral, amount: int, price: int) -> int:
     """What token units count as equity. Raises Refused("unpriced") where the contract's product overflows."""
     product = amount * collateral.scale * price * collateral.weight
     if product >= _UINT256:
-        raise Refused("unpriced", f"the value of {collateral.symbol} overflows")
+        raise Refused(RefusalCode.UNPRICED, f"the value of {collateral.symbol} overflows")
     return product // 10**36
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from keeper.errors import Refused
 from keeper.model.health import WAD, Health
 from keeper.model.plan import Opportunity, token_key
+from keeper.model.refusal import RefusalCode
 from keeper.protocols.margin_engine.calldata import LIQUIDATE, SEIZE
 from keeper.protocols.margin_engine.health import equity_requirement, health_of, market_price
 from keeper.protocols.margin_engine.prices import price_of
@@ -47,7 +48,7 @@ def find(query: EngineQuery) -> list[Opportunity]:
     Raises Refused: "unpriced", or "hold" while the engine is paused.
     """
     if query.state.paused:
-        raise Refused("hold", "the engine is paused")
+        raise Refused(RefusalCode.HOLD, "the engine is paused")
     equity, requirement = equity_requirement(query.state, query.readings, query.holdings, query.timestamp)
     before = health_of(equity, requirement)
     found = [_seizure(query, before, id_) for id_, _ in query.holdings.collaterals if _seizable(query, before)]

@@ -3,6 +3,7 @@
 from keeper.abi import checksum
 from keeper.errors import Refused
 from keeper.model.health import WAD
+from keeper.model.refusal import RefusalCode
 from keeper.protocols.base import PriceReading, Snapshot
 from keeper.protocols.margin_engine.reads import UNREADABLE, EngineReadings, sources
 from keeper.protocols.margin_engine.state import SETTLEMENT, EngineSource, EngineState
@@ -25,10 +26,10 @@ def judge(readings: EngineReadings, source: EngineSource, timestamp: int) -> tup
 def price_of(readings: EngineReadings, source: EngineSource | None, timestamp: int) -> int:
     """A price that the engine accepts at `timestamp`, in 1e18. Raises Refused("unpriced")."""
     if source is None:
-        raise Refused("unpriced", "no feed is configured")
+        raise Refused(RefusalCode.UNPRICED, "no feed is configured")
     price, problem = judge(readings, source, timestamp)
     if problem:
-        raise Refused("unpriced", f"feed {checksum(source.feed)} is {problem}")
+        raise Refused(RefusalCode.UNPRICED, f"feed {checksum(source.feed)} is {problem}")
     return price
 
 

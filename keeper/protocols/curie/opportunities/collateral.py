@@ -9,6 +9,7 @@ from keeper.defi.tick_math import Q96, sqrt_price_at_tick
 from keeper.defi.uniswap_v3 import PoolState, Swapped, swap_exact_in, swap_to_price
 from keeper.errors import Refused
 from keeper.model.plan import SHARED_POOL_SLIP_PERCENT, Opportunity
+from keeper.model.refusal import RefusalCode
 from keeper.protocols.curie.account_value import AccountValue
 from keeper.protocols.curie.health import health_of
 from keeper.protocols.curie.query import CurieQuery
@@ -47,7 +48,7 @@ def find(query: CurieQuery) -> list[Opportunity]:
     if not account.seizable:
         return []
     if account.view.parameters.vault_paused:
-        raise Refused("hold", "the vault is paused")
+        raise Refused(RefusalCode.HOLD, "the vault is paused")
     found = []
     for id_, _ in sorted(account.holdings.balances.items()):
         if id_ == SETTLEMENT:
@@ -58,7 +59,7 @@ def find(query: CurieQuery) -> list[Opportunity]:
         if sales:
             found.append(_opportunity(query, token, max(sales, key=lambda sale: sale.profit)))
     if not found:
-        raise Refused("unsupported", "no Uniswap pool is known where its collateral could be sold")
+        raise Refused(RefusalCode.UNSUPPORTED, "no Uniswap pool is known where its collateral could be sold")
     return found
 
 
@@ -80,7 +81,7 @@ def _sale(query: CurieQuery, token: CurieToken, pool: PoolState, place: int) -> 
         seizure = seize(account, token, paid)
         return _Sale(pool, place, key, space, seizure, _sold(before, sells0, seizure.collateral).amount_out)
     except Refused as refusal:
-        if refusal.code == "unsupported":
+        if refusal.code == RefusalCode.UNSUPPORTED:
             return None
         raise
 
@@ -131,7 +132,7 @@ def _worth(account: AccountValue, token: CurieToken, pool: PoolState, sells0: bo
 def _sold(pool: PoolState, sells0: bool, amount: int) -> Swapped:
     sold = swap_exact_in(pool, sells0, amount)
     if not sold.complete:
-        raise Refused("unsupported", "the pool runs out")
+        raise Refused(RefusalCode.UNSUPPORTED, "the pool runs out")
     return sold
 
 

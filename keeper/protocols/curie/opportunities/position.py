@@ -7,6 +7,7 @@ from keeper.defi.uniswap_v3 import PoolState
 from keeper.errors import Refused
 from keeper.model.health import WAD
 from keeper.model.plan import SHARED_POOL_SLIP_PERCENT, Opportunity
+from keeper.model.refusal import RefusalCode
 from keeper.protocols.curie.account_value import AccountValue
 from keeper.protocols.curie.health import health_of
 from keeper.protocols.curie.query import CurieQuery
@@ -38,10 +39,10 @@ def find(query: CurieQuery) -> list[Opportunity]:
     if not query.account.liquidatable:
         return []
     if query.account.view.parameters.house_paused or query.account.view.parameters.vault_paused:
-        raise Refused("hold", "the protocol is paused")
+        raise Refused(RefusalCode.HOLD, "the protocol is paused")
     held = any(position.size or position.notional for position in query.own.positions.values())
     if held or query.own.orders:
-        raise Refused("hold", "the executor's own account holds a position: close it first")
+        raise Refused(RefusalCode.HOLD, "the executor's own account holds a position: close it first")
     bare = cancelled(query.account)
     found, refusals = [], []
     for market in sorted(bare.holdings.positions):
@@ -72,7 +73,7 @@ class _Slice:
     def of(cls, query: CurieQuery, bare: AccountValue, market: int) -> "_Slice | None":
         view = bare.view
         if view.market(market).reading.status != OPEN:
-            raise Refused("unsupported", f"{view.state.markets[market].symbol} is not open (CH_MNO)")
+            raise Refused(RefusalCode.UNSUPPORTED, f"{view.state.markets[market].symbol} is not open (CH_MNO)")
         most = most_size(bare, market)
         if not most:
             return None
@@ -136,7 +137,7 @@ class _Slice:
         if size > 0 and self._margin(size) > self.query.purse:
             size, limit = largest(lambda part: self._margin(part) <= self.query.purse, size), "purse"
         if size <= 0:
-            raise Refused("no_legal_size", f"nothing is left of what limits it: {limit}")
+            raise Refused(RefusalCode.NO_LEGAL_SIZE, f"nothing is left of what limits it: {limit}")
         return size, limit
 
     def _worth(self, size: int) -> int | None:
@@ -173,16 +174,16 @@ def outcome(query: CurieQuery, bare: AccountValue, market: int, size: int, pool:
     if liquidation.value_after < 0:
         capacity = fund_capacity(query.fund, liquidation.to_fund)
         if capacity < -liquidation.value_after:
-            raise Refused("unsupported", "the insurance fund cannot cover what would be missing (CH_IIC)")
+            raise Refused(RefusalCode.UNSUPPORTED, "the insurance fund cannot cover what would be missing (CH_IIC)")
     closed = close(bare.view, market, size, pool)
     margin = _margin(query, bare, liquidation, market)
     parameters = bare.view.parameters
     if parameters.vault_wallet + margin > parameters.balance_cap:
-        raise Refused("hold", "the vault takes no more deposits (V_GTSTBC)")
+        raise Refused(RefusalCode.HOLD, "the vault takes no more deposits (V_GTSTBC)")
     gained = liquidation.takeover.notional + closed.quote
     profit = (query.own.balances.get(SETTLEMENT, 0) * bare.unit + query.own.owed + gained) // bare.unit
     if profit + margin < 0:
-        raise Refused("unsupported", "closing the position would lose more than its margin (CH_NEFCM)")
+        raise Refused(RefusalCode.UNSUPPORTED, "closing the position would lose more than its margin (CH_NEFCM)")
     return SliceOutcome(liquidation, closed, margin, profit)
 
 

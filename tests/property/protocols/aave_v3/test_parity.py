@@ -323,7 +323,7 @@ class Run:
                 return None
             for pair in pairs(market, holdings, before):
                 if (pair.collateral.index, pair.debt.index) == (collateral, debt):
-                    made = None if pair.refusal()[0] else pair.outcome(offer)
+                    made = None if pair.refusal() else pair.outcome(offer)
                     return made if made and made.seized <= market.data(collateral).liquidity else None
         except Refused:
             pass
