@@ -184,12 +184,12 @@ class Daemon:
         doubtful = self._doubtful
         if doubtful is None or doubtful.snapshot.block != snapshot.block:
             return
-        sure, held = doubtful.split(assessment)
+        sure, held = doubtful.without_held(assessment)
         funds = await self._funds(snapshot, timestamp, session, execution)
         in_flight = execution.in_flight()
         while True:
             schedule = choose(session.protocol, snapshot, sure, timestamp, self.policy, funds, in_flight)
-            sure, unworthy = doubtful.worthy(schedule.plans, sure, self.policy.min_profit_wad)
+            sure, unworthy = doubtful.without_unprofitable(schedule.plans, sure, self.policy.min_profit_wad)
             if not unworthy:
                 break
             held += unworthy  # and once more without them, so that they take nobody's place

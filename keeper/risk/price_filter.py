@@ -29,7 +29,7 @@ class PriceFilter:
     verdict: Verdict
     timestamp: int
 
-    def split(self, assessment: Assessment) -> tuple[Assessment, list[Rejected]]:
+    def without_held(self, assessment: Assessment) -> tuple[Assessment, list[Rejected]]:
         """The assessment without the accounts that are left alone, and those, each with the reason."""
         if self.verdict.stopped:
             held = [_rejected(account, self.verdict.stopped) for account in assessment.unsafe]
@@ -39,7 +39,7 @@ class PriceFilter:
         held = [_rejected(account, reasons[account.row]) for account in assessment.unsafe if account.row in reasons]
         return replace(assessment, unsafe=kept), held
 
-    def worthy(
+    def without_unprofitable(
         self, plans: Sequence[Plan], assessment: Assessment, least_wad: int
     ) -> tuple[Assessment, list[Rejected]]:
         """The assessment without accounts whose plan rests on a doubtful price and does not pay at the reference price.
