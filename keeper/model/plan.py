@@ -117,8 +117,18 @@ class InFlight:
     uses: Mapping[str, int] = field(default_factory=dict)  # key of a shared limit -> amount
     spends: Mapping[bytes, int] = field(default_factory=dict)  # token -> units
     native: int = 0  # wei that their gas may cost
+    gas: Mapping[int, int] = field(
+        default_factory=dict
+    )  # maxFeePerGas in wei -> gas limits of transactions that offer it
     count: int = 0
     quarantined: Mapping[str, str] = field(default_factory=dict)  # "kind subject" -> why it is left alone for a while
+
+    def gas_at(self, base_fee: int) -> int:
+        """Gas that transactions in flight may take of a block with this base fee (wei).
+
+        One that offers less cannot be in that block, so a transaction at its fee cap does not block new ones for ever.
+        """
+        return sum(gas for max_fee, gas in self.gas.items() if max_fee >= base_fee)
 
 
 @dataclass(frozen=True, slots=True)

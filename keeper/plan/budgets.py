@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
+from keeper.model.chain import BlockRef
 from keeper.model.plan import Funds, InFlight, Opportunity, Policy, Rejection, token_key
 from keeper.plan.value import Offer, Refusal, native_short
 
@@ -15,13 +16,14 @@ Symbols = Mapping[bytes, tuple[str, int]]
 class Budgets:
     """What is left of each budget. Shared limits are learnt from the opportunities that name them."""
 
-    def __init__(self, policy: Policy, funds: Funds, in_flight: InFlight, block_gas_limit: int) -> None:
+    def __init__(self, policy: Policy, funds: Funds, in_flight: InFlight, block: BlockRef, base_fee: int) -> None:
+        """`base_fee`: of the block after `block`, wei. Gas in flight that it may include is taken off its share."""
         self._policy = policy
         self._in_flight = in_flight
         self._whole: dict[str, int] = {}  # shared limits before anybody drew on them
         self.left: dict[str, int] = {
             COUNT: max(policy.max_in_flight - in_flight.count, 0),
-            GAS: int(policy.gas_share * block_gas_limit),
+            GAS: max(int(policy.gas_share * block.gas_limit) - in_flight.gas_at(base_fee), 0),
             NATIVE: funds.native,
             **{token_key(token): amount for token, amount in funds.tokens.items()},
         }

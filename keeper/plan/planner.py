@@ -54,8 +54,9 @@ class _Round:
         self.policy = policy
         self.native_price_wad = funds.native_price_wad
         self.in_flight = in_flight
-        self.appraiser = Appraiser(policy, fee_market(snapshot.block, policy), funds)
-        self.budgets = Budgets(policy, funds, in_flight, snapshot.block.gas_limit)
+        fees = fee_market(snapshot.block, policy)
+        self.appraiser = Appraiser(policy, fees, funds)
+        self.budgets = Budgets(policy, funds, in_flight, snapshot.block, fees.base_fee)
         self.refused: dict[bytes, Refusal] = {}
         self.left_alone = ""  # why opportunities of the account last asked about are quarantined
 

@@ -70,11 +70,13 @@ class PendingIntents:
     def in_flight(self) -> InFlight:
         uses: Counter[str] = Counter()
         spends: Counter[bytes] = Counter()
+        gas: Counter[int] = Counter()
         native = 0
         intents = self.open()
         for intent in intents:
             uses.update(intent.uses)
             spends.update(intent.spends)
+            gas[_wanted_fee(intent)] += intent.gas_limit
             native += intent.gas_limit * max((attempt.max_fee for attempt in intent.attempts), default=intent.bid)
         return InFlight(
             accounts=frozenset(account for intent in intents for account in members(intent)),
@@ -82,8 +84,14 @@ class PendingIntents:
             uses=dict(uses),
             spends=dict(spends),
             native=native,
+            gas=dict(gas),
             count=len(intents),
         )
+
+
+def _wanted_fee(intent: Intent) -> int:
+    """The highest maxFeePerGas at which the liquidation itself may be mined; what cancels it costs little gas."""
+    return max((attempt.max_fee for attempt in intent.attempts if not attempt.cancels), default=intent.bid)
 
 
 def highest(attempts: Iterable[Attempt]) -> Fees:

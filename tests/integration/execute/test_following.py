@@ -22,6 +22,17 @@ async def test_a_transaction_under_the_base_fee_is_replaced_at_ten_percent_up_un
     assert world.codes("tx.") == ["tx.sent", "tx.replaced", "tx.mined"]
 
 
+async def test_gas_in_flight_counts_while_the_next_block_may_include_it(world):
+    executor = await world.executor()
+    first, second = await world.plan(0, max_fee=20 * GWEI), await world.plan(1, max_fee=40 * GWEI)
+    await world.submit(executor, first, second)
+    gas = first.opportunity.gas_limit + second.opportunity.gas_limit
+    busy = executor.in_flight()
+    assert [busy.gas_at(base_fee * GWEI) for base_fee in (20, 21, 41)] == [gas, second.opportunity.gas_limit, 0]
+    await world.mine(executor, 1)
+    assert executor.in_flight().gas == {}
+
+
 async def test_fees_stay_within_the_bid_and_the_cap_and_at_the_deadline_a_self_transfer_cancels(world):
     executor = await world.executor()
     await world.submit(executor, await world.plan(0, max_fee=20 * GWEI, bid=40 * GWEI))

@@ -229,6 +229,21 @@ def test_the_blocks_gas_share_leaves_the_lesser_ones_out() -> None:
     assert (accounts(schedule), reasons(schedule)) == ([2, 1], {3: Rejection.BLOCK_GAS})
 
 
+def test_gas_in_flight_is_taken_off_the_blocks_share() -> None:
+    protocol = book(Script(reward=50 * WAD), Script(reward=60 * WAD), Script(reward=40 * WAD))
+    rules = policy(gas_share=0.03)  # three gas limits of 300,000 in 30 million
+    schedule = plan(protocol, rules, in_flight=InFlight(gas={MARKET_GAS: 400_000, 10 * GWEI: 100_000}))
+    assert (accounts(schedule), reasons(schedule)) == ([2], {1: Rejection.BLOCK_GAS, 3: Rejection.BLOCK_GAS})
+    assert schedule.rejected[0].message == "block_gas: needs 300,000 gas, 100,000 of the block's share is left"
+    full = plan(protocol, rules, in_flight=InFlight(gas={MARKET_GAS: 1_000_000}))
+    assert (full.plans, set(reasons(full).values())) == ((), {Rejection.BLOCK_GAS})
+
+
+def test_what_offers_less_than_the_next_base_fee_takes_no_gas_of_the_next_block() -> None:
+    busy = InFlight(gas={10 * GWEI - 1: 900_000})
+    assert accounts(plan(book(Script()), policy(gas_share=0.01), in_flight=busy)) == [1]
+
+
 def test_places_in_flight_go_to_the_best() -> None:
     protocol = book(Script(reward=50 * WAD), Script(reward=60 * WAD), Script(reward=40 * WAD))
     schedule = plan(protocol, policy(max_in_flight=3), in_flight=InFlight(count=2))
@@ -304,6 +319,7 @@ busy = st.builds(
     accounts=st.frozensets(st.integers(1, 8).map(address), max_size=2),
     uses=st.dictionaries(keys, amounts, max_size=2),
     count=st.integers(0, 4),
+    gas=st.dictionaries(st.integers(9 * GWEI, 11 * GWEI), st.integers(0, 20_000_000), max_size=3),
 )
 
 
@@ -319,7 +335,9 @@ def test_a_schedule_keeps_to_every_budget_and_leaves_no_account_without_an_answe
     assert sorted(answered) == protocol.addresses
     assert [found.score for found in plans] == sorted((found.score for found in plans), reverse=True)
     assert len(plans) <= max(rules.max_in_flight - in_flight.count, 0)
-    assert sum(found.opportunity.gas_limit for found in plans) <= rules.gas_share * HEAD.gas_limit
+    gas_in_flight = sum(gas for fee, gas in in_flight.gas.items() if fee >= 10 * GWEI)
+    gas_left = max(rules.gas_share * HEAD.gas_limit - gas_in_flight, 0)
+    assert sum(found.opportunity.gas_limit for found in plans) <= gas_left
     assert sum(found.opportunity.gas_limit * found.max_fee for found in plans) <= purse.native
     assert sum(found.opportunity.spends.get(USDC, 0) for found in plans) <= purse.tokens[USDC]
     for key in ("cap:ETH", "cap:BTC"):

@@ -25,3 +25,32 @@ def test_open_intents_draw_on_accounts_limits_and_funds():
 def test_what_has_ended_draws_on_nothing():
     found = PendingIntents.of([replace(INTENT, state=state) for state in IntentState if state.final]).in_flight()
     assert (found.accounts, found.native, found.count) == (frozenset(), 0, 0)
+
+
+def gas_in_flight(*intents: Intent) -> dict[int, int]:
+    """Base fee -> gas in flight that a block of this base fee may include."""
+    found = PendingIntents.of(intents).in_flight()
+    return {base_fee: found.gas_at(base_fee) for base_fee in (10, 20, 30, 40, 41)}
+
+
+def sent(number: int, *attempts: tuple[int, bool]) -> Intent:
+    """An intent with attempts of these max fees, each a cancellation or not."""
+    signed = tuple(replace(ATTEMPT, intent_id=number, max_fee=fee, cancels=cancels) for fee, cancels in attempts)
+    return replace(INTENT, id=number, nonce=number, state=IntentState.PENDING, attempts=signed)
+
+
+def test_gas_in_flight_counts_up_to_the_fee_of_the_newest_replacement():
+    replaced, once = sent(1, (10, False), (20, False)), sent(2, (20, False))
+    assert gas_in_flight(replaced, once) == {10: 2_000, 20: 2_000, 30: 0, 40: 0, 41: 0}
+
+
+def test_gas_of_what_is_not_signed_yet_counts_up_to_its_bid():
+    assert gas_in_flight(INTENT) == {10: 1_000, 20: 1_000, 30: 1_000, 40: 1_000, 41: 0}
+
+
+def test_a_cancellations_fee_does_not_count_for_the_liquidation_that_it_replaces():
+    assert gas_in_flight(sent(1, (20, False), (30, True))) == {10: 1_000, 20: 1_000, 30: 0, 40: 0, 41: 0}
+
+
+def test_what_has_ended_uses_no_gas():
+    assert PendingIntents.of([replace(INTENT, state=IntentState.MINED)]).in_flight().gas == {}
