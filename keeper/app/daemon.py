@@ -30,6 +30,7 @@ from keeper.model.events import (
 )
 from keeper.model.plan import Funds, Rejected, Rejection
 from keeper.observe.reporter import Reporter
+from keeper.observe.state import KeeperState
 from keeper.plan.planner import choose, unjudged
 from keeper.protocols.base import PriceReading, Protocol, Snapshot
 from keeper.risk.price_filter import PriceFilter, answers_by_contract
@@ -45,7 +46,9 @@ _ERC20 = load_abi("IERC20Metadata")
 class Daemon:
     """Watches one protocol and, when live, liquidates. One instance, one run."""
 
-    def __init__(self, settings: Settings, emit: Emit, clock: Clock | None = None) -> None:
+    def __init__(
+        self, settings: Settings, emit: Emit, clock: Clock | None = None, state: KeeperState | None = None
+    ) -> None:
         self.settings = settings
         self.policy = policy_of(settings)
         self.snapshot: Snapshot | None = None
@@ -53,6 +56,7 @@ class Daemon:
         self.execution: Execution
         self._emit = emit
         self._clock = clock or SystemClock()
+        self.state = state or KeeperState(self._clock)
         self._times = BlockTimes()
         self._native = native_price_of(settings)
         self._reporter = Reporter(settings.data_dir, settings.idle_s, emit, self._clock)
@@ -94,7 +98,7 @@ class Daemon:
             if execution is None:
                 return 0
             stack.push_async_callback(execution.close)
-            self.execution = execution
+            self.execution = self.state.sending = execution
             follower = BookSync(
                 session.chain.reader,
                 session.protocol,
@@ -148,11 +152,12 @@ class Daemon:
         if advance is None:
             return 0
         snapshot = advance.snapshot
+        self.state.block = snapshot.block
         self._times.saw(snapshot.block)
         timestamp = self._times.next_timestamp(snapshot.block)
         self._audit(advance, execution)
         await execution.follow(snapshot)
-        assessment = assess(session.protocol, snapshot, timestamp)
+        assessment = self.state.assessment = assess(session.protocol, snapshot, timestamp)
         self._judge_prices(advance, timestamp, session.protocol)
         self._native.at(session.protocol, snapshot, timestamp)  # a name that no price has is told at once
         if assessment.unsafe:

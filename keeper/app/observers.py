@@ -12,6 +12,7 @@ from keeper.observe.bus import Bus
 from keeper.observe.log import Log
 from keeper.observe.metrics import Metrics
 from keeper.observe.redact import Redactor
+from keeper.observe.state import KeeperState
 from keeper.observe.watchdog import Watchdog
 from keeper.settings import Settings
 
@@ -32,16 +33,18 @@ def secrets_of(settings: Settings) -> list[str]:
 
 
 @asynccontextmanager
-async def observing(settings: Settings, clock: Clock | None = None, terminal: bool = True) -> AsyncIterator[Bus]:
+async def observing(
+    settings: Settings, clock: Clock | None = None, terminal: bool = True, state: KeeperState | None = None
+) -> AsyncIterator[Bus]:
     """The bus that stages emit to, with log, alerts and metrics behind it. Raises OperatorError.
 
-    terminal: show events on standard error as well, from KEEPER_LOG_LEVEL on.
+    terminal: show events on standard error as well, from KEEPER_LOG_LEVEL on. state: the daemon's, which gauges read.
     """
     clock = clock or SystemClock()
     secrets = secrets_of(settings)
     log = Log(settings.log_level if terminal else None, settings.log_json, secrets, clock)
     bus = Bus(log)
-    metrics = Metrics()
+    metrics = Metrics(state)
     bus.listen(metrics)
     urls = [url.get_secret_value() for url in settings.alert_urls]
     alerts = Alerts(urls, Level(settings.alert_level), settings.alert_repeat_s, Redactor(secrets), clock, bus)

@@ -36,10 +36,12 @@ def command(live: Live = False, once: Once = False, blocks: Blocks = None, env_f
 async def _run(settings: "Settings", blocks: int | None) -> int:
     from keeper.app.daemon import Daemon
     from keeper.app.observers import observing
+    from keeper.observe.state import KeeperState
 
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for name in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(name, stop.set)
-    async with observing(settings) as emit:
-        return await Daemon(settings, emit).run(stop, blocks)
+    state = KeeperState()
+    async with observing(settings, state=state) as emit:
+        return await Daemon(settings, emit, state=state).run(stop, blocks)

@@ -21,6 +21,7 @@ class DryRun:
     """Says what a live keeper would send. An account is named again only after the cool-down."""
 
     address: bytes | None = None
+    pending = 0  # nothing is ever sent
 
     def __init__(self, reader: ChainReader, protocol: Protocol, policy: Policy, emit: Emit) -> None:
         self._simulator = Simulator(reader, protocol, NOBODY)

@@ -25,6 +25,11 @@ class Execution(Protocol):
         ...
 
     @property
+    def pending(self) -> int:
+        """Transactions without an outcome. Callable from any thread, as `held` is."""
+        ...
+
+    @property
     def role(self) -> str:
         """Among keepers that share a signer: whether this one leads or stands by."""
         ...

@@ -117,6 +117,10 @@ class LiveExecution:
         return "the keeper is stopping" if self._draining else self._monitor.reason
 
     @property
+    def pending(self) -> int:
+        return self._pending.count
+
+    @property
     def role(self) -> str:
         return "leads"
 

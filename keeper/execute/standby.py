@@ -72,6 +72,7 @@ class Standby:
         self._turn = asyncio.Lock()
         self._leader: Execution | None = None
         self._right = ""
+        self._may_send: Callable[[], bool] = lambda: False
         self._why = ""
         self._holds: list[tuple[str, BreakerName]] = []
         self._keeping: asyncio.Task[str] | None = None
@@ -127,7 +128,7 @@ class Standby:
             raise
         for reason, breaker in self._holds:
             leader.hold(reason, breaker)
-        self._right, self._why = str(journal.right), ""
+        self._right, self._why, self._may_send = str(journal.right), "", journal.right.is_valid
         self._leader, self._keeping = leader, keeping
         self._emit(Event(LEASE_ACQUIRED, f"this keeper leads, by {self._right}", None, {"lease": self._right}))
 
@@ -147,7 +148,15 @@ class Standby:
 
     @property
     def held(self) -> str:
-        return self._leader.held if self._leader else f"standing by: {self._why}"
+        leader = self._leader  # another thread may ask while it changes
+        if leader is None:
+            return f"standing by: {self._why}"
+        return leader.held or ("" if self._may_send() else f"{self._right} ran out")
+
+    @property
+    def pending(self) -> int:
+        leader = self._leader
+        return leader.pending if leader else 0
 
     @property
     def role(self) -> str:

@@ -1,4 +1,7 @@
-"""Prometheus metrics, made from events. Labels are codes and reasons, never addresses, URLs or secrets."""
+"""Prometheus metrics: counters of events, and gauges that read the keeper's state at each scrape.
+
+Labels are codes and reasons, never addresses, URLs or secrets.
+"""
 
 from collections.abc import Callable, Iterable
 from socketserver import ThreadingMixIn
@@ -10,17 +13,15 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, make
 
 from keeper.errors import OperatorError
 from keeper.model.events import (
-    BREAKER_CLOSED,
-    BREAKER_OPEN,
     CHAIN_READY,
     CHAIN_UNREADY,
     HEAD_NEW,
-    KEEPER_IDLE,
     PLAN_REJECTED,
     TX_MINED,
     TX_REVERTED,
     Event,
 )
+from keeper.observe.state import KeeperState
 
 _MS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)
 
@@ -35,28 +36,37 @@ class _Silent(WSGIRequestHandler):
 
 
 class Metrics:
-    """A listener that counts, in a registry of its own. `/healthz` answers 200 when the keeper is at work, else 503."""
+    """A listener with a registry of its own. `/healthz` answers 200 when the keeper is at work, else 503."""
 
-    def __init__(self) -> None:
+    def __init__(self, state: KeeperState | None = None) -> None:
         self.registry = CollectorRegistry()
         self._events = Counter("keeper_events", "Log events", ["event", "level"], registry=self.registry)
         self._rejected = Counter("keeper_plans_rejected", "Rejected plans", ["reason"], registry=self.registry)
-        self._head = Gauge("keeper_head_number", "Newest block applied", registry=self.registry)
-        self._base_fee = Gauge("keeper_base_fee_wei", "Base fee of the newest block", registry=self.registry)
-        self._unsafe = Gauge("keeper_accounts_unsafe", "Liquidatable accounts", registry=self.registry)
-        self._accounts = Gauge("keeper_accounts", "Accounts watched", registry=self.registry)
-        self._nearest = Gauge("keeper_nearest_health", "Lowest health of a safe account", registry=self.registry)
-        self._in_flight = Gauge("keeper_in_flight", "Transactions on their way", registry=self.registry)
         self._gas = Counter("keeper_gas_used", "Gas of mined transactions", registry=self.registry)
         self._profit = Gauge("keeper_profit_usd", "Profit since the start, after gas", registry=self.registry)
-        self._held = Gauge("keeper_held", "1 while sending is held", registry=self.registry)
         self._elapsed = Histogram(
             "keeper_block_ms", "Milliseconds from a head to the end of its turn", buckets=_MS, registry=self.registry
         )
-        self._ready = Gauge("keeper_ready", "1 while the chain can be acted on", registry=self.registry)
         self._problem = "no block was handled yet"
         self._unready = False
         self._server: tuple[WSGIServer, Thread] | None = None
+        self._add_gauges(state or KeeperState())
+
+    def _add_gauges(self, state: KeeperState) -> None:
+        """Gauges read at each scrape, on the server's thread."""
+        gauges: dict[tuple[str, str], Callable[[], float]] = {
+            ("keeper_head_number", "Newest block applied"): lambda: state.block.number if state.block else 0,
+            ("keeper_head_age_seconds", "Seconds since the newest block's timestamp"): lambda: state.head_age_s,
+            ("keeper_base_fee_wei", "Base fee of the newest block"): lambda: state.block.base_fee if state.block else 0,
+            ("keeper_accounts_unsafe", "Liquidatable accounts"): lambda: len(state.assessment.unsafe),
+            ("keeper_accounts", "Accounts watched"): lambda: state.assessment.active,
+            ("keeper_nearest_health", "Lowest health of a safe account"): lambda: state.nearest_health,
+            ("keeper_in_flight", "Transactions without an outcome"): lambda: state.pending,
+            ("keeper_held", "1 while nothing new is sent"): lambda: bool(state.held),
+            ("keeper_ready", "1 while the chain can be acted on"): lambda: not self._problem,
+        }
+        for (name, text), read in gauges.items():
+            Gauge(name, text, registry=self.registry).set_function(read)
 
     def serve(self, port: int) -> None:
         """Serve on 127.0.0.1. Raises OperatorError when the port is taken."""
@@ -96,24 +106,13 @@ class Metrics:
 
         return application
 
-    def _is_ready(self, problem: str) -> None:
-        self._problem = problem
-        self._ready.set(not problem)
-
     def __call__(self, event: Event) -> None:
         self._events.labels(event.kind.code, str(event.kind.level)).inc()
         fields = event.fields
         if event.kind is HEAD_NEW:
-            self._head.set(event.block or 0)
-            self._base_fee.set(float(fields.get("base_fee_wei", 0)))
-            self._unsafe.set(fields.get("unsafe", 0))
             self._elapsed.observe(fields.get("elapsed_ms", 0))
             if not self._unready:
-                self._is_ready("")
-        elif event.kind is KEEPER_IDLE:
-            self._accounts.set(fields.get("accounts", 0))
-            self._in_flight.set(fields.get("in_flight", 0))
-            self._nearest.set(fields.get("nearest_health") or 0)
+                self._problem = ""
         elif event.kind is PLAN_REJECTED:
             self._rejected.labels(str(fields.get("reason", ""))).inc()
         elif event.kind in (TX_MINED, TX_REVERTED):
@@ -121,8 +120,6 @@ class Metrics:
             self._profit.inc(float(fields.get("profit_usd", 0)))
         elif event.kind is CHAIN_UNREADY:
             self._unready = True
-            self._is_ready(str(fields.get("reason", "")))
+            self._problem = str(fields.get("reason", ""))
         elif event.kind is CHAIN_READY:
             self._unready = False  # and ready once a block was handled
-        elif event.kind in (BREAKER_OPEN, BREAKER_CLOSED):
-            self._held.set(event.kind is BREAKER_OPEN)

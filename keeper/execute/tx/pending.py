@@ -36,6 +36,11 @@ class PendingIntents:
         """Intents without an outcome, lowest nonce first."""
         return sorted((i for i in self._intents.values() if not i.state.final), key=lambda intent: intent.nonce)
 
+    @property
+    def count(self) -> int:
+        """How many intents are open. Callable from any thread: it looks at a copy."""
+        return sum(not intent.state.final for intent in tuple(self._intents.values()))
+
     def settled(self) -> list[Intent]:
         """Intents whose outcome a reorg may still take back."""
         return [intent for intent in self._intents.values() if intent.state.final and intent.outcome]

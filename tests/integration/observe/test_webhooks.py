@@ -1,17 +1,14 @@
-"""Alerts against real webhooks, good and bad; metrics over HTTP."""
+"""Alerts against real webhooks, good and bad."""
 
 import asyncio
 from collections.abc import AsyncIterator
-from urllib.request import urlopen
 
 import pytest
 from aiohttp import web
 
 from keeper.clock import SystemClock
-from keeper.errors import OperatorError
-from keeper.model.events import ALERT_FAILED, BREAKER_OPEN, HEAD_NEW, NODE_DOWN, TX_MINED, Event, Level
+from keeper.model.events import ALERT_FAILED, BREAKER_OPEN, NODE_DOWN, Event, Level
 from keeper.observe.alerts import Alerts
-from keeper.observe.metrics import Metrics
 from keeper.observe.redact import Redactor
 from tests.support.anvil import free_port
 
@@ -112,31 +109,3 @@ async def test_closing_does_not_wait_for_a_hanging_webhook(hooks):
     found(OPEN)
     await found.close(timeout_s=0.1)
     assert hooks.bodies.empty()
-
-
-def test_metrics_are_served_on_this_machine_and_carry_no_addresses():
-    metrics = Metrics()
-    metrics.serve(free_port())
-    try:
-        metrics(Event(HEAD_NEW, "b", 12, {"base_fee_wei": "1000", "unsafe": 3, "elapsed_ms": 4.5}))
-        metrics(Event(TX_MINED, "m", 12, {"account": "0xsecret", "gas_used": 100, "profit_usd": 2.5}))
-        metrics(OPEN)
-        with urlopen(f"http://127.0.0.1:{metrics.port}/metrics") as response:
-            text = response.read().decode()
-    finally:
-        metrics.close()
-    for line in ("keeper_head_number 12.0", "keeper_accounts_unsafe 3.0", "keeper_profit_usd 2.5", "keeper_held 1.0"):
-        assert line in text
-    assert 'keeper_events_total{event="head.new",level="debug"} 1.0' in text
-    assert "0xsecret" not in text
-    assert "keeper_block_ms_count 1.0" in text
-
-
-def test_a_taken_port_names_its_setting():
-    first, second = Metrics(), Metrics()
-    first.serve(port := free_port())
-    try:
-        with pytest.raises(OperatorError, match="KEEPER_METRICS_PORT"):
-            second.serve(port)
-    finally:
-        first.close()
