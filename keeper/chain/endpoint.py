@@ -14,7 +14,10 @@ from keeper.chain.codec import Envelope, shaped
 from keeper.chain.concurrency import MOST_AT_ONCE, Budget, Latencies, Priority, Shed, asks_to_wait
 from keeper.chain.errors import Disconnected, HttpStatus, RpcError, redact, scrub, secrets_of
 from keeper.chain.node_state import NodeHealth, Random
-from keeper.chain.transport import HttpTransport, IpcTransport, Notify, Transport, WebSocketTransport
+from keeper.chain.transport.base import Notify, Transport
+from keeper.chain.transport.http import HttpTransport
+from keeper.chain.transport.ipc import IpcTransport
+from keeper.chain.transport.websocket import WebSocketTransport
 from keeper.clock import Clock, SystemClock
 from keeper.errors import Transient
 

@@ -20,7 +20,7 @@ from keeper.chain.errors import RpcError, Unreachable, scrub, secrets_of
 from keeper.chain.http import HttpService
 from keeper.chain.node_errors import is_overload, judge
 from keeper.chain.replies import NOT_SENT, RELAY_REFUSED, merged
-from keeper.chain.transport import by_id
+from keeper.chain.transport.base import by_id
 from keeper.errors import Transient
 from keeper.model.chain import hexed
 from keeper.model.intent import Route, SendResult, SendStatus

@@ -22,7 +22,7 @@ from keeper.chain.codec import (
     shaped,
 )
 from keeper.chain.errors import HttpStatus
-from keeper.chain.transport import HttpTransport
+from keeper.chain.transport.http import HttpTransport
 from keeper.errors import Transient
 from keeper.model.chain import BlockRef, LogFilter
 

@@ -28,7 +28,9 @@ from keeper.chain.codec import (
 from keeper.chain.concurrency import asks_to_wait
 from keeper.chain.errors import RpcError, StateMissing
 from keeper.chain.node_errors import is_overload, judge, reverted
-from keeper.chain.transport import HttpTransport, JsonSplitter, by_id
+from keeper.chain.transport.base import by_id
+from keeper.chain.transport.http import HttpTransport
+from keeper.chain.transport.ipc import JsonSplitter
 from keeper.errors import Transient
 from keeper.model.chain import LogFilter
 

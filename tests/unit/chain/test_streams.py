@@ -6,9 +6,9 @@ from itertools import pairwise
 import pytest
 from hypothesis import given, strategies as st
 
-from keeper.chain import transport
 from keeper.chain.errors import Disconnected
-from keeper.chain.transport import JsonSplitter
+from keeper.chain.transport import ipc
+from keeper.chain.transport.ipc import JsonSplitter
 
 DOCUMENTS = st.lists(
     st.dictionaries(st.text(max_size=4), st.text(max_size=8) | st.lists(st.integers(), max_size=3), max_size=3),
@@ -34,7 +34,7 @@ def test_documents_come_out_whole_and_in_order(
 
 
 def test_a_message_without_an_end_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(transport, "LARGEST_MESSAGE", 10)
+    monkeypatch.setattr(ipc, "LARGEST_MESSAGE", 10)
     splitter = JsonSplitter()
     assert splitter.feed(b'{"aaaa') == []
     with pytest.raises(Disconnected):
