@@ -48,7 +48,7 @@ class Function:
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
+class AbiEvent:
     """One event of a contract."""
 
     name: str
@@ -80,7 +80,7 @@ class Contract:
 
     def __init__(self, entries: Sequence[dict[str, Any]]) -> None:
         self.functions: dict[str, Function] = {}
-        self.events: dict[str, Event] = {}
+        self.events: dict[str, AbiEvent] = {}
         self.errors: dict[bytes, Error] = {}
         for entry in entries:
             kind = entry["type"]
@@ -93,7 +93,7 @@ class Contract:
             elif kind == "event":
                 indexed = tuple(_type(part) for part in inputs if part["indexed"])
                 plain = tuple(_type(part) for part in inputs if not part["indexed"])
-                self.events[entry["name"]] = Event(entry["name"], digest, indexed, plain)
+                self.events[entry["name"]] = AbiEvent(entry["name"], digest, indexed, plain)
             elif kind == "error":
                 self.errors[digest[:4]] = Error(entry["name"], digest[:4], types)
 

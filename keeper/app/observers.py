@@ -9,7 +9,7 @@ from keeper.clock import Clock, SystemClock
 from keeper.model.events import Level
 from keeper.observe.alerts import Alerts
 from keeper.observe.bus import Bus
-from keeper.observe.log import Log
+from keeper.observe.log import EventLog
 from keeper.observe.metrics import Metrics
 from keeper.observe.redact import Redactor
 from keeper.observe.state import KeeperState
@@ -42,7 +42,7 @@ async def observing(
     """
     clock = clock or SystemClock()
     secrets = secrets_of(settings)
-    log = Log(settings.log_level if terminal else None, settings.log_json, secrets, clock)
+    log = EventLog(settings.log_level if terminal else None, settings.log_json, secrets, clock)
     bus = Bus(log)
     metrics = Metrics(state)
     bus.listen(metrics)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from keeper.abi import checksum
 from keeper.book.discovery import discover
 from keeper.chain.connect import Chain, connect
-from keeper.chain.pool import Limits
+from keeper.chain.pool import PoolPolicy
 from keeper.clock import Clock
 from keeper.errors import OperatorError
 from keeper.model.events import (
@@ -34,8 +34,8 @@ async def open_session(settings: Settings, emit: Emit, clock: Clock | None = Non
     deployment = replace(deployment, means=Means(keeper, settings.flash_loans))
     protocol = load_protocol(deployment)
     urls = [url.get_secret_value() for url in settings.rpc_urls]
-    limits = Limits(settings.max_lag_blocks, settings.undo_blocks)
-    chain = await connect(urls, settings.chain_id, settings.request_timeout_s, emit, limits, clock)
+    policy = PoolPolicy(settings.max_lag_blocks, settings.undo_blocks)
+    chain = await connect(urls, settings.chain_id, settings.request_timeout_s, emit, policy, clock)
     try:
         await _check_deployment(chain, deployment)
         protocol = await discover(chain.reader, protocol)

@@ -1,4 +1,4 @@
-"""How much one node is asked at once: fewer after each "too many requests", a little more after each success.
+"""How many requests one node gets at once: half after each "too many requests", one more after enough successes.
 
 Reads wait in line by priority; when the line is long, the least important leave it. Sends do not stand in it.
 """
@@ -6,7 +6,6 @@ Reads wait in line by priority; when the line is long, the least important leave
 import asyncio
 import random
 import re
-from collections import deque
 from enum import IntEnum
 from heapq import heappop, heappush
 from itertools import count
@@ -52,8 +51,11 @@ def asks_to_wait(error: Transient) -> bool:
     return error.code == _LIMIT_EXCEEDED and not _TOO_MUCH_ASKED.search(text)
 
 
-class Budget:
-    """Slots for the reads of one node. Take one with `enter`, give it back with `leave`."""
+class ConcurrencyLimit:
+    """Slots for the reads of one node, by additive increase and multiplicative decrease.
+
+    Take one with `enter`, give it back with `leave`.
+    """
 
     def __init__(self, clock: Clock, patience_s: float, jitter: Random = random.random) -> None:
         self.limit = MOST_AT_ONCE
@@ -135,20 +137,3 @@ class Budget:
         self._line.remove(worst)
         if not worst[2].done():
             worst[2].set_exception(Shed("too many more important requests are waiting"))
-
-
-class Latencies:
-    """The newest answers' times of one node, in seconds."""
-
-    def __init__(self) -> None:
-        self._newest: deque[float] = deque(maxlen=64)
-
-    def note(self, seconds: float) -> None:
-        self._newest.append(seconds)
-
-    def p95(self, otherwise: float) -> float:
-        """`otherwise` before there are enough of them."""
-        if len(self._newest) < 8:
-            return otherwise
-        ordered = sorted(self._newest)
-        return ordered[len(ordered) * 95 // 100]

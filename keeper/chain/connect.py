@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Self
 
 from keeper.chain.endpoint import pushes
 from keeper.chain.heads import Heads
-from keeper.chain.pool import Limits, Pool
+from keeper.chain.pool import NodePool, PoolPolicy
 from keeper.chain.reader import NodeReader
 from keeper.chain.sender import NodeSender
 from keeper.clock import Clock
@@ -23,7 +23,7 @@ class Chain:
     """A chain behind one or more nodes. Close it after use: `async with await connect(...) as chain`."""
 
     def __init__(
-        self, pool: Pool, urls: Sequence[str], timeout_s: float, emit: Emit, clock: Clock | None = None
+        self, pool: NodePool, urls: Sequence[str], timeout_s: float, emit: Emit, clock: Clock | None = None
     ) -> None:
         self.chain_id = pool.chain_id
         self.reader = NodeReader(pool)
@@ -78,11 +78,11 @@ async def connect(
     chain_id: int,
     timeout_s: float,
     emit: Emit,
-    limits: Limits | None = None,
+    policy: PoolPolicy | None = None,
     clock: Clock | None = None,
 ) -> Chain:
     """Dial the nodes, in order of preference. Raises OperatorError when none answers or one serves another chain."""
-    pool = Pool(urls, chain_id, timeout_s, emit, clock, limits)
+    pool = NodePool(urls, chain_id, timeout_s, emit, clock, policy)
     try:
         await pool.dial()
     except BaseException:

@@ -1,4 +1,4 @@
-"""One node: JSON-RPC requests with typed answers, a time limit, a budget of how many are under way, and a count."""
+"""One node: JSON-RPC requests with typed answers, a time limit, a limit of how many are under way, and a count."""
 
 import asyncio
 import random
@@ -11,8 +11,9 @@ from typing import Any, TypeVar
 import msgspec
 
 from keeper.chain.codec import Envelope, shaped
-from keeper.chain.concurrency import MOST_AT_ONCE, Budget, Latencies, Priority, Shed, asks_to_wait
+from keeper.chain.concurrency import MOST_AT_ONCE, ConcurrencyLimit, Priority, Shed, asks_to_wait
 from keeper.chain.errors import Disconnected, HttpStatus, RpcError, redact, scrub, secrets_of
+from keeper.chain.hedge import Latencies
 from keeper.chain.node_state import NodeHealth, Random
 from keeper.chain.transport.base import Notify, Transport
 from keeper.chain.transport.http import HttpTransport
@@ -65,7 +66,7 @@ class Endpoint:
         self.abilities = Abilities()
         self.health = NodeHealth(jitter)
         self.latencies = Latencies()
-        self.budget = Budget(clock or SystemClock(), timeout_s, jitter)
+        self.concurrency = ConcurrencyLimit(clock or SystemClock(), timeout_s, jitter)
         self._secrets = secrets_of(url)
         self._timeout_s = timeout_s
         self._requests = requests if requests is not None else Counter()
@@ -108,15 +109,15 @@ class Endpoint:
         return self._result(envelope, kind, method)
 
     async def _read(self, requests: Sequence[Request], priority: Priority, batch: bool = False) -> list[Envelope]:
-        """An exchange within the budget."""
+        """An exchange once a slot is free."""
         try:
-            await self.budget.enter(priority)
+            await self.concurrency.enter(priority)
         except Shed as error:
             raise Shed(f"{self.name}: {requests[0][0]}: {error}") from None
         try:
             return await self._exchange(requests, batch)
         finally:
-            self.budget.leave()
+            self.concurrency.leave()
 
     async def _exchange(self, requests: Sequence[Request], batch: bool = False) -> list[Envelope]:
         ids = [next(self._ids) for _ in requests]
@@ -134,13 +135,13 @@ class Endpoint:
             self._mind(error)
             error.args = (f"{self.name}: {scrub(str(error), self._secrets)}",)
             raise
-        self.budget.served()
+        self.concurrency.served()
         return [answers[number] for number in ids]
 
     def _mind(self, error: Transient) -> None:
         """Ask less when the node says that it is too much."""
         if asks_to_wait(error):
-            self.budget.throttle(error.retry_after_s if isinstance(error, HttpStatus) else None)
+            self.concurrency.throttle(error.retry_after_s if isinstance(error, HttpStatus) else None)
 
     def _result(self, envelope: Envelope, kind: type[T], method: str) -> T:
         if error := self._error(envelope, method):

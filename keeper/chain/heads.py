@@ -12,7 +12,7 @@ from typing import Self
 
 from keeper.chain.codec import WireBlock, WireNotice, block_of, shaped
 from keeper.chain.endpoint import Endpoint
-from keeper.chain.pool import Pool
+from keeper.chain.pool import NodePool
 from keeper.chain.watch import Watch
 from keeper.clock import Clock, SystemClock
 from keeper.errors import Transient
@@ -100,7 +100,7 @@ class Heads:
 
     def __init__(
         self,
-        pool: Pool,
+        pool: NodePool,
         streams: Sequence[str],
         poll_interval_s: float,
         timeout_s: float,

@@ -14,7 +14,7 @@ Try = Callable[[], Coroutine[Any, Any, T]]
 _MOST_LATE = 8
 
 
-class Late:
+class LateAnswers:
     """Answers that are still due to reads that another node has answered: so few that they do not pile up.
 
     They are waited for, not cancelled: how long they take says how fast their node is.
@@ -48,7 +48,24 @@ class Late:
             await asyncio.wait(tasks)
 
 
-async def first_answer(tries: Sequence[Try[T]], patience_s: float, late: Late) -> T:
+class Latencies:
+    """The newest answers' times of one node, in seconds."""
+
+    def __init__(self) -> None:
+        self._newest: deque[float] = deque(maxlen=64)
+
+    def note(self, seconds: float) -> None:
+        self._newest.append(seconds)
+
+    def p95(self, otherwise: float) -> float:
+        """`otherwise` before there are enough of them."""
+        if len(self._newest) < 8:
+            return otherwise
+        ordered = sorted(self._newest)
+        return ordered[len(ordered) * 95 // 100]
+
+
+async def first_answer(tries: Sequence[Try[T]], patience_s: float, late: LateAnswers) -> T:
     """What the first try gives. The next one begins when one has failed, or once when the first takes too long.
 
     Raises Transient, what a node said rather than what was wrong with the way to it, when no try gives anything.

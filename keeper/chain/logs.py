@@ -9,7 +9,7 @@ from keeper.chain.codec import WireBlock, WireLog, WireReceipt, block_of, logs_i
 from keeper.chain.concurrency import Shed, asks_to_wait
 from keeper.chain.endpoint import Endpoint, served
 from keeper.chain.errors import Unreachable
-from keeper.chain.pool import Pool
+from keeper.chain.pool import NodePool
 from keeper.errors import Transient
 from keeper.model.chain import BlockRef, Log, LogFilter, hexed
 
@@ -23,7 +23,7 @@ _MOST_WAITS = 8  # in a row, for one page
 class LogReader:
     """Answers "which logs" so that an empty answer means that there are none."""
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: NodePool) -> None:
         self._pool = pool
 
     async def at(self, block: BlockRef, wanted: LogFilter) -> list[Log]:
@@ -60,7 +60,7 @@ class LogReader:
                 logs = await self._page(first, end, wanted)
             except Transient as error:
                 if asks_to_wait(error) and waits < _MOST_WAITS:
-                    waits += 1  # the node's budget sees to the waiting
+                    waits += 1  # the node's concurrency limit waits
                     continue
                 if first == end or isinstance(error, Unreachable | Shed) or asks_to_wait(error):
                     raise

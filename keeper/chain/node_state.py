@@ -17,7 +17,7 @@ _LEAST_JITTER = 0.5
 Random = Callable[[], float]  # from 0 to 1
 
 
-class State(StrEnum):
+class NodeState(StrEnum):
     """States of a node."""
 
     DIALING = "dialing"  # it has not shown yet who it is
@@ -28,22 +28,22 @@ class State(StrEnum):
     DOWN = "down"  # the circuit is open
 
 
-_EDGES: dict[State, frozenset[State]] = {
-    State.DIALING: frozenset({State.ALIVE, State.WRONG_CHAIN, State.DOWN}),
-    State.ALIVE: frozenset({State.BEHIND, State.OUT_OF_SYNC, State.DOWN}),
-    State.BEHIND: frozenset({State.ALIVE, State.OUT_OF_SYNC, State.DOWN}),
-    State.OUT_OF_SYNC: frozenset({State.ALIVE, State.BEHIND, State.DOWN}),
-    State.WRONG_CHAIN: frozenset({State.DIALING}),
-    State.DOWN: frozenset({State.DIALING}),
+_EDGES: dict[NodeState, frozenset[NodeState]] = {
+    NodeState.DIALING: frozenset({NodeState.ALIVE, NodeState.WRONG_CHAIN, NodeState.DOWN}),
+    NodeState.ALIVE: frozenset({NodeState.BEHIND, NodeState.OUT_OF_SYNC, NodeState.DOWN}),
+    NodeState.BEHIND: frozenset({NodeState.ALIVE, NodeState.OUT_OF_SYNC, NodeState.DOWN}),
+    NodeState.OUT_OF_SYNC: frozenset({NodeState.ALIVE, NodeState.BEHIND, NodeState.DOWN}),
+    NodeState.WRONG_CHAIN: frozenset({NodeState.DIALING}),
+    NodeState.DOWN: frozenset({NodeState.DIALING}),
 }
-_CONNECTED = frozenset({State.ALIVE, State.BEHIND, State.OUT_OF_SYNC})
+_CONNECTED = frozenset({NodeState.ALIVE, NodeState.BEHIND, NodeState.OUT_OF_SYNC})
 
 
 class NodeHealth:
     """One node's state, its circuit breaker, and the newest block that it has shown."""
 
     def __init__(self, jitter: Random = random.random) -> None:
-        self.state = State.DIALING
+        self.state = NodeState.DIALING
         self.head = -1  # number of the newest block it has shown
         self.failures = 0  # in a row
         self._jitter = jitter
@@ -59,12 +59,12 @@ class NodeHealth:
 
     def wait_s(self, now: float) -> float:
         """Seconds until it may be dialled again; 0 when it may be asked."""
-        closed = self.connected or self.state is State.DIALING
+        closed = self.connected or self.state is NodeState.DIALING
         return 0.0 if closed else max(self._asked_again_at - now, 0.0)
 
     def rank(self, now: float) -> tuple[int, bool]:
         """Lower is asked earlier: healthy ones, then those that failed or were slow lately, then all others."""
-        if self.state is State.ALIVE:
+        if self.state is NodeState.ALIVE:
             return 0, max(self._last_until, self._slow_until) > now
         return (1 if self.connected else 2), self.wait_s(now) > 0
 
@@ -72,16 +72,16 @@ class NodeHealth:
 
     def dial(self) -> None:
         """It is about to be asked who it is."""
-        if self.state is not State.DIALING:
-            self._move(State.DIALING)
+        if self.state is not NodeState.DIALING:
+            self._move(NodeState.DIALING)
 
     def recognised(self) -> None:
         """It serves our chain."""
-        self._move(State.ALIVE)
+        self._move(NodeState.ALIVE)
 
     def refused(self, now: float) -> None:
         """It serves another chain."""
-        self._move(State.WRONG_CHAIN)
+        self._move(NodeState.WRONG_CHAIN)
         self._asked_again_at = now + LONGEST_PAUSE_S
 
     def served(self) -> None:
@@ -94,13 +94,13 @@ class NodeHealth:
 
     def failed(self, now: float, unreachable: bool) -> None:
         """It gave no usable answer. The circuit opens after some of these, or at once when it cannot be reached."""
-        if self.state in (State.DOWN, State.WRONG_CHAIN):
+        if self.state in (NodeState.DOWN, NodeState.WRONG_CHAIN):
             return  # an answer that was still due when the circuit opened
         self.failures += 1
         self._last_until = now + min(FIRST_PAUSE_S * 2 ** (self.failures - 1), LONGEST_PAUSE_S)
         if self.connected and self.failures < _MOST_FAILURES and not unreachable:
             return
-        self._move(State.DOWN)
+        self._move(NodeState.DOWN)
         self._pause_s = min(max(self._pause_s * 2, FIRST_PAUSE_S), LONGEST_PAUSE_S)
         self._asked_again_at = now + self._pause_s * (_LEAST_JITTER + (1 - _LEAST_JITTER) * self._jitter())
 
@@ -108,13 +108,13 @@ class NodeHealth:
         """Beside the other nodes. Returns whether its state changed."""
         if not self.connected:
             return False
-        state = State.OUT_OF_SYNC if differs else State.BEHIND if behind else State.ALIVE
+        state = NodeState.OUT_OF_SYNC if differs else NodeState.BEHIND if behind else NodeState.ALIVE
         if state is self.state:
             return False
         self._move(state)
         return True
 
-    def _move(self, state: State) -> None:
+    def _move(self, state: NodeState) -> None:
         if state not in _EDGES[self.state]:
             raise InvariantBroken(f"a node cannot go from {self.state} to {state}")
         self.state = state

@@ -13,8 +13,8 @@ from keeper.chain.codec import quantity
 from keeper.chain.endpoint import Endpoint
 from keeper.chain.errors import Unreachable, Unserved
 from keeper.chain.handshake import genesis_of, probe
-from keeper.chain.hedge import Late, first_answer, worst
-from keeper.chain.node_state import Random, State
+from keeper.chain.hedge import LateAnswers, first_answer, worst
+from keeper.chain.node_state import NodeState, Random
 from keeper.clock import Clock, SystemClock
 from keeper.errors import OperatorError, Transient
 from keeper.model.events import CHAIN_READY, CHAIN_UNREADY, NODE_DOWN, Emit, Event
@@ -27,18 +27,16 @@ _FIRST_HEDGE_S = 0.5  # before it is known how fast the nodes are
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
-    """Beyond what a node counts as behind, and how far down two nodes may differ. In blocks."""
+class PoolPolicy:
+    """How nodes are compared, in blocks, and how their pauses are spread."""
 
-    lag: int = 3
-    reorg: int = 128
+    lag: int = 3  # a node further behind the newest head is asked last
+    reorg: int = 128  # below the head by so much, two nodes may not differ
+    jitter: Random = random.random  # from 0 to 1, so that many keepers do not come back to a node at the same moment
 
 
-class Pool:
-    """Endpoints that have shown the right chain id and one genesis. Those that fail are asked last, or not for a while.
-
-    jitter: numbers from 0 to 1, so that many keepers do not come back to a node at the same moment.
-    """
+class NodePool:
+    """Endpoints with the right chain id and one genesis. Those that fail are asked last, or not for a while."""
 
     def __init__(
         self,
@@ -47,20 +45,19 @@ class Pool:
         timeout_s: float,
         emit: Emit,
         clock: Clock | None = None,
-        limits: Limits | None = None,
-        jitter: Random = random.random,
+        policy: PoolPolicy | None = None,
     ) -> None:
         self.requests: Counter[str] = Counter()
         self.chain_id = chain_id
-        self.limits = limits or Limits()
+        self.policy = policy or PoolPolicy()
         self._emit = emit
         self._clock = clock or SystemClock()
         self.endpoints = tuple(
-            Endpoint(url, timeout_s, self.requests, clock=self._clock, jitter=jitter) for url in urls
+            Endpoint(url, timeout_s, self.requests, clock=self._clock, jitter=self.policy.jitter) for url in urls
         )
         self._dialing = {endpoint: asyncio.Lock() for endpoint in self.endpoints}
         self._genesis: bytes | None = None
-        self.late = Late()
+        self.late = LateAnswers()
         self._stalled = ""
         self._dialled = False
         self._announced = ""
@@ -71,10 +68,10 @@ class Pool:
     def problem(self) -> str:
         """Why nothing new may be decided on what these nodes say; empty while all is well."""
         states = [endpoint.health.state for endpoint in self.endpoints]
-        if State.OUT_OF_SYNC in states:
+        if NodeState.OUT_OF_SYNC in states:
             return "nodes disagree about the chain's history"
-        if State.ALIVE not in states:
-            return "every node is behind" if State.BEHIND in states else "no node answers"
+        if NodeState.ALIVE not in states:
+            return "every node is behind" if NodeState.BEHIND in states else "no node answers"
         return self._stalled
 
     def stalled(self, why: str) -> None:
@@ -131,7 +128,7 @@ class Pool:
         hedged: a second node is asked as well when the first takes longer than nearly all reads lately.
         """
         worth = self._worth_asking()
-        if hedged and len(worth) > 1 and worth[1].health.state is State.ALIVE:
+        if hedged and len(worth) > 1 and worth[1].health.state is NodeState.ALIVE:
             return await self._hedged(worth, operation)
         problems: list[Transient] = []
         for endpoint in worth:
@@ -186,7 +183,7 @@ class Pool:
 
         def key(endpoint: Endpoint) -> tuple[int, bool, bool]:
             rank, failed = endpoint.health.rank(now)
-            return rank, endpoint.budget.busy, failed
+            return rank, endpoint.concurrency.busy, failed
 
         closed = [endpoint for endpoint in self.endpoints if not endpoint.health.wait_s(now)]
         return sorted(closed, key=key) or self.in_order()[:1]
@@ -229,7 +226,7 @@ class Pool:
             try:
                 await self._recognise(endpoint)
             except OperatorError as error:
-                if before is not State.WRONG_CHAIN:
+                if before is not NodeState.WRONG_CHAIN:
                     self._down(endpoint, str(error))
                 health.refused(self._clock.monotonic())
                 raise Transient(str(error)) from None

@@ -12,7 +12,7 @@ from keeper.chain.endpoint import Endpoint, served
 from keeper.chain.errors import RpcError, StateMissing, Unserved
 from keeper.chain.logs import LogReader
 from keeper.chain.node_errors import reverted
-from keeper.chain.pool import Pool
+from keeper.chain.pool import NodePool
 from keeper.errors import Transient
 from keeper.model.chain import BlockRef, Call, CallResult, Log, LogFilter, hexed
 
@@ -27,7 +27,7 @@ Pinned = dict[str, str]
 class NodeReader:
     """`ChainReader` over a pool of nodes."""
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: NodePool) -> None:
         self._pool = pool
         self._logs = LogReader(pool)
         self._most_calls = _MOST_CALLS

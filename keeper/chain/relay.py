@@ -17,7 +17,7 @@ from eth_utils.crypto import keccak
 
 from keeper.chain.codec import messages, shaped
 from keeper.chain.errors import RpcError, Unreachable, scrub, secrets_of
-from keeper.chain.http import HttpService
+from keeper.chain.http_service import HttpService
 from keeper.chain.node_errors import is_overload, judge
 from keeper.chain.replies import NOT_SENT, RELAY_REFUSED, merged
 from keeper.chain.transport.base import by_id

@@ -10,7 +10,7 @@ from keeper.chain.codec import WireReceipt, fixed, quantity, receipt_of
 from keeper.chain.endpoint import Endpoint
 from keeper.chain.errors import RpcError, Unreachable
 from keeper.chain.node_errors import judge
-from keeper.chain.pool import Pool
+from keeper.chain.pool import NodePool
 from keeper.chain.replies import NOT_SENT, merged
 from keeper.errors import Transient
 from keeper.model.chain import Receipt, hexed
@@ -23,14 +23,14 @@ W = TypeVar("W")
 class NodeSender:
     """`ChainSender` over a pool of nodes."""
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: NodePool) -> None:
         self._pool = pool
         self._late: set[asyncio.Task[SendResult]] = set()  # to nodes that had not answered when another accepted
 
     async def send_raw(self, raw: bytes) -> SendResult:
         """Hand over signed bytes to all nodes at once, once each, until one has them. Does not raise.
 
-        Replies are merged as `evidence.merged` does; reasons are those of `verdicts.judge`. The other nodes get the
+        Replies are merged as `replies.merged` does; reasons are those of `node_errors.judge`. The other nodes get the
         bytes as well, whoever answers first.
         """
         waiting = {asyncio.create_task(self._send(endpoint, raw)) for endpoint in self._pool.in_order()}

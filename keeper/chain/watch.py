@@ -6,9 +6,9 @@ from collections import Counter
 from keeper.chain.codec import WireBlock, block_of
 from keeper.chain.concurrency import Priority
 from keeper.chain.endpoint import Endpoint, served
-from keeper.chain.hedge import Late
-from keeper.chain.node_state import State
-from keeper.chain.pool import Pool
+from keeper.chain.hedge import LateAnswers
+from keeper.chain.node_state import NodeState
+from keeper.chain.pool import NodePool
 from keeper.errors import Transient
 from keeper.model.chain import BlockRef, hexed
 from keeper.model.events import NODE_DISAGREES, NODE_LAGGING, Emit, Event
@@ -21,12 +21,12 @@ Seen = tuple[BlockRef, BlockRef | None]  # a node's head, and its block at the h
 class Watch:
     """Rounds over all nodes of a pool; one node costs one request, more cost one batch each."""
 
-    def __init__(self, pool: Pool, emit: Emit) -> None:
+    def __init__(self, pool: NodePool, emit: Emit) -> None:
         self._pool = pool
         self._emit = emit
         self._compared = -1  # the best head when histories were last compared
         self._looking: set[Endpoint] = set()  # their heads are still due: they are not asked again meanwhile
-        self._slow = Late()
+        self._slow = LateAnswers()
         self._odd: dict[Endpoint, Event] = {}  # whose history differs, and what to say about it
 
     async def newest(self) -> BlockRef:
@@ -34,7 +34,7 @@ class Watch:
         if len(self._pool.endpoints) == 1:
             return await self._pool.fetch(block_of, WireBlock, "eth_getBlockByNumber", "latest", False)
         best = max(node.health.head for node in self._pool.endpoints)
-        deep = max(best - self._pool.limits.reorg, 0) if best > self._compared else None
+        deep = max(best - self._pool.policy.reorg, 0) if best > self._compared else None
         seen = await self._round(deep)
         if deep is not None:
             self._compared = best
@@ -42,7 +42,7 @@ class Watch:
             self._compare({node: old for node, old in olds if old is not None})
         self._place()
         heads = {node: head for node, (head, _) in seen.items()}
-        relied_on = {node: head for node, head in heads.items() if node.health.state is State.ALIVE} or heads
+        relied_on = {node: head for node, head in heads.items() if node.health.state is NodeState.ALIVE} or heads
         newest = max(head.number for head in relied_on.values())
         return next(relied_on[node] for node in self._pool.in_order() if _has(relied_on, node, newest))
 
@@ -110,11 +110,11 @@ class Watch:
         best = max(node.health.head for node in self._pool.endpoints)
         for node in self._pool.endpoints:
             behind = best - node.health.head
-            if not node.health.compare(behind > self._pool.limits.lag, node in self._odd):
+            if not node.health.compare(behind > self._pool.policy.lag, node in self._odd):
                 continue
-            if node.health.state is State.OUT_OF_SYNC:
+            if node.health.state is NodeState.OUT_OF_SYNC:
                 self._emit(self._odd[node])
-            elif node.health.state is State.BEHIND:
+            elif node.health.state is NodeState.BEHIND:
                 message = f"{node.name} is {behind} blocks behind"
                 self._emit(Event(NODE_LAGGING, message, best, {"endpoint": node.name, "behind": behind}))
         self._pool.announce()

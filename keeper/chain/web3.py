@@ -6,7 +6,7 @@ from web3.providers.async_base import AsyncJSONBaseProvider
 from web3.types import RPCEndpoint, RPCResponse
 
 from keeper.chain.errors import RpcError
-from keeper.chain.pool import Pool
+from keeper.chain.pool import NodePool
 from keeper.errors import Refused, Transient
 from keeper.model.refusal import RefusalCode
 
@@ -16,7 +16,7 @@ _SENDING = frozenset({"eth_sendRawTransaction", "eth_sendTransaction"})
 class PoolProvider(AsyncJSONBaseProvider):
     """web3's provider over a pool of nodes. It reads only: transactions leave through the sender."""
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: NodePool) -> None:
         super().__init__()
         self._pool = pool
 
@@ -43,7 +43,7 @@ class PoolProvider(AsyncJSONBaseProvider):
         return True
 
 
-def web3_over(pool: Pool) -> AsyncWeb3[PoolProvider]:
+def web3_over(pool: NodePool) -> AsyncWeb3[PoolProvider]:
     """A client without the validation middleware, which adds two requests to every call."""
     client: AsyncWeb3[PoolProvider] = AsyncWeb3(PoolProvider(pool))
     client.middleware_onion.remove("validation")

@@ -69,10 +69,10 @@ async def _cancelled(settings: "Settings", wait_s: float) -> list["Intent"]:
     """What is still on its way after the wait. Runs a keeper where none does; the flag makes it cancel."""
     from keeper.app.daemon import Daemon
     from keeper.app.observers import secrets_of
-    from keeper.observe.log import Log
+    from keeper.observe.log import EventLog
 
     clock = SystemClock()
-    log = Log(settings.log_level, settings.log_json, secrets_of(settings), clock)
+    log = EventLog(settings.log_level, settings.log_json, secrets_of(settings), clock)
     stop = asyncio.Event()
     keeper = asyncio.create_task(Daemon(settings, log, clock).run(stop))
     ends = clock.monotonic() + wait_s

@@ -30,7 +30,7 @@ def json_line(event: Event, level: str, message: str, now: float) -> str:
 class _Intercept(logging.Handler):
     """Hands the standard library's log records to the log, as `log.message`."""
 
-    def __init__(self, log: "Log") -> None:
+    def __init__(self, log: "EventLog") -> None:
         super().__init__()
         self._log = log
 
@@ -40,7 +40,7 @@ class _Intercept(logging.Handler):
         self._log.write(Event(LOG_MESSAGE, record.getMessage(), None, {"logger": record.name}), level)
 
 
-class Log:
+class EventLog:
     """A listener that writes each event to the sinks. One at a time: loguru and logging are global to the process.
 
     terminal: least level shown to people on standard error, None for no terminal. json_path: file, or `-` for

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from keeper.chain.connect import connect
-from keeper.chain.node_state import State
-from keeper.chain.pool import Pool
+from keeper.chain.node_state import NodeState
+from keeper.chain.pool import NodePool
 from keeper.errors import OperatorError, Transient
 from keeper.model.events import CHAIN_READY, CHAIN_UNREADY, NODE_DISAGREES, PLAN_MADE, Event, Level
 from tests.support.anvil import Anvil
@@ -31,7 +31,7 @@ async def test_a_node_that_comes_back_as_another_chains_serves_nothing(anvil: An
     events: list[Event] = []
     clock = SetClock()
     async with FaultProxy(anvil.url) as proxy:
-        pool = Pool([proxy.url_of("turncoat")], 31337, 5, events.append, clock)
+        pool = NodePool([proxy.url_of("turncoat")], 31337, 5, events.append, clock)
         await pool.dial()
         await proxy.down()
         with pytest.raises(Transient):
@@ -42,7 +42,7 @@ async def test_a_node_that_comes_back_as_another_chains_serves_nothing(anvil: An
             clock.time += 6
             with pytest.raises(Transient):
                 await pool.request(str, "eth_blockNumber")
-        assert pool.endpoints[0].health.state is State.WRONG_CHAIN
+        assert pool.endpoints[0].health.state is NodeState.WRONG_CHAIN
         assert not proxy.calls("eth_blockNumber")
         assert sum("serves chain 1" in event.message for event in events) == 1
         proxy.clear()

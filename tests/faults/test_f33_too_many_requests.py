@@ -7,7 +7,7 @@ import pytest
 
 from keeper.chain.concurrency import MOST_AT_ONCE, Shed
 from keeper.chain.endpoint import Endpoint
-from keeper.chain.pool import Pool
+from keeper.chain.pool import NodePool, PoolPolicy
 from keeper.chain.sender import NodeSender
 from keeper.model.intent import SendStatus
 from tests.support.anvil import Anvil
@@ -33,13 +33,13 @@ async def test_the_keeper_asks_less_and_comes_through(tmp_path: Path, throttle: 
 async def test_while_it_is_asked_to_wait_nothing_is_read_and_sends_still_leave(anvil: Anvil, throttle: str) -> None:
     clock = SetClock()
     async with FaultProxy(anvil.url) as proxy:
-        pool = Pool([proxy.url], 31337, 0.4, lambda _: None, clock, jitter=lambda: 1.0)
+        pool = NodePool([proxy.url], 31337, 0.4, lambda _: None, clock, PoolPolicy(jitter=lambda: 1.0))
         await pool.dial()
         node = pool.endpoints[0]
         proxy.when("eth_blockNumber").do(THROTTLES[throttle])
         await refused(node)
-        assert node.budget.limit == MOST_AT_ONCE // 2
-        assert node.budget.wait_s == (2.5 if "429" in throttle else 0.625)
+        assert node.concurrency.limit == MOST_AT_ONCE // 2
+        assert node.concurrency.wait_s == (2.5 if "429" in throttle else 0.625)
         before = len(proxy.seen)
         with pytest.raises(Shed, match="asked to wait"):
             await node.request(str, "eth_chainId")
@@ -60,7 +60,7 @@ async def refused(node: Endpoint) -> None:
 
 async def test_sends_do_not_stand_in_line_behind_reads(anvil: Anvil) -> None:
     async with FaultProxy(anvil.url) as proxy:
-        pool = Pool([proxy.url], 31337, 5, lambda _: None)
+        pool = NodePool([proxy.url], 31337, 5, lambda _: None)
         await pool.dial()
         go_on = asyncio.Event()
         proxy.when("eth_getBalance").do(held_until(go_on))

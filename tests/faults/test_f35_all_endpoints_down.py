@@ -4,7 +4,7 @@ from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 
-from keeper.chain.pool import Pool
+from keeper.chain.pool import NodePool, PoolPolicy
 from keeper.errors import Transient
 from keeper.model.events import CHAIN_READY, CHAIN_UNREADY, PLAN_MADE
 from tests.support.anvil import Anvil
@@ -33,7 +33,7 @@ async def test_the_process_stays_up_not_ready_and_resumes(tmp_path: Path) -> Non
 async def test_a_node_that_is_down_is_asked_less_and_less_often(anvil: Anvil) -> None:
     clock = SetClock()
     async with FaultProxy(anvil.url) as proxy:
-        pool = Pool([proxy.url], 31337, 5, lambda _: None, clock, jitter=lambda: 1.0)
+        pool = NodePool([proxy.url], 31337, 5, lambda _: None, clock, PoolPolicy(jitter=lambda: 1.0))
         await pool.dial()
         proxy.when().do(status(502))
         asked = []

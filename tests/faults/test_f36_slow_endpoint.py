@@ -3,7 +3,7 @@
 import asyncio
 from pathlib import Path
 
-from keeper.chain.pool import Pool
+from keeper.chain.pool import NodePool
 from tests.support.anvil import Anvil
 from tests.support.proxy import FaultProxy, Forward, Reply, Seen, delay
 from tests.support.storm import storm
@@ -35,7 +35,7 @@ async def test_reads_of_a_node_that_hangs_do_not_pile_up(anvil: Anvil) -> None:
         return Reply(await forward(call.message))
 
     async with FaultProxy(anvil.url) as proxy:
-        pool = Pool([proxy.url_of("hangs"), proxy.url_of("quick")], 31337, 60, lambda _: None)
+        pool = NodePool([proxy.url_of("hangs"), proxy.url_of("quick")], 31337, 60, lambda _: None)
         await pool.dial()
         proxy.when("eth_getBalance", who="hangs").do(held)
         account = "0x" + "11" * 20

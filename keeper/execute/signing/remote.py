@@ -9,7 +9,7 @@ import re
 
 import msgspec
 
-from keeper.chain.http import Answer, HttpService
+from keeper.chain.http_service import Answer, HttpService
 from keeper.errors import OperatorError, Transient
 from keeper.execute.signing.encoding import Signature, address_of, assembled, unsigned
 from keeper.execute.signing.signer import SignedTx, UnsignedTx

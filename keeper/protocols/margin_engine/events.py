@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from eth_abi.exceptions import DecodingError
 
-from keeper.abi import Event, load_abi
+from keeper.abi import AbiEvent, load_abi
 from keeper.errors import InvariantBroken
 from keeper.model.chain import Log
 from keeper.protocols.columns import Writer
@@ -131,7 +131,7 @@ def _unpaused(state: EngineState, _log: Log) -> EngineState:
     return replace(state, paused=False)
 
 
-def _event(name: str) -> Event:
+def _event(name: str) -> AbiEvent:
     return _EVENTS[name]
 
 

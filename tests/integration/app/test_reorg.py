@@ -14,13 +14,13 @@ from tests.support.arena import Arena, arena_node, running
 
 
 async def fresh(arena: Arena, number: int) -> BookSync:
-    """A follower that reads everything up to a block for the first time."""
+    """A book that reads everything up to a block for the first time."""
     async with await connect([arena.anvil.url], CHAIN_ID, 10, lambda _: None) as chain:
         deployment = load_deployment(arena.files.deployment, CHAIN_ID, "margin_engine")
         protocol = load_protocol(deployment)
-        follower = BookSync(chain.reader, protocol, deployment.start_block, lambda _: None)
-        await follower.advance(await chain.reader.block_by_number(number))
-        return follower
+        sync = BookSync(chain.reader, protocol, deployment.start_block, lambda _: None)
+        await sync.advance(await chain.reader.block_by_number(number))
+        return sync
 
 
 @pytest.mark.parametrize("depth", [1, 3, 8])

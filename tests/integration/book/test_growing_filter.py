@@ -55,15 +55,15 @@ async def test_logs_older_than_the_listing_are_not_missed(anvil: Anvil, live: bo
         anvil.receipt(anvil.send(feed, FEED.functions["set"].encode(answer), sender=sender))
 
     async with await connect([anvil.url], 31337, 5, lambda _: None) as chain:
-        follower = BookSync(chain.reader, Listing(first, second), 0, lambda _: None)  # type: ignore[arg-type]
+        sync = BookSync(chain.reader, Listing(first, second), 0, lambda _: None)  # type: ignore[arg-type]
         say(second, 20)
         if live:
-            await follower.advance(await chain.reader.head())
-            assert follower.book.columns.accounts.row(second) is None
+            await sync.advance(await chain.reader.head())
+            assert sync.book.columns.accounts.row(second) is None
         say(first, LISTS_THE_OTHER)
         say(second, 300)
-        await follower.advance(await chain.reader.head())
-        columns = follower.book.columns
+        await sync.advance(await chain.reader.head())
+        columns = sync.book.columns
         sums = {address: columns["sums"].get(columns.accounts.row(address) or 0, 0)[0] for address in (first, second)}
     assert sums == {first: 1 + LISTS_THE_OTHER, second: 1 + 20 + 300}
-    assert unhexed(anvil.block()["hash"]) == (follower.book.head.hash if follower.book.head else b"")
+    assert unhexed(anvil.block()["hash"]) == (sync.book.head.hash if sync.book.head else b"")

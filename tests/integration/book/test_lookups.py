@@ -100,7 +100,7 @@ async def test_through_reorgs_the_book_knows_what_a_fresh_sync_finds_out(anvil: 
     async with await connect([anvil.url], 31337, 5, lambda _: None) as chain:
         protocol = Catalogue(first)
         reader = Shaky(chain.reader, dice, chance)
-        follower = BookSync(reader, protocol, 0, events.append, undo_blocks=8)  # type: ignore[arg-type]
+        sync = BookSync(reader, protocol, 0, events.append, undo_blocks=8)  # type: ignore[arg-type]
         for _ in range(30):
             for _ in range(dice.randrange(1, 3)):
                 say(anvil, dice.choice([first, *others]), dice.randrange(1, 100))
@@ -108,23 +108,23 @@ async def test_through_reorgs_the_book_knows_what_a_fresh_sync_finds_out(anvil: 
                 say(anvil, first, int.from_bytes(dice.choice(others), "big"))
             if depth := dice.choice([0, 0, 1, 2, 3, 12]):
                 anvil.reorg(depth)
-            if await attempt(follower, await chain.reader.head()) is None:
+            if await attempt(sync, await chain.reader.head()) is None:
                 continue
-            most = max(most, len(follower.book.state.decimals))
+            most = max(most, len(sync.book.state.decimals))
             fresh = await load_snapshot(chain.reader, protocol, 0)  # type: ignore[arg-type]
-            assert follower.book.state == fresh.state
-            assert differences(follower.book.columns, fresh.columns) == []
-            assert protocol.lookups(follower.book.state) == []
+            assert sync.book.state == fresh.state
+            assert differences(sync.book.columns, fresh.columns) == []
+            assert protocol.lookups(sync.book.state) == []
     assert any(event.kind is HEAD_REORG for event in events)
     assert bool(reader.failed) == bool(chance)
     assert most > 1
 
 
-async def attempt(follower: BookSync, head: BlockRef) -> Advance | None:
+async def attempt(sync: BookSync, head: BlockRef) -> Advance | None:
     """What a daemon does; None when the node did not answer."""
-    follower.look_again()
+    sync.look_again()
     try:
-        return await follower.advance(head)
+        return await sync.advance(head)
     except Transient:
         return None
 

@@ -33,7 +33,7 @@ async def test_through_reorgs_missed_heads_and_failed_reads_every_account_is_wha
     async with await connect([anvil.url], 31337, 5, lambda _: None) as chain:
         protocol = await discover(chain.reader, tiny_lend()(bench.deployment()))
         reader = Shaky(chain.reader, dice, 0.05)
-        follower = BookSync(reader, protocol, 0, events.append, undo_blocks=8, audit_accounts=100)
+        sync = BookSync(reader, protocol, 0, events.append, undo_blocks=8, audit_accounts=100)
         for _ in range(ROUNDS):
             for _ in range(dice.randrange(1, 4)):
                 user = dice.choice(bench.users)
@@ -42,16 +42,16 @@ async def test_through_reorgs_missed_heads_and_failed_reads_every_account_is_wha
             depth = dice.choice([0, 0, 1, 2, 5, 10])
             if depth:
                 anvil.reorg(depth)
-            follower.look_again()
+            sync.look_again()
             try:
-                advance = await follower.advance(await chain.reader.head())
+                advance = await sync.advance(await chain.reader.head())
             except Transient:
                 continue  # and the accounts that were touched are read in a later block
             assert advance is not None
             assert advance.mismatches == ()
             fresh = await load_snapshot(chain.reader, protocol, 0)
-            assert differences(follower.book.columns, fresh.columns) == []
-            assert follower.book.unread == set()
+            assert differences(sync.book.columns, fresh.columns) == []
+            assert sync.book.unread == set()
     assert any(event.kind is HEAD_REORG for event in events)
     assert reader.failed
 
@@ -79,14 +79,14 @@ async def test_a_difference_counts_only_when_it_is_there_again(anvil: Anvil, ahe
     async with await connect([anvil.url], 31337, 5, lambda _: None) as chain:
         protocol = await discover(chain.reader, tiny_lend()(bench.deployment()))
         reader = Hasty(chain.reader)
-        follower = BookSync(reader, protocol, 0, lambda _: None, audit_accounts=100)
+        sync = BookSync(reader, protocol, 0, lambda _: None, audit_accounts=100)
         bench.do(bench.lend, "supply", 5 * WAD, sender=bench.users[0])
-        assert await follower.advance(await chain.reader.head())
+        assert await sync.advance(await chain.reader.head())
         anvil.mine()
         head = await chain.reader.head()
         bench.do(bench.lend, "borrow", 10**9, sender=bench.users[0])
         reader.ahead = ahead
-        advance = await follower.advance(head)
+        advance = await sync.advance(head)
         assert advance is not None
         assert bool(advance.mismatches) is differs
 

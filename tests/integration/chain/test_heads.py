@@ -8,11 +8,12 @@ import pytest
 
 from keeper.chain.connect import Chain
 from keeper.chain.heads import Heads
-from keeper.chain.pool import Pool
+from keeper.chain.pool import NodePool
 from keeper.model.chain import BlockRef
 from keeper.model.events import Event
 from tests.integration.chain.conftest import Dial
 from tests.support.anvil import Anvil
+from tests.support.clock import SetClock
 from tests.support.proxy import FaultProxy, Forward, Reply, Seen, repeat, silence, status
 
 SOON_S = 20.0
@@ -166,22 +167,9 @@ async def test_heads_go_on_when_every_node_was_away(
     assert chain.problem == ""
 
 
-class SetClock:
-    """A clock that a test sets."""
-
-    def __init__(self) -> None:
-        self.time = 1000.0
-
-    def now(self) -> float:
-        return self.time
-
-    def monotonic(self) -> float:
-        return self.time
-
-
 async def test_a_chain_that_stands_still_is_reported_once(anvil: Anvil, events: list[Event]) -> None:
     clock = SetClock()
-    pool = Pool([anvil.url], 31337, 5, events.append, clock)
+    pool = NodePool([anvil.url], 31337, 5, events.append, clock)
     heads = Heads(pool, [], 0.01, 5, events.append, clock)
     await next_head(heads)
     clock.time += 31

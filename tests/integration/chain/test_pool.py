@@ -5,8 +5,8 @@ import asyncio
 import pytest
 
 from keeper.chain.concurrency import Shed
-from keeper.chain.node_state import State
-from keeper.chain.pool import Pool
+from keeper.chain.node_state import NodeState
+from keeper.chain.pool import NodePool
 from keeper.errors import Transient
 from keeper.model.chain import Call, LogFilter
 from keeper.model.events import Event
@@ -35,7 +35,7 @@ async def test_the_preferred_node_is_asked_again_after_a_pause(
     proxy: FaultProxy, anvil: Anvil, events: list[Event]
 ) -> None:
     clock = SetClock()
-    pool = Pool([proxy.url_of("first"), proxy.url_of("second")], 31337, 5, events.append, clock)
+    pool = NodePool([proxy.url_of("first"), proxy.url_of("second")], 31337, 5, events.append, clock)
     await pool.dial()
     proxy.when(who="first").do(status(502))
     asked = []
@@ -75,14 +75,14 @@ async def test_a_node_that_turns_up_late_is_asked_who_it_is(proxy: FaultProxy, e
     proxy.when("eth_chainId", who="late", nth=1).do(status(502))
     proxy.when("eth_chainId", who="late", nth=2).do(answer("0x1"))
     clock = SetClock()
-    pool = Pool([proxy.url_of("late"), proxy.url_of("good")], 31337, 5, events.append, clock)
+    pool = NodePool([proxy.url_of("late"), proxy.url_of("good")], 31337, 5, events.append, clock)
     await pool.dial()
     clock.time += 1
     late, good = pool.endpoints
     with pytest.raises(Transient, match="serves chain 1"):
         await pool.ask(late, lambda node: node.request(str, "eth_blockNumber"))
     await pool.request(str, "eth_blockNumber")
-    assert (late.health.state, good.health.state) == (State.WRONG_CHAIN, State.ALIVE)
+    assert (late.health.state, good.health.state) == (NodeState.WRONG_CHAIN, NodeState.ALIVE)
     await pool.close()
     assert [event.kind.code for event in events] == ["node.down"] * 2
     assert "serves chain 1, KEEPER_CHAIN_ID is 31337" in events[1].message

@@ -1,32 +1,21 @@
-"""The budget of a node: it shrinks when the node says so, waits as long as asked, and serves what matters first."""
+"""How many requests a node gets at once: fewer when it says so, none for as long as it asks, and what matters first."""
 
 import asyncio
 
 import pytest
 
-from keeper.chain.concurrency import MOST_AT_ONCE, Budget, Latencies, Priority, Shed, asks_to_wait
+from keeper.chain.concurrency import MOST_AT_ONCE, ConcurrencyLimit, Priority, Shed, asks_to_wait
 from keeper.chain.errors import Disconnected, HttpStatus, RpcError
 from keeper.errors import Transient
+from tests.support.clock import SetClock
 
 
-class SetClock:
-    """A clock that a test sets."""
-
-    time = 0.0
-
-    def now(self) -> float:
-        return self.time
-
-    def monotonic(self) -> float:
-        return self.time
-
-
-def budget(clock: SetClock | None = None, jitter: float = 0.0) -> Budget:
-    return Budget(clock or SetClock(), 5.0, lambda: jitter)
+def limit_of(clock: SetClock | None = None, jitter: float = 0.0) -> ConcurrencyLimit:
+    return ConcurrencyLimit(clock or SetClock(), 5.0, lambda: jitter)
 
 
 def test_each_too_many_requests_halves_the_slots_down_to_one_and_answers_bring_them_back() -> None:
-    own = budget()
+    own = limit_of()
     limits = []
     for _ in range(6):
         own.throttle(None)
@@ -39,14 +28,14 @@ def test_each_too_many_requests_halves_the_slots_down_to_one_and_answers_bring_t
 
 @pytest.mark.parametrize(("retry_after", "jitter", "wait"), [(3.0, 0.0, 3.0), (4.0, 1.0, 5.0), (1e9, 0.0, 600.0)])
 def test_the_wait_that_a_node_asks_for_is_kept_and_spread(retry_after: float, jitter: float, wait: float) -> None:
-    own = budget(jitter=jitter)
+    own = limit_of(jitter=jitter)
     own.throttle(retry_after)
     assert own.wait_s == wait
 
 
 def test_without_a_word_about_it_the_wait_grows_to_five_seconds() -> None:
     clock = SetClock()
-    own = budget(clock)
+    own = limit_of(clock)
     waits = []
     for _ in range(5):
         own.throttle(None)
@@ -56,7 +45,7 @@ def test_without_a_word_about_it_the_wait_grows_to_five_seconds() -> None:
 
 
 async def test_what_can_be_left_out_is_left_out_while_the_node_wants_to_be_left_alone() -> None:
-    own = budget()
+    own = limit_of()
     own.throttle(3.0)
     with pytest.raises(Shed, match="asked to wait 3"):
         await own.enter(Priority.SPARE)
@@ -67,18 +56,18 @@ async def test_what_can_be_left_out_is_left_out_while_the_node_wants_to_be_left_
 
 async def test_what_matters_waits_until_the_node_may_be_asked() -> None:
     clock = SetClock()
-    own = budget(clock)
+    own = limit_of(clock)
     own.throttle(0.01)
     entering = asyncio.create_task(own.enter(Priority.BLOCK))
     await asyncio.sleep(0)
     assert not entering.done()
-    clock.time = 1.0
+    clock.time += 1.0
     await entering
     assert own.used == 1
 
 
 async def test_the_most_important_of_those_who_wait_goes_first() -> None:
-    own = budget()
+    own = limit_of()
     for _ in range(MOST_AT_ONCE):
         await own.enter(Priority.SPARE)
     order: list[Priority] = []
@@ -98,7 +87,7 @@ async def test_the_most_important_of_those_who_wait_goes_first() -> None:
 
 
 async def test_a_long_line_sends_away_the_least_important() -> None:
-    own = budget()
+    own = limit_of()
     for _ in range(MOST_AT_ONCE):
         await own.enter(Priority.BLOCK)
     spare = [asyncio.create_task(own.enter(Priority.SPARE)) for _ in range(256)]
@@ -117,7 +106,7 @@ async def test_a_long_line_sends_away_the_least_important() -> None:
 
 
 async def test_a_read_that_is_given_up_while_it_waits_leaves_no_slot_behind() -> None:
-    own = budget()
+    own = limit_of()
     for _ in range(MOST_AT_ONCE):
         await own.enter(Priority.BLOCK)
     waiting = asyncio.create_task(own.enter(Priority.BLOCK))
@@ -144,11 +133,3 @@ async def test_a_read_that_is_given_up_while_it_waits_leaves_no_slot_behind() ->
 )
 def test_too_fast_is_told_from_too_much_at_once(error: Transient, waits: bool) -> None:
     assert asks_to_wait(error) is waits
-
-
-def test_the_slowest_twentieth_is_known_once_there_are_some_answers() -> None:
-    latencies = Latencies()
-    assert latencies.p95(0.5) == 0.5
-    for milliseconds in range(1, 101):
-        latencies.note(milliseconds / 1000)
-    assert 0.09 <= latencies.p95(0.5) <= 0.1

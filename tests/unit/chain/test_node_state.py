@@ -5,7 +5,7 @@ from itertools import product
 import pytest
 from hypothesis import given, strategies as st
 
-from keeper.chain.node_state import LONGEST_PAUSE_S, NodeHealth, State
+from keeper.chain.node_state import LONGEST_PAUSE_S, NodeHealth, NodeState
 from keeper.errors import InvariantBroken
 
 
@@ -24,29 +24,29 @@ def down(now: float = 0.0, jitter: float = 1.0) -> NodeHealth:
 
 def test_a_node_begins_unknown_and_must_show_who_it_is() -> None:
     health = NodeHealth()
-    assert health.state is State.DIALING
+    assert health.state is NodeState.DIALING
     assert not health.connected
     assert alive().connected
 
 
 def test_only_the_enumerated_edges_exist() -> None:
     allowed = {
-        (State.DIALING, State.ALIVE),
-        (State.DIALING, State.WRONG_CHAIN),
-        (State.DIALING, State.DOWN),
-        (State.ALIVE, State.BEHIND),
-        (State.ALIVE, State.OUT_OF_SYNC),
-        (State.ALIVE, State.DOWN),
-        (State.BEHIND, State.ALIVE),
-        (State.BEHIND, State.OUT_OF_SYNC),
-        (State.BEHIND, State.DOWN),
-        (State.OUT_OF_SYNC, State.ALIVE),
-        (State.OUT_OF_SYNC, State.BEHIND),
-        (State.OUT_OF_SYNC, State.DOWN),
-        (State.WRONG_CHAIN, State.DIALING),
-        (State.DOWN, State.DIALING),
+        (NodeState.DIALING, NodeState.ALIVE),
+        (NodeState.DIALING, NodeState.WRONG_CHAIN),
+        (NodeState.DIALING, NodeState.DOWN),
+        (NodeState.ALIVE, NodeState.BEHIND),
+        (NodeState.ALIVE, NodeState.OUT_OF_SYNC),
+        (NodeState.ALIVE, NodeState.DOWN),
+        (NodeState.BEHIND, NodeState.ALIVE),
+        (NodeState.BEHIND, NodeState.OUT_OF_SYNC),
+        (NodeState.BEHIND, NodeState.DOWN),
+        (NodeState.OUT_OF_SYNC, NodeState.ALIVE),
+        (NodeState.OUT_OF_SYNC, NodeState.BEHIND),
+        (NodeState.OUT_OF_SYNC, NodeState.DOWN),
+        (NodeState.WRONG_CHAIN, NodeState.DIALING),
+        (NodeState.DOWN, NodeState.DIALING),
     }
-    for source, target in product(State, State):
+    for source, target in product(NodeState, NodeState):
         health = NodeHealth()
         health.state = source
         if (source, target) in allowed:
@@ -59,12 +59,12 @@ def test_only_the_enumerated_edges_exist() -> None:
 def test_one_failure_makes_a_node_second_choice_and_three_open_its_circuit() -> None:
     health = alive()
     health.failed(0.0, unreachable=False)
-    assert health.state is State.ALIVE
+    assert health.state is NodeState.ALIVE
     assert health.rank(0.1) > alive().rank(0.1)
     assert health.rank(1.0) == alive().rank(1.0)
     health.failed(0.2, unreachable=False)
     health.failed(0.3, unreachable=False)
-    assert health.state is State.DOWN
+    assert health.state is NodeState.DOWN
     assert health.wait_s(0.3) > 0
 
 
@@ -82,7 +82,7 @@ def test_an_answer_closes_the_count_of_failures() -> None:
         health.failed(0.0, unreachable=False)
         health.failed(0.0, unreachable=False)
         health.served()
-    assert health.state is State.ALIVE
+    assert health.state is NodeState.ALIVE
 
 
 def test_a_node_that_cannot_be_reached_is_down_at_once_and_left_alone_for_longer_each_time() -> None:
@@ -120,31 +120,31 @@ def test_a_node_of_another_chain_is_not_asked_and_later_asked_who_it_is() -> Non
     health = NodeHealth()
     health.dial()
     health.refused(10.0)
-    assert health.state is State.WRONG_CHAIN
+    assert health.state is NodeState.WRONG_CHAIN
     assert health.wait_s(10.0) == LONGEST_PAUSE_S
     health.failed(11.0, unreachable=True)
-    assert health.state is State.WRONG_CHAIN
+    assert health.state is NodeState.WRONG_CHAIN
     health.dial()
-    assert health.state is State.DIALING
+    assert health.state is NodeState.DIALING
 
 
 @pytest.mark.parametrize(
     ("behind", "differs", "state"),
-    [(False, False, State.ALIVE), (True, False, State.BEHIND), (True, True, State.OUT_OF_SYNC)],
+    [(False, False, NodeState.ALIVE), (True, False, NodeState.BEHIND), (True, True, NodeState.OUT_OF_SYNC)],
 )
-def test_beside_the_others_a_node_is_alive_behind_or_out_of_sync(behind: bool, differs: bool, state: State) -> None:
+def test_beside_the_others_a_node_is_alive_behind_or_out_of_sync(behind: bool, differs: bool, state: NodeState) -> None:
     health = alive()
-    assert health.compare(behind, differs) is (state is not State.ALIVE)
+    assert health.compare(behind, differs) is (state is not NodeState.ALIVE)
     assert health.state is state
     assert not health.compare(behind, differs), "said once"
     health.compare(behind=False, differs=False)
-    assert health.state is State.ALIVE
+    assert health.state is NodeState.ALIVE
 
 
 def test_a_node_that_is_down_stays_down_whatever_its_head_was() -> None:
     health = down()
     assert not health.compare(behind=False, differs=False)
-    assert health.state is State.DOWN
+    assert health.state is NodeState.DOWN
 
 
 def test_a_node_that_is_behind_comes_after_one_that_failed_lately_and_before_one_that_is_down() -> None:

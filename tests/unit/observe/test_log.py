@@ -12,7 +12,7 @@ from keeper.app.observers import observing, secrets_of
 from keeper.errors import OperatorError
 from keeper.model.events import EVENTS, HEAD_NEW, LOG_MESSAGE, NODE_DOWN, TX_SENT, Event, Level
 from keeper.observe.bus import Bus
-from keeper.observe.log import Log, json_line
+from keeper.observe.log import EventLog, json_line
 from keeper.observe.redact import Redactor, redact_url
 from keeper.settings import Settings
 
@@ -45,7 +45,7 @@ def lines(path: Path) -> list[dict[str, object]]:
 
 def test_a_line_holds_exactly_the_common_keys_and_the_events_fields(tmp_path):
     path = tmp_path / "logs" / "keeper.jsonl"
-    log = Log(None, str(path), [], Fixed())
+    log = EventLog(None, str(path), [], Fixed())
     log(Event(HEAD_NEW, "block 7", 7, {"hash": "0xab", "unsafe": 2}))
     log.close()
     assert lines(path) == [
@@ -73,14 +73,14 @@ def test_whatever_is_said_stays_one_line_of_json(message, value):
 
 
 def test_braces_and_tags_in_a_message_are_just_text(tmp_path):
-    log = Log(None, str(tmp_path / "log"), [], Fixed())
+    log = EventLog(None, str(tmp_path / "log"), [], Fixed())
     log(Event(NODE_DOWN, "{0} {name} <red>%s</red>", None))
     log.close()
     assert lines(tmp_path / "log")[0]["message"] == "{0} {name} <red>%s</red>"
 
 
 def test_secrets_and_url_tokens_are_hidden_in_messages_and_fields(tmp_path):
-    log = Log(None, str(tmp_path / "log"), ["0x" + KEY, 'pass"word'], Fixed())
+    log = EventLog(None, str(tmp_path / "log"), ["0x" + KEY, 'pass"word'], Fixed())
     url = f"https://user:{TOKEN}@node.example:8545/v2/{TOKEN}?k={TOKEN}"
     log(Event(NODE_DOWN, f"cannot reach {url} with {KEY.upper()}", None, {"endpoint": url, "error": 'is pass"word'}))
     log.close()
@@ -91,7 +91,7 @@ def test_secrets_and_url_tokens_are_hidden_in_messages_and_fields(tmp_path):
 
 
 def test_people_see_no_secrets_either(tmp_path, capfd):
-    log = Log("info", None, [KEY], Fixed())
+    log = EventLog("info", None, [KEY], Fixed())
     log(Event(NODE_DOWN, f"key {KEY} at wss://h/{TOKEN}", None))
     log(Event(HEAD_NEW, "too quiet for the terminal", 1))
     log.close()
@@ -103,7 +103,7 @@ def test_people_see_no_secrets_either(tmp_path, capfd):
 
 
 def test_messages_of_libraries_arrive_as_log_message(tmp_path):
-    log = Log(None, str(tmp_path / "log"), [TOKEN], Fixed())
+    log = EventLog(None, str(tmp_path / "log"), [TOKEN], Fixed())
     logging.getLogger("httpx").warning("slow %s", TOKEN)
     log.close()
     [line] = lines(tmp_path / "log")
@@ -113,11 +113,11 @@ def test_messages_of_libraries_arrive_as_log_message(tmp_path):
 
 def test_a_log_that_cannot_be_written_is_an_operators_error(tmp_path):
     with pytest.raises(OperatorError, match="KEEPER_LOG_JSON: cannot write"):
-        Log(None, str(tmp_path), [], Fixed())
+        EventLog(None, str(tmp_path), [], Fixed())
 
 
 def test_standard_error_takes_the_json_log(tmp_path, capfd):
-    log = Log("info", "-", [], Fixed())
+    log = EventLog("info", "-", [], Fixed())
     log(Event(HEAD_NEW, "a block", 1))
     log.close()
     assert json.loads(capfd.readouterr().err)["event"] == "head.new"
