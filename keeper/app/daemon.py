@@ -106,7 +106,6 @@ class Daemon:
                 self._emit,
                 self.settings.undo_blocks,
                 self.settings.audit_accounts,
-                beside=self._guard.calls,
             )
             self._reporter.started(session.protocol.name, self.settings.chain_id, self.settings.live, execution.address)
             reason = "failed"
@@ -148,7 +147,7 @@ class Daemon:
 
     async def _handle(self, head: BlockRef, session: Session, execution: Execution, follower: BookSync) -> int:
         started = time.perf_counter()
-        advance = await follower.advance(head)
+        advance = await follower.advance(head, self._guard.calls())
         if advance is None:
             return 0
         snapshot = advance.snapshot
