@@ -11,7 +11,7 @@ from keeper.settings import PREFIX, Settings
 
 TARGET = Path(__file__).parent.parent / ".env.example"
 HEAD = """\
-# Settings of the keeper: copy to .env and edit. Made by `make abis` from keeper/settings.py.
+# Settings of the keeper: copy to .env and edit. Made by `make abis` from keeper/settings/model.py.
 # Lines without a leading # are required. The environment wins over this file.
 # KEEPER_X_FILE=path reads X from a file: use it for keys, passwords and URLs with tokens.
 """
@@ -91,7 +91,7 @@ def main() -> int:
         return 0
     if TARGET.exists() and TARGET.read_text() == text:
         return 0
-    print(".env.example differs from keeper/settings.py; run `make abis`")
+    print(".env.example differs from keeper/settings/model.py; run `make abis`")
     return 1
 
 

@@ -10,7 +10,7 @@ import pytest
 from keeper.errors import OperatorError
 from keeper.settings import Settings, load_settings
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 KEY = "0x" + "ab" * 32
 
 

@@ -1,0 +1,6 @@
+"""Settings from the environment and `.env`: validated here, at the boundary, once."""
+
+from keeper.settings.environment import load_settings
+from keeper.settings.model import DEVELOPMENT_CHAINS, PREFIX, Settings
+
+__all__ = ["DEVELOPMENT_CHAINS", "PREFIX", "Settings", "load_settings"]

@@ -1,0 +1,90 @@
+"""Reads settings from the environment and `.env`, and explains what is wrong with them in one line."""
+
+import os
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from keeper.errors import OperatorError
+from keeper.settings.model import DEVELOPMENT_CHAINS, PREFIX, Settings
+
+
+def _read_environment(env_file: Path | None = Path(".env")) -> dict[str, str]:
+    """KEEPER_ variables of `.env` and the environment (which wins), names in lower case without the prefix.
+
+    `KEEPER_X_FILE` is replaced by X with the file's content. Raises OperatorError for an unreadable file.
+    """
+    from dotenv import dotenv_values
+
+    found: dict[str, str] = {}
+    if env_file is not None and env_file.is_file():
+        try:
+            found.update({key: value or "" for key, value in dotenv_values(env_file, interpolate=False).items()})
+        except (OSError, UnicodeDecodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "not a text file"
+            raise OperatorError(f"cannot read the settings in {env_file}: {reason}") from None
+    found.update(os.environ)
+    values = {key[len(PREFIX) :].lower(): value for key, value in found.items() if key.startswith(PREFIX)}
+    fields = Settings.model_fields
+    for name in [name for name in values if name.endswith("_file") and name not in fields]:
+        target = name.removesuffix("_file")
+        if target not in fields:
+            continue
+        key = PREFIX + name.upper()
+        if target in values:
+            raise OperatorError(f"{PREFIX}{target.upper()} and {key} are both set: keep one")
+        values[target] = _read_file(Path(values.pop(name)), key)
+        if target == "private_key":
+            values["_private_key_from_file"] = "1"
+    return values
+
+
+def _read_file(path: Path, key: str) -> str:
+    try:
+        return path.read_text().strip()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not a text file"
+        raise OperatorError(f"{key}: cannot read {path}: {reason}") from None
+
+
+def load_settings(env_file: Path | None = Path(".env"), **overrides: Any) -> Settings:
+    """Settings from `.env`, the environment and keyword overrides (which win).
+
+    Raises OperatorError, one line that names the key and says what to do.
+    """
+    values: dict[str, Any] = {**_read_environment(env_file), **overrides}
+    key_from_file = values.pop("_private_key_from_file", None)
+    unknown = sorted(set(values) - set(Settings.model_fields))
+    if unknown:
+        raise OperatorError(_unknown(unknown[0]))
+    values = {name: value for name, value in values.items() if value != ""}
+    try:
+        settings = Settings(**values)
+    except ValidationError as error:
+        raise OperatorError(_explain(error)) from None
+    plain = settings.private_key and not key_from_file and not settings.allow_plain_key
+    if plain and settings.chain_id not in DEVELOPMENT_CHAINS:
+        raise OperatorError(
+            f"KEEPER_PRIVATE_KEY is refused on chain {settings.chain_id}: use KEEPER_KEYSTORE_FILE or "
+            "KEEPER_PRIVATE_KEY_FILE, or set KEEPER_ALLOW_PLAIN_KEY=true"
+        )
+    return settings
+
+
+def _unknown(name: str) -> str:
+    close = get_close_matches(name, Settings.model_fields, n=1)
+    hint = f"did you mean {PREFIX}{close[0].upper()}?" if close else "see .env.example for the known ones"
+    return f"unknown setting {PREFIX}{name.upper()}: {hint}"
+
+
+def _explain(error: ValidationError) -> str:
+    first = error.errors(include_input=False, include_url=False)[0]
+    message = first["msg"].removeprefix("Value error, ")
+    if not first["loc"]:
+        return message
+    key = PREFIX + str(first["loc"][0]).upper()
+    if first["type"] == "missing":
+        return f"{key} is not set: put it into .env or the environment (see .env.example)"
+    return f"{key}: {message[0].lower()}{message[1:]}"

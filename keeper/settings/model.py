@@ -1,0 +1,250 @@
+"""What an operator can set: names, defaults and limits. `.env.example` is generated from this class."""
+
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import SecretStr, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from keeper.settings.types import (
+    Address,
+    LevelName,
+    NodeUrls,
+    Pairs,
+    SecretServiceUrl,
+    ServiceUrl,
+    ServiceUrls,
+    WebhookUrls,
+    setting,
+)
+
+PREFIX = "KEEPER_"
+DEVELOPMENT_CHAINS = frozenset({31337, 1337})
+
+
+class Settings(BaseSettings):
+    """Everything an operator can set, validated once. Groups and order are those of `.env.example`."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_file=None, extra="forbid", frozen=True, hide_input_in_errors=True
+    )
+
+    rpc_urls: NodeUrls = setting(
+        ..., "Chain", "Comma-separated http(s), ws(s) URLs or IPC paths of nodes, in order of preference", min_length=1
+    )
+    chain_id: int = setting(..., "Chain", "Refused when a node answers another", gt=0)
+    poll_interval_s: float = setting(
+        1.0, "Chain", "Seconds between looks for a new block where no WebSocket or IPC endpoint is given", gt=0, le=60
+    )
+    request_timeout_s: float = setting(5.0, "Chain", "Seconds after which a request has failed", gt=0, le=120)
+    max_lag_blocks: int = setting(
+        3, "Chain", "Blocks that a node may be behind the newest head before others are asked instead", ge=0, le=1000
+    )
+
+    protocol: str = setting(
+        ...,
+        "Protocol",
+        "margin_engine, curie, aave_v3 (docs/protocols.md), or an installed plug-in's name",
+        min_length=1,
+    )
+    deployment: Path = setting(
+        ..., "Protocol", "Path of the deployment file: which addresses it needs, docs/protocols.md says"
+    )
+
+    live: bool = setting(False, "Sending", "Send transactions. Without it nothing is signed and nothing leaves")
+    keystore_file: Path | None = setting(None, "Sending", "Encrypted keystore (V3) of the signer")
+    keystore_password: SecretStr | None = setting(
+        None, "Sending", "Its password; better given as KEEPER_KEYSTORE_PASSWORD_FILE"
+    )
+    private_key: SecretStr | None = setting(
+        None,
+        "Sending",
+        "Raw key; better given as KEEPER_PRIVATE_KEY_FILE. As plain text refused on chain ids but 31337 and 1337",
+    )
+    allow_plain_key: bool = setting(False, "Sending", "Accept KEEPER_PRIVATE_KEY on any chain")
+    remote_signer_url: SecretServiceUrl | None = setting(
+        None, "Sending", "URL of a signer with Web3Signer's eth1 API; needs KEEPER_SIGNER_ADDRESS"
+    )
+    signer_address: str | None = setting(
+        None, "Sending", "Address whose key the remote signer holds", pattern=r"^0x[0-9a-fA-F]{40}$"
+    )
+    kms_key_id: str | None = setting(None, "Sending", "Key in AWS KMS (id, ARN or alias); needs keeper[aws]")
+    kms_region: str | None = setting(None, "Sending", "Its region, where the AWS configuration does not say")
+    kms_endpoint_url: ServiceUrl | None = setting(None, "Sending", "Another endpoint of KMS, such as one in a VPC")
+    signer_timeout_s: float = setting(
+        2.0, "Sending", "Seconds that a signature may take; then it is left out, and costs no nonce", gt=0, le=60
+    )
+
+    relay_urls: ServiceUrls = setting(
+        (), "Sending", "Comma-separated http(s) URLs of private relays, all asked at once; none: everything is public"
+    )
+    relay_mode: Literal["private", "bundle"] = setting(
+        "private", "Sending", "What relays are sent: private is eth_sendPrivateTransaction, bundle is eth_sendBundle"
+    )
+    relay_blocks: int = setting(3, "Sending", "Blocks that relays have to get a transaction mined", ge=1, le=100)
+    relay_fallback: Literal["public", "cancel"] = setting(
+        "public", "Sending", "What follows then: public sends it to the nodes, cancel never shows it to them"
+    )
+    relay_min_usd: Decimal = setting(
+        Decimal(0), "Sending", "Liquidations worth less go to public nodes at once", ge=0, le=1_000_000_000
+    )
+
+    target_health: Decimal = setting(
+        Decimal("1.10"), "Liquidation", "Health that a partial liquidation restores", ge=1, le=10
+    )
+    min_profit_usd: Decimal = setting(
+        Decimal(0),
+        "Liquidation",
+        "Least profit of a liquidation, net of gas and exit costs; negative pays for solvency",
+        ge=-1_000_000,
+        le=1_000_000,
+    )
+    bad_debt_weight: Decimal = setting(
+        Decimal(0),
+        "Liquidation",
+        "What a dollar of bad debt prevented adds to an account's rank: "
+        "0 for profit only, 1 and more for a protocol's own keeper",
+        ge=0,
+        le=1000,
+    )
+    deadline_blocks: int = setting(6, "Liquidation", "Give up (and cancel) after so many blocks", ge=1, le=1000)
+    cooldown_blocks: int = setting(
+        3, "Liquidation", "Blocks to leave an account alone after a failed attempt", ge=0, le=10_000
+    )
+    flash_loans: bool = setting(
+        True, "Liquidation", "Borrow what a liquidation needs for its duration, where protocol and executor can"
+    )
+    max_batch: int = setting(
+        1,
+        "Liquidation",
+        "Most liquidations in one transaction, where an executor makes them",
+        ge=1,
+        le=50,
+    )
+    max_in_flight: int = setting(16, "Liquidation", "Most transactions on their way at once", ge=1, le=1000)
+
+    max_fee_gwei: Decimal = setting(Decimal(500), "Gas", "Hard cap on maxFeePerGas", gt=0, le=1_000_000)
+    priority_fee_gwei: Decimal = setting(Decimal(1), "Gas", "Priority fee of a first attempt", ge=0, le=10_000)
+    gas_share: Decimal = setting(Decimal("0.5"), "Gas", "Share of a block's gas limit that may be used", gt=0, le=1)
+    base_fee_denominator: int = setting(8, "Gas", "The chain's base-fee change denominator", ge=2, le=10_000)
+    base_fee_elasticity: int = setting(2, "Gas", "The chain's gas-target elasticity", ge=1, le=100)
+    native_price_usd: Decimal | None = setting(
+        None,
+        "Gas",
+        "Price of the native coin; when not set, the price feed named by KEEPER_NATIVE_SYMBOL",
+        gt=0,
+        le=10_000_000,
+    )
+    native_symbol: str = setting("ETH", "Gas", "Market or collateral of the protocol that prices the native coin")
+
+    data_dir: Path = setting(Path("keeper-data"), "State", "Directory of the journal and other files")
+    database_url: SecretStr = setting(
+        SecretStr("sqlite:///keeper.db"),
+        "State",
+        "Journal: sqlite:///file, relative to KEEPER_DATA_DIR, or postgresql+psycopg://user:password@host/database",
+    )
+    standby: bool = setting(
+        False, "State", "While another keeper holds the signer, wait with a warm book and take over when it is gone"
+    )
+    lease_s: float | None = setting(
+        None,
+        "State",
+        "PostgreSQL: seconds after which a keeper that hangs is succeeded (one that dies is at once); "
+        "when not set, half the time between blocks, 1 to 6",
+        ge=0.2,
+        le=600,
+    )
+
+    max_price_move: Decimal = setting(
+        Decimal("0.30"), "Safety", "A price that moves by a larger share within a block is reported", gt=0, le=10
+    )
+    max_reverts: int = setting(5, "Safety", "Reverts in a row after which sending is held", ge=1, le=1000)
+    breaker_reset_blocks: int = setting(
+        50, "Safety", "Blocks after which a held keeper tries again", ge=1, le=1_000_000
+    )
+    max_loss_usd_day: Decimal | None = setting(
+        None,
+        "Safety",
+        "Dollars that transactions may lose in 24 hours before sending is held; gains do not make up for losses",
+        gt=0,
+    )
+    max_gas_usd_hour: Decimal | None = setting(
+        None, "Safety", "Dollars of gas in an hour above which sending is held until the hour is cheaper", gt=0
+    )
+    missed_blocks: int = setting(
+        12, "Safety", "Blocks with something worth sending and nothing of ours mined, before an alert", ge=1, le=10_000
+    )
+    price_policy: Literal["strict", "follow"] = setting(
+        "strict",
+        "Safety",
+        "Prices older than KEEPER_MAX_PRICE_AGE_S: strict leaves their accounts alone; "
+        "follow acts on what is profitable at the reference price as well",
+    )
+    max_price_age_s: int = setting(
+        0, "Safety", "Seconds after which a price counts as stale, beside the protocol's own rule; 0 is off", ge=0
+    )
+    reference_feeds: Pairs = setting(
+        {},
+        "Safety",
+        "Independent Chainlink feeds to compare prices with, as label=address pairs: ETH=0x...,BTC=0x...",
+    )
+    max_price_deviation: Decimal = setting(
+        Decimal("0.05"), "Safety", "Share by which a price may differ from its reference", gt=0, le=1
+    )
+    deviation_policy: Literal["hold", "follow"] = setting(
+        "hold",
+        "Safety",
+        "Prices that differ from their reference or sit at their feed's bounds: hold leaves their accounts alone; "
+        "follow acts on what is profitable at the reference price as well",
+    )
+    sequencer_feed: Address | None = setting(
+        None, "Safety", "Chainlink's uptime feed of the chain's sequencer: nothing is sent while it is down"
+    )
+    sequencer_grace_s: int = setting(
+        3600, "Safety", "Seconds after the sequencer is back in which nothing is sent", ge=0, le=86_400
+    )
+    stuck_s: float = setting(
+        3.0, "Safety", "Seconds for which the program may not react before the log says so", gt=0, le=3600
+    )
+    audit_accounts: int = setting(8, "Safety", "Accounts compared with the contract in every block", ge=0, le=1000)
+    undo_blocks: int = setting(128, "Safety", "Deepest reorg that is rolled back without a resync", ge=1, le=10_000)
+
+    log_level: LevelName = setting("info", "Watching", "debug, info, warning, error or critical, for the terminal")
+    log_json: str | None = setting(None, "Watching", "Path of the JSON-lines log; - for standard error")
+    alert_urls: WebhookUrls = setting((), "Watching", "Webhook URLs: Slack, Discord, or any that takes JSON")
+    alert_level: LevelName = setting("error", "Watching", "Least severity that is sent to webhooks")
+    alert_repeat_s: float = setting(
+        300.0, "Watching", "Seconds in which the same alert is not sent again", ge=0, le=86_400
+    )
+    metrics_port: int = setting(0, "Watching", "Port of the Prometheus metrics on 127.0.0.1; 0 is off", ge=0, le=65_535)
+    idle_s: float = setting(60.0, "Watching", "Seconds between keeper.idle heartbeats", gt=0, le=86_400)
+
+    @classmethod
+    def settings_customise_sources(  # type: ignore[override]
+        cls, _: Any, init_settings: Any, **__: Any
+    ) -> tuple[Any, ...]:
+        """Only what `load_settings` read: it knows `KEEPER_X_FILE` and refuses unknown keys."""
+        return (init_settings,)
+
+    @model_validator(mode="after")
+    def _one_signer(self) -> "Settings":
+        given = self.signers
+        if len(given) > 1:
+            raise ValueError(f"{given[0]} and {given[1]} are both set: give one signer")
+        if self.keystore_file and not self.keystore_password:
+            raise ValueError("KEEPER_KEYSTORE_FILE needs KEEPER_KEYSTORE_PASSWORD_FILE")
+        if bool(self.remote_signer_url) != bool(self.signer_address):
+            raise ValueError("KEEPER_REMOTE_SIGNER_URL and KEEPER_SIGNER_ADDRESS need each other: set both")
+        return self
+
+    @property
+    def signers(self) -> list[str]:
+        """The keys of the signers that are set: none, or one."""
+        given = {
+            "KEEPER_KEYSTORE_FILE": self.keystore_file,
+            "a private key": self.private_key,
+            "KEEPER_REMOTE_SIGNER_URL": self.remote_signer_url,
+            "KEEPER_KMS_KEY_ID": self.kms_key_id,
+        }
+        return [name for name, value in given.items() if value]
