@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from keeper.clock import Clock, SystemClock
 from keeper.model.events import Level
-from keeper.observe.alerts import Alerts
+from keeper.observe.alerts import AlertPolicy, Alerts
 from keeper.observe.bus import Bus
 from keeper.observe.log import EventLog
 from keeper.observe.metrics import Metrics
@@ -47,7 +47,8 @@ async def observing(
     metrics = Metrics(state)
     bus.listen(metrics)
     urls = [url.get_secret_value() for url in settings.alert_urls]
-    alerts = Alerts(urls, Level(settings.alert_level), settings.alert_repeat_s, Redactor(secrets), clock, bus)
+    policy = AlertPolicy(Level(settings.alert_level), settings.alert_repeat_s)
+    alerts = Alerts(urls, policy, Redactor(secrets), clock, bus)
     bus.listen(alerts)
     watchdog = Watchdog(settings.stuck_s, clock, log, Bus(metrics, alerts))
     try:

@@ -19,6 +19,16 @@ _DISCORD_LIMIT = 2000  # characters
 _REMEMBERED = 1000
 
 
+@dataclass(frozen=True, slots=True)
+class AlertPolicy:
+    """Which events are alerts, how often the same one is sent, and how long a webhook may take."""
+
+    level: Level = Level.ERROR  # the least that is sent
+    repeat_s: float = 300.0  # within which the same alert is sent once
+    timeout_s: float = 5.0
+    queue_size: int = 100  # alerts that wait for one webhook
+
+
 @dataclass(slots=True)
 class TokenBucket:
     """At most `burst` at once, and `per_minute` in the long run."""
@@ -67,30 +77,18 @@ def body_for(url: str, event: Event, now: float, suppressed: int) -> dict[str, A
 class Alerts:
     """A listener that decides at once what is an alert, and one task for each webhook that delivers.
 
-    The same alert is sent once within `repeat_s`; the next one says how many were held back. What a full queue or the
-    rate limit refuses is counted and told with the next failure.
+    The same alert is sent once within the policy's `repeat_s`; the next one says how many were not sent. What a full
+    queue or the rate limit refuses is counted, and reported with the next failure.
     """
 
-    def __init__(
-        self,
-        urls: Sequence[str],
-        level: Level,
-        repeat_s: float,
-        redact: Redactor,
-        clock: Clock,
-        emit: Emit,
-        timeout_s: float = 5.0,
-        queue_size: int = 100,
-    ) -> None:
-        self._level = level
-        self._repeat_s = repeat_s
+    def __init__(self, urls: Sequence[str], policy: AlertPolicy, redact: Redactor, clock: Clock, emit: Emit) -> None:
+        self._policy = policy
         self._redact = redact
         self._clock = clock
         self._emit = emit
-        self._timeout_s = timeout_s
         self._bucket = TokenBucket(burst=20, per_minute=30, clock=clock)
         self._seen: OrderedDict[tuple[str, ...], tuple[float, int]] = OrderedDict()
-        self._queues = {url: asyncio.Queue[dict[str, Any]](queue_size) for url in urls}
+        self._queues = {url: asyncio.Queue[dict[str, Any]](policy.queue_size) for url in urls}
         self._dropped = 0
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -99,7 +97,11 @@ class Alerts:
         self._tasks = [asyncio.create_task(self._deliver(url, queue)) for url, queue in self._queues.items()]
 
     def __call__(self, event: Event) -> None:
-        if event.kind is ALERT_FAILED or _SEVERITY[event.kind.level] < _SEVERITY[self._level] or not self._queues:
+        if (
+            event.kind is ALERT_FAILED
+            or _SEVERITY[event.kind.level] < _SEVERITY[self._policy.level]
+            or not self._queues
+        ):
             return
         suppressed = self._due(event)
         if suppressed is None:
@@ -128,7 +130,7 @@ class Alerts:
         key = (event.kind.code, *(str(event.fields.get(name, "")) for name in _SAME))
         now = self._clock.monotonic()
         last, held = self._seen.get(key, (None, 0))
-        if last is not None and now - last < self._repeat_s:
+        if last is not None and now - last < self._policy.repeat_s:
             self._seen[key] = (last, held + 1)
             return None
         self._seen[key] = (now, 0)
@@ -141,11 +143,11 @@ class Alerts:
         return {key: self._redact(value) if isinstance(value, str) else value for key, value in event.fields.items()}
 
     async def _deliver(self, url: str, queue: asyncio.Queue[dict[str, Any]]) -> None:
-        async with httpx.AsyncClient(timeout=self._timeout_s) as client:
+        async with httpx.AsyncClient(timeout=self._policy.timeout_s) as client:
             while True:
                 body = await queue.get()
                 try:
-                    async with asyncio.timeout(self._timeout_s):
+                    async with asyncio.timeout(self._policy.timeout_s):
                         response = await client.post(url, json=body)
                     if not response.is_success:
                         self._failed(url, f"HTTP {response.status_code}")

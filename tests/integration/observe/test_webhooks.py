@@ -7,8 +7,8 @@ import pytest
 from aiohttp import web
 
 from keeper.clock import SystemClock
-from keeper.model.events import ALERT_FAILED, BREAKER_OPEN, NODE_DOWN, Event, Level
-from keeper.observe.alerts import Alerts
+from keeper.model.events import ALERT_FAILED, BREAKER_OPEN, NODE_DOWN, Event
+from keeper.observe.alerts import AlertPolicy, Alerts
 from keeper.observe.redact import Redactor
 from tests.support.anvil import free_port
 
@@ -47,7 +47,7 @@ async def hooks() -> AsyncIterator[Hooks]:
 
 
 def alerts(urls: list[str], told: list[Event], timeout_s: float = 5.0) -> Alerts:
-    found = Alerts(urls, Level.ERROR, 300.0, Redactor(), SystemClock(), told.append, timeout_s)
+    found = Alerts(urls, AlertPolicy(timeout_s=timeout_s), Redactor(), SystemClock(), told.append)
     found.start()
     return found
 

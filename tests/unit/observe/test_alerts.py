@@ -10,31 +10,18 @@ from keeper.model.events import (
     NODE_DOWN,
     TX_SUPERSEDED,
     Event,
-    Level,
 )
-from keeper.observe.alerts import Alerts, TokenBucket, body_for
+from keeper.observe.alerts import AlertPolicy, Alerts, TokenBucket, body_for
 from keeper.observe.redact import Redactor
+from tests.support.clock import SetClock
 
 SECRET = "s3cretsecret"
 URL = "http://127.0.0.1:1/hook"
 PARITY = Event(BOOK_PARITY_FAILED, f"differs {SECRET}", 7, {"account": "0xa", "difference": SECRET})
 
 
-class Hand:
-    """A clock set by hand."""
-
-    def __init__(self) -> None:
-        self.time = 1000.0
-
-    def now(self) -> float:
-        return self.time
-
-    def monotonic(self) -> float:
-        return self.time
-
-
-def alerts(clock: Hand, **options: object) -> Alerts:
-    return Alerts([URL], Level.ERROR, 300.0, Redactor([SECRET]), clock, lambda _: None, **options)  # type: ignore[arg-type]
+def alerts(clock: SetClock, policy: AlertPolicy | None = None) -> Alerts:
+    return Alerts([URL], policy or AlertPolicy(), Redactor([SECRET]), clock, lambda _: None)
 
 
 def queued(found: Alerts) -> list[dict[str, object]]:
@@ -43,14 +30,14 @@ def queued(found: Alerts) -> list[dict[str, object]]:
 
 
 async def test_only_what_is_severe_enough_and_never_its_own_failure_is_sent():
-    found = alerts(Hand())
+    found = alerts(SetClock())
     for kind in (HEAD_NEW, ALERT_FAILED, NODE_DOWN, BREAKER_OPEN):
         found(Event(kind, "x", None))
     assert [body["event"] for body in queued(found)] == ["node.down", "breaker.open"]
 
 
 async def test_the_same_alert_is_held_back_and_counted():
-    clock = Hand()
+    clock = SetClock()
     found = alerts(clock)
     for _ in range(5):
         found(PARITY)
@@ -61,7 +48,7 @@ async def test_the_same_alert_is_held_back_and_counted():
 
 
 async def test_a_storm_is_cut_at_the_rate_limit_and_goes_on_later():
-    clock = Hand()
+    clock = SetClock()
     found = alerts(clock)
     for number in range(100):
         found(Event(TX_SUPERSEDED, "x", None, {"intent": number}))
@@ -73,14 +60,14 @@ async def test_a_storm_is_cut_at_the_rate_limit_and_goes_on_later():
 
 
 async def test_a_full_queue_drops_instead_of_waiting():
-    found = alerts(Hand(), queue_size=2)
+    found = alerts(SetClock(), AlertPolicy(queue_size=2))
     for number in range(10):
         found(Event(TX_SUPERSEDED, "x", None, {"intent": number}))
     assert len(queued(found)) == 2
 
 
 async def test_no_secret_is_sent():
-    found = alerts(Hand())
+    found = alerts(SetClock())
     found(PARITY)
     assert SECRET not in json.dumps(queued(found))
 
@@ -103,7 +90,7 @@ def test_each_receiver_gets_its_own_body():
 
 
 def test_the_bucket_refills_up_to_its_burst():
-    clock = Hand()
+    clock = SetClock()
     bucket = TokenBucket(burst=2, per_minute=60, clock=clock)
     assert [bucket.take() for _ in range(3)] == [True, True, False]
     clock.time += 1
