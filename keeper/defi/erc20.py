@@ -1,13 +1,12 @@
-"""Tokens: the views every adapter asks, answers of odd tokens among them, and what transfers came to. Pure."""
+"""Tokens: the views every adapter asks, answers of odd tokens among them. Pure."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from eth_abi.abi import decode
 from eth_abi.exceptions import DecodingError
 from eth_utils.crypto import keccak
 
-from keeper.model.chain import Call, CallResult, Log
+from keeper.model.chain import Call, CallResult
 
 _WORD = 32
 _MOST_DECIMALS = 77  # 10^77 is the largest power of ten in a word
@@ -73,19 +72,3 @@ def _string(answer: bytes) -> bytes:
         return bytes(decode(["bytes"], answer)[0])
     except (DecodingError, OverflowError):
         return b""
-
-
-def net_transfers(logs: Iterable[Log], holder: bytes) -> dict[bytes, int]:
-    """token -> units by which `holder`'s balance changed by Transfer events, signed; tokens that net to 0 are left out.
-
-    ERC-721 transfers have the same first topic and a fourth one: they are not counted. Balances that change without
-    an event (rebasing, interest) do not show.
-    """
-    totals: dict[bytes, int] = {}
-    for log in logs:
-        if len(log.topics) != 3 or log.topics[0] != TRANSFER or len(log.data) != _WORD:
-            continue
-        sign = (log.topics[2][12:] == holder) - (log.topics[1][12:] == holder)
-        if sign:
-            totals[log.address] = totals.get(log.address, 0) + sign * int.from_bytes(log.data, "big")
-    return {token: units for token, units in totals.items() if units}

@@ -12,9 +12,8 @@ from math import isqrt
 from keeper.defi.sizing import largest, smallest
 from keeper.defi.swap_math import FEE_UNIT
 from keeper.defi.tick_math import MAX_SQRT_PRICE, MIN_SQRT_PRICE
-from keeper.defi.uniswap_v3 import Pool, PoolState, Swapped, swap_exact_in, swap_exact_out, swap_to_price
+from keeper.defi.uniswap_v3 import Pool, PoolState, Swapped, swap_exact_in, swap_to_price
 from keeper.errors import Refused
-from keeper.model.health import WAD
 from keeper.model.refusal import RefusalCode
 
 Route = tuple[Pool, ...]
@@ -41,12 +40,6 @@ class Exit:
     amount_in: int
     amount_out: int
     swaps: tuple[Swapped, ...] = ()
-
-    @property
-    def impact_wad(self) -> int:
-        """What is lost against the price before, fees included: 1e18 is everything."""
-        ideal = self.amount_in * spot_price(self.way)
-        return WAD - int(self.amount_out * WAD / ideal) if ideal else 0
 
     @property
     def marginal_price(self) -> Fraction:
@@ -102,15 +95,6 @@ def sell_along(way: Way, amount: int) -> Exit:
         swaps.append(_whole(swap_exact_in(state, down, units)))
         units = swaps[-1].amount_out
     return Exit(way, amount, units, tuple(swaps))
-
-
-def buy_along(way: Way, amount: int) -> Exit:
-    """What has to be sold to get exactly `amount`. Raises Refused likewise."""
-    swaps, units = [], amount
-    for state, down in zip(reversed(way.states), reversed(way.downs), strict=True):
-        swaps.append(_whole(swap_exact_out(state, down, units)))
-        units = swaps[-1].amount_in
-    return Exit(way, units, amount, tuple(reversed(swaps)))
 
 
 def best_exit(found: Iterable[Way], amount: int) -> Exit | None:

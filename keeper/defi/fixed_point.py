@@ -28,11 +28,6 @@ def truncated_div(numerator: int, denominator: int) -> int:
     return quotient if (numerator < 0) == (denominator < 0) else -quotient
 
 
-def truncated_mod(numerator: int, denominator: int) -> int:
-    """Solidity's signed `%`: the sign of the numerator."""
-    return numerator - denominator * truncated_div(numerator, denominator)
-
-
 def div(numerator: int, denominator: int, rounding: Rounding = Rounding.DOWN) -> int:
     """A quotient of unsigned numbers. Raises ZeroDivisionError."""
     if rounding is Rounding.UP:
@@ -84,14 +79,6 @@ def ray_div_floor(a: int, b: int) -> int:
 
 def ray_div_ceil(a: int, b: int) -> int:
     return mul_div(a, RAY, b, Rounding.UP)
-
-
-def ray_to_wad(a: int) -> int:
-    return div(a, WAD_RAY_RATIO, Rounding.HALF_UP)
-
-
-def wad_to_ray(a: int) -> int:
-    return a * WAD_RAY_RATIO
 
 
 # Aave's PercentageMath, in basis points.

@@ -5,7 +5,7 @@ millionths.
 
 from dataclasses import dataclass
 
-from keeper.defi.fixed_point import UINT128_MAX, UINT160_MAX, UINT256_MAX, Rounding, div, mul_div, mul_div_ceil
+from keeper.defi.fixed_point import UINT160_MAX, UINT256_MAX, Rounding, div, mul_div, mul_div_ceil
 from keeper.defi.tick_math import Q96
 from keeper.errors import Refused
 from keeper.model.refusal import RefusalCode
@@ -130,19 +130,3 @@ def amounts_for_liquidity(
     """(token0, token1) of a position between two sqrt prices: rounded up when minted, down when burned."""
     middle = min(max(sqrt_price, lower), upper)
     return amount0_between(middle, upper, liquidity, rounding), amount1_between(lower, middle, liquidity, rounding)
-
-
-def liquidity_for_amounts(sqrt_price: int, lower: int, upper: int, amount0: int, amount1: int) -> int:
-    """The most liquidity that two amounts allow (the periphery's `LiquidityAmounts.getLiquidityForAmounts`).
-
-    Raises Refused when it does not fit, where the contract reverts.
-    """
-    found = []
-    if sqrt_price < upper:
-        low = max(sqrt_price, lower)
-        found.append(mul_div(amount0, mul_div(low, upper, Q96), upper - low))
-    if sqrt_price > lower:
-        found.append(mul_div(amount1, Q96, min(sqrt_price, upper) - lower))
-    if min(found) > UINT128_MAX:
-        raise Refused(RefusalCode.UNSUPPORTED, "more liquidity than a position can hold")
-    return min(found)

@@ -7,9 +7,9 @@ from typing import Any
 from keeper.abi import load_abi
 from keeper.chain import multicall
 from keeper.defi import uniswap_reads
-from keeper.defi.proxies import words
+from keeper.defi.proxies import bits, signed_bits, words
 from keeper.defi.tick_math import MAX_TICK
-from keeper.defi.uniswap_oracle import Ring, observation_slots, ring_of
+from keeper.defi.uniswap_oracle import FIRST_SLOT, Ring, observation_of
 from keeper.defi.uniswap_v3 import Pool, PoolState
 from keeper.model.chain import Call, CallResult, Log, hexed, storage_read, unhexed
 from keeper.sim.markets.uniswap import TICK_SPACINGS, Uniswap, deploy_uniswap
@@ -88,9 +88,11 @@ class Pools:
     def ring(self, pool: Pool) -> Ring:
         """The pool's observations, from its storage."""
         [slot0] = words(self.read([storage_read(pool.address, [0])])[0])
-        cardinality = slot0 >> 200 & 0xFFFF
-        found = words(self.read([storage_read(pool.address, observation_slots(cardinality))])[0])
-        return ring_of(slot0, dict(enumerate(found)))
+        index, cardinality = bits(slot0, 184, 16), bits(slot0, 200, 16)
+        slots = range(FIRST_SLOT, FIRST_SLOT + cardinality)
+        stored = words(self.read([storage_read(pool.address, slots)])[0])
+        observations = {place: observation_of(word) for place, word in enumerate(stored)}
+        return Ring(observations, index, cardinality, signed_bits(slot0, 160, 24))
 
     def observe(self, pool: Pool, *agos: int) -> list[int] | None:
         """The contract's own tick cumulatives at the newest block; None when it reverts."""

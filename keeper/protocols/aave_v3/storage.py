@@ -11,10 +11,9 @@ from keeper.defi.proxies import bits, mapping_slot
 
 # PoolStorage
 RESERVES, USERS, RESERVES_LIST, CATEGORIES, USER_CATEGORIES = 52, 53, 54, 55, 56
-FLASH_PREMIUM, RESERVES_COUNT = 58, 59
+FLASH_PREMIUM = 58
 RESERVE_SLOTS = 9  # of `ReserveData` that are read: configuration to accruedToTreasury
 CATEGORY_SLOTS = 3
-MOST_RESERVES = 128
 MOST_CATEGORIES = 255
 # tokens
 SUPPLY_STATE = 52  # `_userState` of aTokens

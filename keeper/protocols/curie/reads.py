@@ -9,7 +9,7 @@ from eth_abi.exceptions import DecodingError
 from keeper.abi import load_abi
 from keeper.defi import chainlink, erc20, uniswap_reads
 from keeper.defi.proxies import bits, signed_bits, words
-from keeper.defi.uniswap_oracle import Ring, observation_of
+from keeper.defi.uniswap_oracle import FIRST_SLOT, Ring, observation_of
 from keeper.defi.uniswap_v3 import PoolState
 from keeper.model.chain import Call, CallResult, storage_read
 from keeper.protocols.curie import storage
@@ -161,7 +161,7 @@ def _market_calls(contracts: Contracts, state: CurieState, market: CurieMarket, 
         storage_read(contracts.order_book, storage.growth_slots(market.base, ticks_of(state, market))),
         Call(market.pool, _AROUND["slot0"].encode()),
         Call(market.pool, _AROUND["liquidity"].encode()),
-        storage_read(market.pool, range(storage.OBSERVATIONS, storage.OBSERVATIONS + slots)),
+        storage_read(market.pool, range(FIRST_SLOT, FIRST_SLOT + slots)),
     ]
 
 

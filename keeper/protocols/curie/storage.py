@@ -7,7 +7,6 @@ from keeper.defi.proxies import mapping_slot
 BASE_SLOTS = (204, 205, 206, 207)  # BaseToken: feed and status, paused price, paused time, closed price
 # V3 feed: index of the newest observation, time of the first place, cached TWAP, its time, last price, its time
 FEED_SLOTS = (0, 3, 5401, 5402, 5403, 5404)
-OBSERVATIONS = 8  # where a Uniswap v3 pool's ring begins
 
 
 def account_slots(account: bytes, bases: Sequence[bytes]) -> list[int]:

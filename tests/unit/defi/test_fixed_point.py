@@ -21,12 +21,11 @@ def test_products_are_rounded_as_asked(a: int, b: int, divisor: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("numerator", "denominator", "quotient", "remainder"),
-    [(7, 2, 3, 1), (-7, 2, -3, -1), (7, -2, -3, 1), (-7, -2, 3, -1)],
+    ("numerator", "denominator", "quotient"),
+    [(7, 2, 3), (-7, 2, -3), (7, -2, -3), (-7, -2, 3)],
 )
-def test_signed_division_goes_to_zero(numerator: int, denominator: int, quotient: int, remainder: int) -> None:
+def test_signed_division_goes_to_zero(numerator: int, denominator: int, quotient: int) -> None:
     assert fp.truncated_div(numerator, denominator) == quotient
-    assert fp.truncated_mod(numerator, denominator) == remainder
 
 
 @pytest.mark.parametrize(
@@ -54,8 +53,5 @@ def test_quotients_of_units_take_halves_up(half_up, down, up, one) -> None:
     assert (half_up(1, 2 * one), down(1, 2 * one), up(1, 2 * one)) == (1, 0, 1)
 
 
-def test_rays_become_wads_half_up() -> None:
-    assert fp.ray_to_wad(fp.RAY + 500_000_000) == fp.WAD + 1
-    assert fp.ray_to_wad(fp.RAY + 499_999_999) == fp.WAD
-    assert fp.wad_to_ray(fp.WAD) == fp.RAY
+def test_wads_take_halves_up() -> None:
     assert fp.wad_mul(3, fp.WAD // 2) == fp.wad_div(3, 2 * fp.WAD) == 2

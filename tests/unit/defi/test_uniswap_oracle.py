@@ -1,12 +1,10 @@
 """Mean prices over time: rounding, prices of ticks, and what is not known. Real pools are asked in tests/property."""
 
-from fractions import Fraction
-
 import pytest
 from hypothesis import given, strategies as st
 
 from keeper.defi.tick_math import MAX_TICK, MIN_TICK, sqrt_price_at_tick, tick_at_sqrt_price
-from keeper.defi.uniswap_oracle import Observation, Ring, mean_tick, quote_at_tick, tick_cumulative
+from keeper.defi.uniswap_oracle import Observation, Ring, mean_tick, tick_cumulative
 from keeper.errors import Refused
 
 # 100 seconds at tick -7, 30 at tick 5, then tick 2.
@@ -34,15 +32,6 @@ def test_what_is_too_old_or_was_not_read_is_refused() -> None:
     assert tick_cumulative(partly, 1_131) == -548
     with pytest.raises(Refused, match="was not read"):
         tick_cumulative(partly, 1_120)
-
-
-@given(st.integers(MIN_TICK, MAX_TICK), st.integers(1, 2**128 - 1))
-def test_a_quote_at_a_tick_is_its_price(tick: int, amount: int) -> None:
-    price = Fraction(sqrt_price_at_tick(tick) ** 2, 2**192)
-    for is_token0, exact in ((True, amount * price), (False, amount / price)):
-        quoted = quote_at_tick(tick, amount, is_token0)
-        assert quoted <= exact * (1 + Fraction(1, 10**15)) + 1
-        assert quoted >= exact * (1 - Fraction(1, 10**15)) - 1
 
 
 @given(st.integers(MIN_TICK, MAX_TICK - 1), st.floats(0, 1, exclude_max=True))
