@@ -6,37 +6,18 @@ from pathlib import Path
 
 import pytest
 from hypothesis import given, strategies as st
-from loguru import logger
 
-from keeper.app.observers import observing, secrets_of
 from keeper.errors import OperatorError
-from keeper.model.events import EVENTS, HEAD_NEW, LOG_MESSAGE, NODE_DOWN, TX_SENT, Event, Level
-from keeper.observe.bus import Bus
+from keeper.model.events import HEAD_NEW, LOG_MESSAGE, NODE_DOWN, TX_SENT, Event
 from keeper.observe.log import EventLog, json_line
-from keeper.observe.redact import Redactor, redact_url
-from keeper.settings import Settings
+from tests.support.clock import SetClock
+from tests.support.log import logging_restored
 
+__all__ = ["logging_restored"]
+
+NOW = 1_763_650_000.25
 KEY = "4c0883a69102937d6231471b5dbb6204fe5129617082792ae468d01a3f362318"
 TOKEN = "v3rysecrettoken42"
-
-
-class Fixed:
-    """A clock that stands."""
-
-    def now(self) -> float:
-        return 1_763_650_000.25
-
-    def monotonic(self) -> float:
-        return 5.0
-
-
-@pytest.fixture(autouse=True)
-def _leave_logging_as_it_was():
-    root = logging.getLogger()
-    handlers, level = list(root.handlers), root.level
-    yield
-    logger.remove()
-    root.handlers[:], root.level = handlers, level
 
 
 def lines(path: Path) -> list[dict[str, object]]:
@@ -45,7 +26,7 @@ def lines(path: Path) -> list[dict[str, object]]:
 
 def test_a_line_holds_exactly_the_common_keys_and_the_events_fields(tmp_path):
     path = tmp_path / "logs" / "keeper.jsonl"
-    log = EventLog(None, str(path), [], Fixed())
+    log = EventLog(None, str(path), [], SetClock(NOW))
     log(Event(HEAD_NEW, "block 7", 7, {"hash": "0xab", "unsafe": 2}))
     log.close()
     assert lines(path) == [
@@ -73,14 +54,14 @@ def test_whatever_is_said_stays_one_line_of_json(message, value):
 
 
 def test_braces_and_tags_in_a_message_are_just_text(tmp_path):
-    log = EventLog(None, str(tmp_path / "log"), [], Fixed())
+    log = EventLog(None, str(tmp_path / "log"), [], SetClock(NOW))
     log(Event(NODE_DOWN, "{0} {name} <red>%s</red>", None))
     log.close()
     assert lines(tmp_path / "log")[0]["message"] == "{0} {name} <red>%s</red>"
 
 
 def test_secrets_and_url_tokens_are_hidden_in_messages_and_fields(tmp_path):
-    log = EventLog(None, str(tmp_path / "log"), ["0x" + KEY, 'pass"word'], Fixed())
+    log = EventLog(None, str(tmp_path / "log"), ["0x" + KEY, 'pass"word'], SetClock(NOW))
     url = f"https://user:{TOKEN}@node.example:8545/v2/{TOKEN}?k={TOKEN}"
     log(Event(NODE_DOWN, f"cannot reach {url} with {KEY.upper()}", None, {"endpoint": url, "error": 'is pass"word'}))
     log.close()
@@ -91,7 +72,7 @@ def test_secrets_and_url_tokens_are_hidden_in_messages_and_fields(tmp_path):
 
 
 def test_people_see_no_secrets_either(tmp_path, capfd):
-    log = EventLog("info", None, [KEY], Fixed())
+    log = EventLog("info", None, [KEY], SetClock(NOW))
     log(Event(NODE_DOWN, f"key {KEY} at wss://h/{TOKEN}", None))
     log(Event(HEAD_NEW, "too quiet for the terminal", 1))
     log.close()
@@ -103,7 +84,7 @@ def test_people_see_no_secrets_either(tmp_path, capfd):
 
 
 def test_messages_of_libraries_arrive_as_log_message(tmp_path):
-    log = EventLog(None, str(tmp_path / "log"), [TOKEN], Fixed())
+    log = EventLog(None, str(tmp_path / "log"), [TOKEN], SetClock(NOW))
     logging.getLogger("httpx").warning("slow %s", TOKEN)
     log.close()
     [line] = lines(tmp_path / "log")
@@ -113,67 +94,11 @@ def test_messages_of_libraries_arrive_as_log_message(tmp_path):
 
 def test_a_log_that_cannot_be_written_is_an_operators_error(tmp_path):
     with pytest.raises(OperatorError, match="KEEPER_LOG_JSON: cannot write"):
-        EventLog(None, str(tmp_path), [], Fixed())
+        EventLog(None, str(tmp_path), [], SetClock(NOW))
 
 
 def test_standard_error_takes_the_json_log(tmp_path, capfd):
-    log = EventLog("info", "-", [], Fixed())
+    log = EventLog("info", "-", [], SetClock(NOW))
     log(Event(HEAD_NEW, "a block", 1))
     log.close()
     assert json.loads(capfd.readouterr().err)["event"] == "head.new"
-
-
-@pytest.mark.parametrize(
-    ("url", "shown"),
-    [
-        ("http://127.0.0.1:8545", "http://127.0.0.1:8545"),
-        ("http://127.0.0.1:8545/", "http://127.0.0.1:8545"),
-        ("wss://node.example/ws/abc", "wss://node.example/***"),
-        ("https://h?key=abc", "https://h/***"),
-        ("https://u:p@h/x", "https://***@h/***"),
-        ("postgresql+psycopg://u:p@db/keeper", "postgresql+psycopg://***@db/***"),
-    ],
-)
-def test_urls_keep_their_host_only(url, shown):
-    assert redact_url(url) == shown
-    assert redact_url(f"at {url} now") == f"at {shown} now"
-
-
-def test_hashes_and_short_words_are_left_alone():
-    redact = Redactor(["", "abc", KEY])
-    assert redact("0x" + "ab" * 32 + " abc") == "0x" + "ab" * 32 + " abc"
-
-
-def test_tokens_of_urls_count_as_secrets_wherever_they_stand():
-    settings = Settings(
-        rpc_urls=f"https://node.example/v2/{TOKEN}", chain_id=1, protocol="x", deployment="d.json", private_key=KEY,
-        alert_urls="https://hooks.slack.com/services/T000/B000/XXXXXXXXXXXXXXXX",
-    )  # fmt: skip
-    redact = Redactor(secrets_of(settings))
-    assert redact(f"project {TOKEN} and {KEY} and XXXXXXXXXXXXXXXX") == "project *** and *** and ***"
-
-
-def test_a_listener_that_fails_disturbs_neither_the_caller_nor_the_others(capsys):
-    heard = []
-
-    def broken(_: Event) -> None:
-        raise RuntimeError("with a secret in it")
-
-    Bus(broken, heard.append)(Event(HEAD_NEW, "a block"))
-    assert len(heard) == 1
-    assert "RuntimeError" in capsys.readouterr().err
-
-
-async def test_observing_wires_log_metrics_and_alerts_and_takes_them_down(tmp_path):
-    settings = Settings(
-        rpc_urls="http://x", chain_id=1, protocol="x", deployment="d.json", log_json=str(tmp_path / "log")
-    )
-    async with observing(settings, Fixed(), terminal=False) as emit:
-        emit(Event(NODE_DOWN, "gone", None, {"endpoint": "x"}))
-    assert [line["event"] for line in lines(tmp_path / "log")] == ["node.down"]
-
-
-def test_every_event_says_what_to_do_when_it_is_an_error():
-    for kind in EVENTS.values():
-        if kind.level in (Level.ERROR, Level.CRITICAL):
-            assert kind.action != "Nothing."

@@ -1,6 +1,6 @@
 """The page of events."""
 
-from keeper.model.events import EVENTS
+from keeper.model.events import EVENTS, Level
 from tools import events
 
 
@@ -31,3 +31,9 @@ def test_operators_find_every_critical_and_error_event_on_their_page(capsys, mon
     monkeypatch.setattr(events, "OPERATIONS", tmp_path / "operations.md")
     assert events.main(["--check"]) == 1
     assert "breaker.open" in capsys.readouterr().err
+
+
+def test_every_event_says_what_to_do_when_it_is_an_error():
+    for kind in EVENTS.values():
+        if kind.level in (Level.ERROR, Level.CRITICAL):
+            assert kind.action != "Nothing."
