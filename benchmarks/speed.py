@@ -14,6 +14,7 @@ from keeper.execute.signing.signer import UnsignedTx
 from keeper.model.events import HEAD_NEW, TX_MINED, TX_SENT, Event
 from keeper.protocols.base import Protocol, Snapshot
 from keeper.risk.screening import assess
+from keeper.sim.keeper import capacity
 
 EXACT = 2_000
 SIGNATURES = 500
@@ -24,7 +25,7 @@ def take_snapshot(site: Site) -> Snapshot:
     """The market's book at its head."""
 
     async def work() -> Snapshot:
-        async with await connect([site.anvil.url], 31337, 10.0, lambda _: None) as chain:
+        async with await connect([site.arena.anvil.url], 31337, 10.0, lambda _: None) as chain:
             return await load_snapshot(chain.reader, site.protocol, 0)
 
     return asyncio.run(work())
@@ -73,19 +74,19 @@ def requests(site: Site, blocks: int = 10) -> list[Figure]:
     """Requests that a block costs when nothing is unsafe: heads pushed, logs, one bulk read with the audit in it."""
 
     async def work() -> float:
-        async with await connect([site.anvil.ws_url], 31337, 10.0, lambda _: None) as chain:
+        async with await connect([site.arena.anvil.ws_url], 31337, 10.0, lambda _: None) as chain:
             follower = BookSync(chain.reader, site.protocol, 0, lambda _: None, audit_accounts=8)
             await follower.advance(await chain.reader.head())
             heads = chain.heads()
-            await asyncio.to_thread(site.player.step, site.player.quiet(0), False)
+            await asyncio.to_thread(site.arena.player.step, site.arena.player.quiet(0), False)
             await follower.advance(await anext(heads))
             before = chain.requests.total()
             for _ in range(blocks):
-                await asyncio.to_thread(site.player.step, site.player.quiet(0), False)
+                await asyncio.to_thread(site.arena.player.step, site.arena.player.quiet(0), False)
                 await follower.advance(await anext(heads))
             return (chain.requests.total() - before) / blocks
 
-    label = f"requests a block, {len(site.scenario.openings)} accounts"
+    label = f"requests a block, {len(site.arena.scenario.openings)} accounts"
     return [at_most(label, asyncio.run(work()), "requests", MAX_REQUESTS)]
 
 
@@ -125,11 +126,13 @@ async def _crash(site: Site, listen: Callable[[Event], None]) -> None:
         if event.kind is HEAD_NEW:
             heard.set()
 
-    task = asyncio.create_task(Daemon(site.settings(), emit).run(stop))
-    quiet = [site.player.quiet(0) for _ in range(3)]
-    for step in (*quiet, *site.scenario.steps):
+    task = asyncio.create_task(
+        Daemon(site.arena.settings(site.arena.anvil.ws_url, live=True, **capacity(300)), emit).run(stop)
+    )
+    quiet = [site.arena.player.quiet(0) for _ in range(3)]
+    for step in (*quiet, *site.arena.scenario.steps):
         heard.clear()
-        await asyncio.to_thread(site.player.step, step, False)
+        await asyncio.to_thread(site.arena.player.step, step, False)
         waiting = asyncio.create_task(heard.wait())
         await asyncio.wait({waiting, task}, timeout=30, return_when=asyncio.FIRST_COMPLETED)
         waiting.cancel()

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Protocol
 
 from keeper.abi import checksum
+from keeper.demo.files import FORK_PORT, DemoFiles, prepare_demo, write_environment
 from keeper.demo.report import report_if_possible
 from keeper.demo.results import DemoResult, summarise
 from keeper.demo.view import DemoView, make_view
@@ -22,16 +23,7 @@ from keeper.model.events import HEAD_NEW, Emit, Event
 from keeper.model.health import WAD
 from keeper.model.intent import Intent
 from keeper.settings import Settings
-from keeper.sim.keeper import (
-    CHAIN_ID,
-    FORK_PORT,
-    JOURNAL,
-    DemoFiles,
-    demo_settings,
-    make_signer,
-    prepare,
-    write_environment,
-)
+from keeper.sim.keeper import CHAIN_ID, JOURNAL, capacity, keeper_settings, make_signer
 from keeper.sim.market import MarketFactory, SimMarket, market_factory_of
 from keeper.sim.node.anvil import Anvil, find_anvil
 from keeper.sim.node.client import Node
@@ -97,7 +89,7 @@ async def run_demo(options: DemoOptions, make_keeper: MakeKeeper, ready: Ready |
     """
     options.check()
     factory = market_factory_of(options.protocol)
-    files = prepare(options.data_dir)
+    files = prepare_demo(options.data_dir)
     scenario = factory.scenario(options.seed, options.accounts, options.blocks)
     port = USUAL_PORT if options.keep and _free(USUAL_PORT) else None
     started = int(time.time()) - BLOCK_S * (options.blocks + len(scenario.aftermath)) - factory.setup_s
@@ -179,7 +171,7 @@ class _Demo:
 
     options: DemoOptions
     files: DemoFiles
-    factory: MarketFactory
+    factory: MarketFactory[SimMarket]
     scenario: Scenario
     anvil: Anvil
     view: DemoView
@@ -199,7 +191,8 @@ class _Demo:
         self._without_usd = baseline.bad_debt_usd
         self._total = len(self.scenario.steps)
         stop = asyncio.Event()
-        settings = demo_settings(self.files, self.anvil.ws_url, self.options.accounts, self._market.settings)
+        values = {"live": True, **capacity(self.options.accounts), **self._market.settings}
+        settings = keeper_settings(self.files, self.anvil.ws_url, values)
         keeper = make_keeper(settings, self._heard)
         task = asyncio.create_task(keeper.run(stop))
         try:

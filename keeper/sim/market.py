@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Generic, Protocol, Self, TypeVar
 
 from keeper.errors import OperatorError
 from keeper.sim.node.client import Node, Tx
@@ -24,7 +24,25 @@ ViewCall = tuple[bytes, bytes]  # contract, calldata
 
 
 class SimMarket(Protocol):
-    """One deployed market. All methods block; transactions are of accounts that the node signs for."""
+    """One deployed market. All methods block; transactions are of accounts that the node signs for.
+
+    capital: dollars that the keeper gets at scale 1, of each token where there are several.
+    """
+
+    capital: int
+
+    @property
+    def node(self) -> Node: ...
+
+    @property
+    def tokens(self) -> Mapping[str, bytes]:
+        """By symbol: what the keeper's capital consists of."""
+        ...
+
+    @property
+    def holder(self) -> bytes:
+        """Who holds the capital: the keeper's executor, or the keeper itself. Empty before `fund_keeper`."""
+        ...
 
     @property
     def prices(self) -> Prices:
@@ -79,18 +97,26 @@ class SimMarket(Protocol):
         write the deployment file."""
         ...
 
+    def forked(self, node: Node) -> Self:
+        """The same market on another node, a fork, which may send from the accounts that it needs."""
+        ...
+
+
+MarketT = TypeVar("MarketT", bound=SimMarket)
+MarketT_co = TypeVar("MarketT_co", bound=SimMarket, covariant=True)
+
 
 @dataclass(frozen=True, slots=True)
-class MarketFactory:
+class MarketFactory(Generic[MarketT_co]):
     """How a protocol's market is made. Each market's module has one as `MARKET_FACTORY`."""
 
     scenario: Callable[[int, int, int], Scenario]  # seed, accounts, blocks
-    deploy: Callable[[Node, float], SimMarket]  # node, scale: how much larger than for 300 accounts
+    deploy: Callable[[Node, float], MarketT_co]  # node, scale: how much larger than for 300 accounts
     setup_s: int = 120  # chain seconds that deploying and opening may take
     about: str = ""  # a sentence on the demo's keeper, for the report
 
 
-def market_factory_of(protocol: str) -> MarketFactory:
+def market_factory_of(protocol: str) -> MarketFactory[SimMarket]:
     """The factory of a protocol, `name@version` for another release than the default.
 
     Raises OperatorError when there is none.
@@ -101,5 +127,5 @@ def market_factory_of(protocol: str) -> MarketFactory:
     module = import_module(f"keeper.sim.markets.{name}.market")
     if version and not hasattr(module, "VERSIONS"):
         raise OperatorError(f"--protocol {protocol}: there is only one release, give {name}")
-    found: MarketFactory = module.market_factory(version) if version else module.MARKET_FACTORY
+    found: MarketFactory[SimMarket] = module.market_factory(version) if version else module.MARKET_FACTORY
     return found

@@ -9,13 +9,14 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
+from keeper.sim.arena import WAIT_S, arena_node
 from keeper.sim.keeper import CHAIN_ID
-from tests.support.arena import WAIT_S, Arena, arena_node
+from tests.support import harsh
 from tests.support.proxy import FaultProxy
 from tests.support.succession import WORST_BLOCK, assert_sound, pair
 
 
-async def start(arena: Arena, url: str, data_dir: Path, **changes: str) -> Process:
+async def start(arena: harsh.EngineArena, url: str, data_dir: Path, **changes: str) -> Process:
     """`keeper run --live` in a data directory of its own."""
     settings = {
         "KEEPER_RPC_URLS": url,
@@ -42,7 +43,7 @@ async def refused(process: Process) -> str:
     return line
 
 
-async def until_something_is_sent(arena: Arena, proxy: FaultProxy) -> None:
+async def until_something_is_sent(arena: harsh.EngineArena, proxy: FaultProxy) -> None:
     async with asyncio.timeout(WAIT_S):
         while not proxy.sent:
             await arena.quiet()
@@ -53,7 +54,7 @@ async def test_a_second_keeper_with_the_key_is_refused_whatever_its_data_directo
     tmp_path: Path, database: str
 ) -> None:
     with arena_node() as anvil:
-        arena = Arena.on(anvil, tmp_path)
+        arena = harsh.arena(anvil, tmp_path)
         for _ in range(WORST_BLOCK):
             await arena.step()
         async with FaultProxy(anvil.url) as proxy:
@@ -83,7 +84,7 @@ async def test_a_keeper_that_was_frozen_and_succeeded_sends_nothing_when_it_wake
     tmp_path: Path, database: str
 ) -> None:
     with arena_node() as anvil:
-        arena = Arena.on(anvil, tmp_path, accounts=120)
+        arena = harsh.arena(anvil, tmp_path, accounts=120)
         async with FaultProxy(anvil.url) as proxy:
             async with pair(arena, proxy, database, 2.0, 1.0) as two:
                 found = await two.take_over(signal.SIGSTOP, 0.5)

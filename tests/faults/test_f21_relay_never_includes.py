@@ -11,8 +11,8 @@ from keeper.execute.tx.routing import RelayPolicy
 from keeper.model.chain import hexed
 from keeper.model.events import TX_MINED, TX_PUBLISHED
 from keeper.model.intent import IntentState, Route
-from tests.support import invariants
-from tests.support.arena import Arena, arena_node, running
+from keeper.sim.arena import arena_node, running
+from tests.support import harsh, invariants
 from tests.support.proxy import FaultProxy
 from tests.support.relay import RelayStub
 from tests.support.world import GWEI, TOKENS
@@ -209,7 +209,7 @@ async def settled(sea, *relays: RelayStub) -> None:
 
 async def test_the_daemon_liquidates_through_a_relay_that_fails_in_turns_and_the_invariants_hold(tmp_path: Path):
     with arena_node() as anvil:
-        arena = Arena.on(anvil, tmp_path, accounts=30, blocks=24, seed=3)
+        arena = harsh.arena(anvil, tmp_path, accounts=30, blocks=24, seed=3)
         async with FaultProxy(anvil.url) as proxy, RelayStub(anvil) as relay:
             urls = (SecretStr(f"{relay.url}/{TOKEN}"),)
             settings = arena.settings(proxy.url, live=True, relay_urls=urls, relay_blocks=2, request_timeout_s=0.5)

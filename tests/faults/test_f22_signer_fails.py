@@ -13,9 +13,9 @@ from keeper.execute.signing.remote import RemoteSigner
 from keeper.model.events import BREAKER_OPEN, TX_CANCELLED, TX_MINED
 from keeper.model.intent import IntentState
 from keeper.model.plan import Rejection
-from tests.support import invariants
+from keeper.sim.arena import arena_node, running
+from tests.support import harsh, invariants
 from tests.support.anvil import dev_key
-from tests.support.arena import Arena, arena_node, running
 from tests.support.kms import KmsError, KmsKey
 from tests.support.proxy import FaultProxy
 from tests.support.web3signer import ANSWERS, Web3Signer
@@ -176,7 +176,7 @@ async def test_kms_that_refuses_consumes_no_nonce_and_another_key_stops_everythi
 
 async def test_the_daemon_rides_out_a_signer_that_hangs_and_the_invariants_hold(tmp_path: Path):
     with arena_node() as anvil:
-        arena = Arena.on(anvil, tmp_path, accounts=30, blocks=24, seed=3)
+        arena = harsh.arena(anvil, tmp_path, accounts=30, blocks=24, seed=3)
         key = bytes.fromhex(arena.files.key.read_text().strip().removeprefix("0x"))
         async with FaultProxy(anvil.url) as proxy, Web3Signer(key) as signer:
             settings = arena.settings(

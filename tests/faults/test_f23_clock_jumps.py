@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from keeper.model.events import HEAD_STALLED, KEEPER_IDLE, TX_CANCELLED, TX_MINED
-from tests.support.arena import Arena, arena_node, running
+from keeper.sim.arena import arena_node, running
+from tests.support import harsh
 from tests.support.invariants import assert_invariants
 from tests.support.proxy import FaultProxy
 
@@ -17,7 +18,7 @@ async def test_nothing_expires_nothing_stalls_and_the_books_are_right(
 ) -> None:
     wall, jumps = time.time, itertools.cycle([0, 3600, -3600])
     with arena_node() as anvil:
-        arena = Arena.on(anvil, tmp_path, accounts=20, blocks=30, seed=3)
+        arena = harsh.arena(anvil, tmp_path, accounts=20, blocks=30, seed=3)
         async with FaultProxy(anvil.url) as proxy:
             monkeypatch.setattr(time, "time", lambda: wall() + next(jumps))
             async with running(arena.settings(proxy.url, live=True, idle_s=600.0)) as keeper:

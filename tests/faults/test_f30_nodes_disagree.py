@@ -9,8 +9,8 @@ from keeper.chain.node_state import NodeState
 from keeper.chain.pool import NodePool
 from keeper.errors import OperatorError, Transient
 from keeper.model.events import CHAIN_READY, CHAIN_UNREADY, NODE_DISAGREES, PLAN_MADE, Event, Level
+from keeper.sim.arena import arena_node
 from tests.support.anvil import Anvil
-from tests.support.arena import arena_node
 from tests.support.clock import SetClock
 from tests.support.node_rules import fork
 from tests.support.proxy import FaultProxy, answer

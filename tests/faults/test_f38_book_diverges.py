@@ -9,7 +9,8 @@ from keeper.execute.breakers.store import open_breakers
 from keeper.model.chain import hexed
 from keeper.model.events import BOOK_PARITY_FAILED, BREAKER_CLOSED, BREAKER_OPEN, TX_MINED, Level
 from keeper.settings import Settings
-from tests.support.arena import Arena, Running, arena_node, running
+from keeper.sim.arena import Running, arena_node, running
+from tests.support import harsh
 from tests.support.invariants import assert_invariants
 from tests.support.proxy import FaultProxy
 from tests.support.weather import set_settlement_balance, step_until
@@ -20,7 +21,7 @@ ACCOUNTS, SAMPLE = 24, 6
 @pytest.mark.parametrize("live", [True, False], ids=["live", "dry"])
 async def test_f38_the_audit_trips_holds_and_never_heals(tmp_path: Path, live: bool) -> None:
     with arena_node() as anvil:
-        arena = Arena.on(anvil, tmp_path, accounts=ACCOUNTS, blocks=24)
+        arena = harsh.arena(anvil, tmp_path, accounts=ACCOUNTS, blocks=24)
         async with FaultProxy(anvil.url) as proxy:
             settings = arena.settings(proxy.url, live=live, audit_accounts=SAMPLE)
             first = await diverge(arena, settings, proxy)
@@ -37,7 +38,7 @@ async def test_f38_the_audit_trips_holds_and_never_heals(tmp_path: Path, live: b
                     await assert_invariants(arena, [proxy], [first, second])
 
 
-async def diverge(arena: Arena, settings: Settings, proxy: FaultProxy) -> Running:
+async def diverge(arena: harsh.EngineArena, settings: Settings, proxy: FaultProxy) -> Running:
     """One account's slot is changed behind the logs' back; later it is put right again, which changes nothing."""
     victim = arena.scenario.openings[3].account
     async with running(settings, code=5) as keeper:

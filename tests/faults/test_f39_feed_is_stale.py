@@ -7,8 +7,9 @@ import pytest
 
 from keeper.abi import checksum
 from keeper.model.events import PLAN_REJECTED, PRICE_STALE, TX_MINED, TX_SENT
+from keeper.sim.arena import arena_node, running
 from keeper.sim.records import BlockRecord
-from tests.support.arena import Arena, arena_node, running
+from tests.support import harsh
 from tests.support.invariants import assert_invariants
 from tests.support.proxy import FaultProxy
 from tests.support.weather import deploy, prices, set_feed, silence
@@ -19,7 +20,9 @@ CALM = {"ETH": 3_000.0, "BTC": 60_000.0, "SOL": 150.0}
 LOW = {"ETH": 1_500.0, "BTC": 30_000.0, "SOL": 75.0}
 
 
-async def prices_of_both(arena: Arena, references: Mapping[str, bytes], dollars: Mapping[str, float]) -> BlockRecord:
+async def prices_of_both(
+    arena: harsh.EngineArena, references: Mapping[str, bytes], dollars: Mapping[str, float]
+) -> BlockRecord:
     """A block in which the protocol's feeds and their references say the same."""
     for label, feed in references.items():
         set_feed(arena, feed, dollars[label])
@@ -35,7 +38,7 @@ async def test_f39_a_price_older_than_the_operator_allows(
     tmp_path: Path, policy: str, reference: bool, sends: bool
 ) -> None:
     with arena_node() as anvil:
-        arena = Arena.on(anvil, tmp_path, accounts=60, blocks=30)
+        arena = harsh.arena(anvil, tmp_path, accounts=60, blocks=30)
         references = {
             label: deploy(arena, "SettableFeed", ["uint8", "int256"], [8, 1]) for label in (LOW if reference else ())
         }
@@ -70,7 +73,7 @@ async def test_f39_a_price_older_than_the_operator_allows(
 
 async def test_f39_past_the_protocols_own_heartbeat_nothing_is_sent_under_any_policy(tmp_path: Path) -> None:
     with arena_node() as anvil:
-        arena = Arena.on(anvil, tmp_path, accounts=60, blocks=30)
+        arena = harsh.arena(anvil, tmp_path, accounts=60, blocks=30)
         async with FaultProxy(anvil.url) as proxy:
             settings = arena.settings(proxy.url, live=True, price_policy="follow", native_price_usd=1_500)
             async with running(settings) as keeper:

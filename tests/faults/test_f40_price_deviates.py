@@ -7,7 +7,8 @@ import pytest
 from keeper.abi import checksum
 from keeper.model.events import PLAN_MADE, PLAN_REJECTED, PRICE_HELD, PRICE_RELEASED, TX_MINED, TX_SENT, Level
 from keeper.model.health import WAD
-from tests.support.arena import Arena, Running, arena_node, running
+from keeper.sim.arena import Running, arena_node, running
+from tests.support import harsh
 from tests.support.invariants import assert_invariants
 from tests.support.proxy import FaultProxy
 from tests.support.weather import become, deploy, prices, set_feed, step_until
@@ -23,7 +24,7 @@ def held(keeper: Running) -> set[str]:
     }
 
 
-def depends_on_eth(arena: Arena) -> set[str]:
+def depends_on_eth(arena: harsh.EngineArena) -> set[str]:
     """Accounts that were opened with ETH in them."""
     return {
         checksum(opening.account)
@@ -34,7 +35,7 @@ def depends_on_eth(arena: Arena) -> set[str]:
 
 async def test_f40_only_the_deviating_assets_accounts_are_held_with_both_prices_told(tmp_path: Path) -> None:
     with arena_node() as anvil:
-        arena = Arena.on(anvil, tmp_path, accounts=60, blocks=30)
+        arena = harsh.arena(anvil, tmp_path, accounts=60, blocks=30)
         reference = deploy(arena, "SettableFeed", ["uint8", "int256"], [8, int(RIGHT * 10**8)])
         async with FaultProxy(anvil.url) as proxy:
             settings = arena.settings(proxy.url, live=True, reference_feeds={"ETH": checksum(reference)})
@@ -69,7 +70,7 @@ async def test_f40_only_the_deviating_assets_accounts_are_held_with_both_prices_
 
 async def test_f40_follow_acts_on_what_pays_at_the_reference_price_too(tmp_path: Path) -> None:
     with arena_node() as anvil:
-        arena = Arena.on(anvil, tmp_path, accounts=60, blocks=30)
+        arena = harsh.arena(anvil, tmp_path, accounts=60, blocks=30)
         reference = deploy(arena, "SettableFeed", ["uint8", "int256"], [8, int(RIGHT * 10**8)])
         async with FaultProxy(anvil.url) as proxy:
             settings = arena.settings(
@@ -89,7 +90,7 @@ async def test_f40_follow_acts_on_what_pays_at_the_reference_price_too(tmp_path:
 @pytest.mark.parametrize(("least", "most", "problem"), [(1_500, 9_999, "at_minimum"), (1, 1_500, "at_maximum")])
 async def test_f40_an_answer_at_its_feeds_bound_is_held(tmp_path: Path, least: int, most: int, problem: str) -> None:
     with arena_node() as anvil:
-        arena = Arena.on(anvil, tmp_path, accounts=60, blocks=30)
+        arena = harsh.arena(anvil, tmp_path, accounts=60, blocks=30)
         bounds = [least * 10**8, most * 10**8]
         become(
             arena,
@@ -113,7 +114,7 @@ async def test_f40_an_answer_at_its_feeds_bound_is_held(tmp_path: Path, least: i
 
 async def test_f40_follow_buys_no_collateral_that_is_worth_less_elsewhere(tmp_path: Path) -> None:
     with arena_node() as anvil:
-        arena = Arena.on(anvil, tmp_path, accounts=60, blocks=30)
+        arena = harsh.arena(anvil, tmp_path, accounts=60, blocks=30)
         reference = deploy(arena, "SettableFeed", ["uint8", "int256"], [8, 100 * 10**8])
         async with FaultProxy(anvil.url) as proxy:
             settings = arena.settings(

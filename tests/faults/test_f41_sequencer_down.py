@@ -4,8 +4,9 @@ from pathlib import Path
 
 from keeper.abi import checksum
 from keeper.model.events import PLAN_MADE, PLAN_REJECTED, SEQUENCER_DOWN, SEQUENCER_UP, TX_MINED, Level
+from keeper.sim.arena import Running, arena_node, running
 from keeper.sim.markets.margin_engine.deploy import artifact
-from tests.support.arena import Arena, Running, arena_node, running
+from tests.support import harsh
 from tests.support.invariants import assert_invariants
 from tests.support.proxy import FaultProxy
 from tests.support.weather import before_others, deploy, prices, step_until
@@ -15,7 +16,7 @@ LOW = {"ETH": 1_500.0, "BTC": 30_000.0, "SOL": 75.0}
 LESS_LOW = {"ETH": 2_400.0, "BTC": 48_000.0, "SOL": 120.0}
 
 
-def report(arena: Arena, feed: bytes, status: int) -> None:
+def report(arena: harsh.EngineArena, feed: bytes, status: int) -> None:
     """The feed says from the next block on that the sequencer is down (1), or back (0)."""
     data = artifact("UptimeFeed")[0].functions["set"].encode(status, arena.player.time + 12)
     before_others(arena, feed, data)
@@ -29,7 +30,7 @@ async def test_f41_nothing_is_sent_until_the_grace_period_is_over_and_the_backlo
     tmp_path: Path,
 ) -> None:
     with arena_node() as anvil:
-        arena = Arena.on(anvil, tmp_path, accounts=60, blocks=30)
+        arena = harsh.arena(anvil, tmp_path, accounts=60, blocks=30)
         uptime = deploy(arena, "UptimeFeed", ["uint256"], [1])
         async with FaultProxy(anvil.url) as proxy:
             settings = arena.settings(proxy.url, live=True, sequencer_feed=checksum(uptime), sequencer_grace_s=GRACE_S)

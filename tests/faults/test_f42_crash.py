@@ -14,7 +14,8 @@ from keeper.model.events import (
     TX_SENT,
     Level,
 )
-from tests.support.arena import Arena, Running, arena_node, running
+from keeper.sim.arena import Running, arena_node, running
+from tests.support import harsh
 from tests.support.invariants import assert_invariants
 from tests.support.proxy import FaultProxy
 from tests.support.weather import give_tokens, prices
@@ -27,7 +28,7 @@ CAPITAL = 4_000 * 10**6  # USDC: a fraction of what all seizures need
 SLOTS = 6
 
 
-async def block(arena: Arena, keeper: Running, dollars: dict[str, float], base_fee: int) -> int:
+async def block(arena: harsh.EngineArena, keeper: Running, dollars: dict[str, float], base_fee: int) -> int:
     arena.anvil.set_next_base_fee(base_fee)
     number = (await prices(arena, dollars)).number
     await keeper.handled(number)
@@ -36,7 +37,7 @@ async def block(arena: Arena, keeper: Running, dollars: dict[str, float], base_f
 
 async def test_f42_the_best_first_fees_follow_capital_turns_over_and_nobody_starves(tmp_path: Path) -> None:
     with arena_node() as anvil:
-        arena = Arena.on(anvil, tmp_path, accounts=120, blocks=30)
+        arena = harsh.arena(anvil, tmp_path, accounts=120, blocks=30)
         give_tokens(arena, "USDC", CAPITAL)
         async with FaultProxy(anvil.url) as proxy:
             settings = arena.settings(
@@ -75,7 +76,7 @@ async def test_f42_the_best_first_fees_follow_capital_turns_over_and_nobody_star
                 await assert_invariants(arena, [proxy], [keeper])
 
 
-def seizures(keeper: Running, arena: Arena) -> list[int]:
+def seizures(keeper: Running, arena: harsh.EngineArena) -> list[int]:
     """USDC that each mined seizure took."""
     usdc = "0x" + arena.market.deployed.tokens["USDC"].hex()
     moved = [int(event.fields["profit"].get(usdc, "0")) for event in keeper.of(TX_MINED)]

@@ -15,7 +15,8 @@ from keeper.model.events import (
     EventKind,
     Level,
 )
-from tests.support.arena import Arena, Running, arena_node, running
+from keeper.sim.arena import Running, arena_node, running
+from tests.support import harsh
 from tests.support.invariants import assert_invariants
 from tests.support.proxy import FaultProxy
 from tests.support.weather import environment_file, govern, step_until
@@ -27,7 +28,7 @@ def breakers(keeper: Running, kind: EventKind = BREAKER_OPEN) -> list[str]:
     return [event.fields["breaker"] for event in keeper.of(kind)]
 
 
-async def make_reverts(arena: Arena, keeper: Running, least: int) -> None:
+async def make_reverts(arena: harsh.EngineArena, keeper: Running, least: int) -> None:
     """So many on their way at once, and a block in which the engine is paused before them."""
     await step_until(arena, keeper, lambda: keeper.daemon.execution.in_flight().count >= least)
     govern(arena, "pause")
@@ -37,7 +38,7 @@ async def make_reverts(arena: Arena, keeper: Running, least: int) -> None:
 
 async def test_f43_reverts_in_a_row_hold_sending_and_blocks_release_it(tmp_path: Path) -> None:
     with arena_node() as anvil:
-        arena = Arena.on(anvil, tmp_path, accounts=60, blocks=30)
+        arena = harsh.arena(anvil, tmp_path, accounts=60, blocks=30)
         async with (
             FaultProxy(anvil.url) as proxy,
             running(
@@ -63,7 +64,7 @@ async def test_f43_reverts_in_a_row_hold_sending_and_blocks_release_it(tmp_path:
 
 async def test_f43_a_days_losses_hold_sending_over_a_restart_until_a_person_resumes(tmp_path: Path) -> None:
     with arena_node() as anvil:
-        arena = Arena.on(anvil, tmp_path, accounts=60, blocks=30)
+        arena = harsh.arena(anvil, tmp_path, accounts=60, blocks=30)
         async with FaultProxy(anvil.url) as proxy:
             settings = arena.settings(
                 proxy.url, live=True, max_reverts=100, max_loss_usd_day=Decimal("0.25"), breaker_reset_blocks=1

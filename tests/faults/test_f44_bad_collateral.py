@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from keeper.model.events import ASSET_QUARANTINED, PLAN_MADE, PLAN_REJECTED, TX_MINED, TX_REVERTED
+from keeper.sim.arena import Running, arena_node, running
 from keeper.sim.markets.margin_engine.deploy import artifact
-from tests.support.arena import Arena, Running, arena_node, running
+from tests.support import harsh
 from tests.support.invariants import assert_invariants
 from tests.support.proxy import FaultProxy
 from tests.support.weather import become, before_others, prices
@@ -15,7 +16,7 @@ from tests.support.weather import become, before_others, prices
 LOW = {"ETH": 1_500.0, "BTC": 30_000.0, "SOL": 75.0}
 
 
-def mood(arena: Arena, name: str, *args: Any) -> None:
+def mood(arena: harsh.EngineArena, name: str, *args: Any) -> None:
     """The token turns bad with the next block."""
     token = arena.market.deployed.tokens["WETH"]
     become(arena, token, "MoodyToken", ["string", "uint8"], ["WETH", 18])
@@ -29,7 +30,7 @@ def made(keeper: Running, kind: str, subject: str) -> int:
 @pytest.mark.parametrize("what", ["paused", "blocked", "drained"])
 async def test_f44_what_cannot_be_seized_is_quarantined_after_two_failures(tmp_path: Path, what: str) -> None:
     with arena_node() as anvil:
-        arena = Arena.on(anvil, tmp_path, accounts=60, blocks=30)
+        arena = harsh.arena(anvil, tmp_path, accounts=60, blocks=30)
         turns = {
             "paused": ("setPaused", True),
             "blocked": ("setBlocked", arena.keeper, True),
@@ -53,7 +54,7 @@ async def test_f44_what_cannot_be_seized_is_quarantined_after_two_failures(tmp_p
 
 async def test_f44_a_fee_on_transfers_is_booked_as_it_was_and_quarantined_at_once(tmp_path: Path) -> None:
     with arena_node() as anvil:
-        arena = Arena.on(anvil, tmp_path, accounts=60, blocks=30)
+        arena = harsh.arena(anvil, tmp_path, accounts=60, blocks=30)
         mood(arena, "setFee", 100)
         async with FaultProxy(anvil.url) as proxy, running(arena.settings(proxy.url, live=True)) as keeper:
             for _ in range(16):

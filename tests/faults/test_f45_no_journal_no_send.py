@@ -23,9 +23,10 @@ from keeper.model.events import (
     TX_MINED,
 )
 from keeper.settings import Settings
+from keeper.sim.arena import WAIT_S, Running, arena_node, running
 from keeper.sim.keeper import JOURNAL
 from tests.faults.test_f20_two_keepers_one_key import start, until_something_is_sent
-from tests.support.arena import WAIT_S, Arena, Running, arena_node, running
+from tests.support import harsh
 from tests.support.invariants import assert_invariants
 from tests.support.postgres import Postgres
 from tests.support.proxy import FaultProxy
@@ -33,27 +34,27 @@ from tests.support.succession import IN_FLIGHT, WORST_BLOCK, assert_sound
 
 
 @asynccontextmanager
-async def market(tmp_path: Path) -> AsyncIterator[tuple[Arena, FaultProxy]]:
+async def market(tmp_path: Path) -> AsyncIterator[tuple[harsh.EngineArena, FaultProxy]]:
     """Where much is to be done, and a proxy before it."""
     with arena_node() as anvil:
-        arena = Arena.on(anvil, tmp_path, accounts=120)
+        arena = harsh.arena(anvil, tmp_path, accounts=120)
         for _ in range(WORST_BLOCK):
             await arena.step()
         async with FaultProxy(anvil.url) as proxy:
             yield arena, proxy
 
 
-def live(arena: Arena, proxy: FaultProxy, **changes: object) -> Settings:
+def live(arena: harsh.EngineArena, proxy: FaultProxy, **changes: object) -> Settings:
     values = {"live": True, "max_in_flight": IN_FLIGHT, "min_profit_usd": -1_000_000, "lease_s": 0.4}
     return arena.settings(proxy.url, **{**values, **changes})
 
 
-async def block(arena: Arena, keeper: Running) -> None:
+async def block(arena: harsh.EngineArena, keeper: Running) -> None:
     await arena.quiet()
     await keeper.handled(arena.anvil.block_number())
 
 
-async def mined(arena: Arena, keeper: Running, count: int) -> None:
+async def mined(arena: harsh.EngineArena, keeper: Running, count: int) -> None:
     """Blocks until so many more are mined."""
     wanted = len(keeper.of(TX_MINED)) + count
     async with asyncio.timeout(WAIT_S):
@@ -62,7 +63,7 @@ async def mined(arena: Arena, keeper: Running, count: int) -> None:
             await asyncio.sleep(0.1)  # the pace of the chain
 
 
-async def new_bytes(arena: Arena, keeper: Running, proxy: FaultProxy, blocks: int = 3) -> set[bytes]:
+async def new_bytes(arena: harsh.EngineArena, keeper: Running, proxy: FaultProxy, blocks: int = 3) -> set[bytes]:
     """What leaves in some blocks that had not left before."""
     before = set(proxy.sent)
     for _ in range(blocks):
@@ -70,7 +71,7 @@ async def new_bytes(arena: Arena, keeper: Running, proxy: FaultProxy, blocks: in
     return set(proxy.sent) - before
 
 
-async def ended(arena: Arena, proxy: FaultProxy, settings: Settings, least: int) -> None:
+async def ended(arena: harsh.EngineArena, proxy: FaultProxy, settings: Settings, least: int) -> None:
     last = settings.model_copy(update={"min_profit_usd": 1_000_000})
     await assert_sound(arena, proxy, last, least)
 
@@ -174,7 +175,7 @@ async def test_on_a_full_disk_nothing_leaves_and_then_it_goes_on(tmp_path: Path)
         await ended(arena, proxy, settings, least=2)
 
 
-async def at_rest(arena: Arena, proxy: FaultProxy) -> set[bytes]:
+async def at_rest(arena: harsh.EngineArena, proxy: FaultProxy) -> set[bytes]:
     """What left until two blocks brought nothing new."""
     sent, same = set(proxy.sent), 0
     while same < 2:

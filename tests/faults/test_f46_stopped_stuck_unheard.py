@@ -15,8 +15,9 @@ from keeper.app.observers import observing
 from keeper.model.events import BREAKER_OPEN, HEAD_NEW, Event
 from keeper.observe.bus import Bus
 from keeper.settings import Settings
+from keeper.sim.arena import Running, arena_node, running
 from tests.integration.app.test_process import finish, intents, start
-from tests.support.arena import Arena, Running, arena_node, running
+from tests.support import harsh
 from tests.support.invariants import assert_invariants
 from tests.support.proxy import FaultProxy, delay
 from tests.support.service import runner
@@ -47,7 +48,7 @@ async def deaf() -> AsyncIterator[tuple[str, list[str]]]:
 
 async def test_f46_sigterm_in_mid_send_finishes_the_broadcast_notes_it_and_ends_with_0(tmp_path: Path) -> None:
     with arena_node() as anvil:
-        arena = Arena.on(anvil, tmp_path, accounts=60, blocks=30)
+        arena = harsh.arena(anvil, tmp_path, accounts=60, blocks=30)
         async with FaultProxy(anvil.url) as proxy, deaf() as (hook, _):
             urls = {"KEEPER_RPC_URLS": proxy.url, "KEEPER_POLL_INTERVAL_S": "0.05", "KEEPER_ALERT_URLS": hook}
             process = await start(arena, "--live", **urls)
@@ -80,7 +81,7 @@ async def test_f46_sigterm_in_mid_send_finishes_the_broadcast_notes_it_and_ends_
 
 async def test_f46_a_blocked_loop_is_told_by_the_watchdog_and_work_goes_on(tmp_path: Path) -> None:
     with arena_node() as anvil:
-        arena = Arena.on(anvil, tmp_path, accounts=20, blocks=24)
+        arena = harsh.arena(anvil, tmp_path, accounts=20, blocks=24)
         log = tmp_path / "keeper.jsonl"
         async with FaultProxy(anvil.url) as proxy:
             settings = arena.settings(proxy.url, live=True, stuck_s=0.4, log_json=str(log))
@@ -101,7 +102,7 @@ def log_lines(path: Path) -> list[dict[str, object]]:
 
 async def test_f46_a_webhook_that_hangs_delays_no_liquidation(tmp_path: Path) -> None:
     with arena_node() as anvil:
-        arena = Arena.on(anvil, tmp_path, accounts=40, blocks=24)
+        arena = harsh.arena(anvil, tmp_path, accounts=40, blocks=24)
         async with FaultProxy(anvil.url) as proxy, deaf() as (hook, taken):
             settings = arena.settings(proxy.url, live=True, alert_urls=(SecretStr(hook),), alert_repeat_s=0)
             async with observing(settings, terminal=False) as bus, heard(settings, bus) as keeper:

@@ -7,8 +7,8 @@ import pytest
 
 from keeper.model.events import NODE_DOWN, TX_MINED, Event
 from keeper.model.intent import IntentState
-from tests.support import invariants
-from tests.support.arena import Arena, arena_node, running
+from keeper.sim.arena import arena_node, running
+from tests.support import harsh, invariants
 from tests.support.proxy import FaultProxy
 
 TOKEN = "a-token-in-the-url"
@@ -16,7 +16,7 @@ TOKEN = "a-token-in-the-url"
 
 async def test_they_hold_in_a_crash_without_faults_and_catch_what_is_wrong(tmp_path: Path) -> None:
     with arena_node() as anvil:
-        arena = Arena.on(anvil, tmp_path, accounts=30, blocks=24, seed=3)
+        arena = harsh.arena(anvil, tmp_path, accounts=30, blocks=24, seed=3)
         async with FaultProxy(anvil.url) as proxy:
             settings = arena.settings(proxy.url_of(TOKEN), live=True)
             async with running(settings) as keeper:
@@ -28,7 +28,7 @@ async def test_they_hold_in_a_crash_without_faults_and_catch_what_is_wrong(tmp_p
                 await catches(arena, proxy, keeper)
 
 
-async def catches(arena: Arena, proxy: FaultProxy, keeper: invariants.Running) -> None:
+async def catches(arena: harsh.EngineArena, proxy: FaultProxy, keeper: invariants.Running) -> None:
     """Each invariant fails on evidence that was spoilt."""
     settings = keeper.daemon.settings
     intents = invariants.journal_of(settings)

@@ -14,9 +14,10 @@ from keeper.app.observers import observing
 from keeper.chain.connect import connect
 from keeper.errors import KeeperError
 from keeper.model.events import ALERT_FAILED, BREAKER_OPEN, Event
+from keeper.sim.arena import arena_node
 from tests.faults.test_f46_stopped_stuck_unheard import heard
+from tests.support import harsh
 from tests.support.anvil import free_port
-from tests.support.arena import Arena, arena_node
 from tests.support.proxy import FaultProxy, lose_reply, status
 from tests.support.weather import govern
 
@@ -26,7 +27,7 @@ SEND = "eth_sendRawTransaction"
 
 async def test_no_secret_and_no_url_token_shows_in_a_run_with_faults(tmp_path: Path) -> None:
     with arena_node() as anvil:
-        arena = Arena.on(anvil, tmp_path / "data", accounts=40, blocks=24)
+        arena = harsh.arena(anvil, tmp_path / "data", accounts=40, blocks=24)
         key = arena.files.key.read_text().strip()
         keystore = tmp_path / "keystore.json"
         keystore.write_text(json.dumps(Account.encrypt(key, PASSWORD, kdf="pbkdf2", iterations=1000)))

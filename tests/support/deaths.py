@@ -13,9 +13,9 @@ from pathlib import Path
 
 from keeper.model.chain import hexed
 from keeper.settings import Settings
+from keeper.sim.arena import WAIT_S, arena_node, running
 from keeper.sim.keeper import CHAIN_ID, JOURNAL
-from tests.support import invariants
-from tests.support.arena import WAIT_S, Arena, arena_node, running
+from tests.support import harsh, invariants
 from tests.support.crashing import CANCEL, LAUNCH, Zygote
 from tests.support.proxy import FaultProxy
 
@@ -41,7 +41,7 @@ class Death:
 class Graveyard:
     """A market, a proxy before its node, and a parent of keepers."""
 
-    arena: Arena
+    arena: harsh.EngineArena
     proxy: FaultProxy
     zygote: Zygote
     directory: Path
@@ -141,7 +141,7 @@ class Graveyard:
 async def graveyard(directory: Path, accounts: int = 16, seed: int = 5) -> AsyncIterator[Graveyard]:
     """A market right before somebody in it is unsafe, ready for deaths."""
     with arena_node() as anvil:
-        arena = Arena.on(anvil, directory / "market", accounts=accounts, blocks=40, seed=seed)
+        arena = harsh.arena(anvil, directory / "market", accounts=accounts, blocks=40, seed=seed)
         while not (await arena.step()).unsafe:
             pass
         async with FaultProxy(anvil.url) as proxy, Zygote() as zygote:

@@ -29,9 +29,10 @@ from keeper.observe.pnl import NATIVE, summarise
 from keeper.protocols.base import Snapshot
 from keeper.protocols.registry import load_deployment, load_protocol
 from keeper.settings import Settings
+from keeper.sim.arena import Running
 from keeper.sim.keeper import CHAIN_ID
 from keeper.sim.node.anvil import Anvil
-from tests.support.arena import Arena, Running
+from tests.support import harsh
 from tests.support.proxy import FaultProxy
 
 GWEI = 10**9
@@ -49,7 +50,7 @@ class Mined:
 
 
 async def assert_invariants(
-    arena: Arena,
+    arena: harsh.EngineArena,
     proxies: Sequence[FaultProxy] = (),
     runs: Sequence[Running] = (),
     *,
@@ -168,7 +169,7 @@ def _hides(words: Sequence[str], where: str, text: str) -> None:
     assert not any(word in text.lower() for word in words), f"a secret shows in {where}"
 
 
-async def book_is_fresh(arena: Arena, snapshot: Snapshot) -> None:
+async def book_is_fresh(arena: harsh.EngineArena, snapshot: Snapshot) -> None:
     """6. The book at the head equals a fresh sync, integer for integer."""
     async with await connect([arena.anvil.url], CHAIN_ID, 10, lambda _: None) as chain:
         deployment = load_deployment(arena.files.deployment, CHAIN_ID, "margin_engine")
@@ -182,7 +183,9 @@ async def book_is_fresh(arena: Arena, snapshot: Snapshot) -> None:
     assert snapshot.readings == again.snapshot.readings
 
 
-def profit_is_balance_change(arena: Arena, intents: Sequence[Intent], received: Mapping[bytes, int]) -> None:
+def profit_is_balance_change(
+    arena: harsh.EngineArena, intents: Sequence[Intent], received: Mapping[bytes, int]
+) -> None:
     """7. Profit in the journal equals the balance change on chain, to the wei."""
     before, after = balances(arena, arena.opened), balances(arena, _head(arena))
     sums: defaultdict[bytes, int] = defaultdict(int, summarise(intents).profit)
@@ -191,7 +194,7 @@ def profit_is_balance_change(arena: Arena, intents: Sequence[Intent], received: 
         assert changed == sums[token], f"{hexed(token)}: the balance changed by {changed}, booked are {sums[token]}"
 
 
-def balances(arena: Arena, number: int) -> dict[bytes, int]:
+def balances(arena: harsh.EngineArena, number: int) -> dict[bytes, int]:
     """Everything that the keeper holds at a block, in units; the native coin under `NATIVE`."""
     data = BALANCE_OF + bytes(12) + arena.keeper
     tokens = arena.market.deployed.tokens.values()
@@ -199,5 +202,5 @@ def balances(arena: Arena, number: int) -> dict[bytes, int]:
     return {**held, NATIVE: arena.anvil.quantity("eth_getBalance", hexed(arena.keeper), hex(number))}
 
 
-def _head(arena: Arena) -> int:
+def _head(arena: harsh.EngineArena) -> int:
     return arena.anvil.block_number()

@@ -16,9 +16,10 @@ from pydantic import SecretStr
 
 from keeper.model.events import BOOK_PARITY_FAILED, TX_MINED, EventKind
 from keeper.observe.metrics import Metrics
+from keeper.sim.arena import Running, arena_node, running
 from keeper.sim.node.anvil import Anvil
 from keeper.sim.records import BlockRecord
-from tests.support.arena import Arena, Running, arena_node, running
+from tests.support import harsh
 from tests.support.invariants import assert_invariants, journal_of
 from tests.support.proxy import FaultProxy
 
@@ -31,7 +32,7 @@ class Storm:
     """A market that crashes, a keeper that has begun to liquidate, and what is between it and its node."""
 
     anvil: Anvil
-    arena: Arena
+    arena: harsh.EngineArena
     proxy: FaultProxy
     keeper: Running
 
@@ -76,7 +77,7 @@ async def storm(
     begun: the crash is under way when the body starts, and something was liquidated.
     """
     with arena_node() as anvil:
-        arena = Arena.on(anvil, directory, accounts=30, blocks=40, seed=3)
+        arena = harsh.arena(anvil, directory, accounts=30, blocks=40, seed=3)
         async with FaultProxy(anvil.url) as proxy:
             urls = tuple(SecretStr(f"{proxy.ws_url if pushed else proxy.url}/{name}".rstrip("/")) for name in who)
             settings = arena.settings(proxy.url, live=True, **{"rpc_urls": urls, **changes})

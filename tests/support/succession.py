@@ -14,8 +14,9 @@ from typing import Any
 
 from keeper.model.intent import IntentState
 from keeper.settings import Settings
+from keeper.sim.arena import running
 from keeper.sim.keeper import CHAIN_ID
-from tests.support.arena import Arena, running
+from tests.support import harsh
 from tests.support.invariants import assert_invariants, journal_of
 from tests.support.proxy import FaultProxy, Seen
 
@@ -86,7 +87,9 @@ class Takeover:
 class Pair:
     """The leader and its standby, in any order."""
 
-    def __init__(self, arena: Arena, proxy: FaultProxy, database: str, pace_s: float, lease_s: float) -> None:
+    def __init__(
+        self, arena: harsh.EngineArena, proxy: FaultProxy, database: str, pace_s: float, lease_s: float
+    ) -> None:
         self.arena = arena
         self.proxy = proxy
         self.database = database
@@ -223,7 +226,7 @@ class Pair:
         return min((int(receipt["blockNumber"], 16) for receipt in receipts if receipt), default=0)
 
 
-async def assert_sound(arena: Arena, proxy: FaultProxy, settings: Settings, least: int) -> None:
+async def assert_sound(arena: harsh.EngineArena, proxy: FaultProxy, settings: Settings, least: int) -> None:
     """A last keeper ends what is on its way and begins nothing new; then the invariants. `least`: of mined intents."""
     async with running(settings) as keeper:
         for _ in range(settings.deadline_blocks + 4):
@@ -236,7 +239,9 @@ async def assert_sound(arena: Arena, proxy: FaultProxy, settings: Settings, leas
 
 
 @asynccontextmanager
-async def pair(arena: Arena, proxy: FaultProxy, database: str, pace_s: float, lease_s: float) -> AsyncIterator[Pair]:
+async def pair(
+    arena: harsh.EngineArena, proxy: FaultProxy, database: str, pace_s: float, lease_s: float
+) -> AsyncIterator[Pair]:
     """Two keepers on a market with much to do, blocks coming. No process is left."""
     for _ in range(WORST_BLOCK):
         await arena.step()

@@ -28,10 +28,10 @@ from keeper.model.events import BOOK_PARITY_FAILED
 from keeper.model.intent import Intent, IntentState
 from keeper.observe.pnl import summarise
 from keeper.protocols.registry import load_deployment, load_protocol
+from keeper.sim.arena import Running, arena_node, running
 from keeper.sim.keeper import CHAIN_ID, JOURNAL
 from tests.e2e.chaos.weather import FAULTS
-from tests.support import invariants
-from tests.support.arena import Arena, Running, arena_node, running
+from tests.support import harsh, invariants
 from tests.support.crashing import POINTS, Zygote
 from tests.support.deaths import status_block
 from tests.support.proxy import FaultProxy
@@ -49,7 +49,7 @@ ARMED, KILLED = 0.7, 0.3  # chances: of a death at a point after each start, of 
 class Chaos:
     """One run. `chance` decides everything that is not the network's own timing."""
 
-    arena: Arena
+    arena: harsh.EngineArena
     proxy: FaultProxy
     zygote: Zygote
     chance: Random
@@ -132,7 +132,7 @@ class Chaos:
         }
 
 
-async def drain(arena: Arena, keeper: Running) -> None:
+async def drain(arena: harsh.EngineArena, keeper: Running) -> None:
     """Calm blocks until nothing is on its way."""
     for _ in range(DRAIN_BLOCKS):
         arena.anvil.set_next_base_fee(10**9)
@@ -175,7 +175,7 @@ def _open(intents: list[Intent]) -> int:
     return sum(not intent.state.final for intent in intents)
 
 
-def _alarms(arena: Arena) -> dict[str, int]:
+def _alarms(arena: harsh.EngineArena) -> dict[str, int]:
     """What the keepers said of errors and worse, by code."""
     lines = (arena.files.directory / LOG).read_text().splitlines()
     found = [line for line in map(_parsed, lines) if line.get("level") in ("error", "critical")]
@@ -191,7 +191,7 @@ def _parsed(line: str) -> dict[str, Any]:
     return found
 
 
-async def _mismatches(arena: Arena, keeper: Running) -> int:
+async def _mismatches(arena: harsh.EngineArena, keeper: Running) -> int:
     """Differences of the book to a fresh one, and audits that failed on the way."""
     snapshot = keeper.daemon.snapshot
     assert snapshot is not None
@@ -204,7 +204,7 @@ async def _mismatches(arena: Arena, keeper: Running) -> int:
     return found + len(keeper.of(BOOK_PARITY_FAILED)) + _alarms(arena).get(BOOK_PARITY_FAILED.code, 0)
 
 
-def _difference(arena: Arena, intents: list[Intent]) -> int:
+def _difference(arena: harsh.EngineArena, intents: list[Intent]) -> int:
     """The sum over all coins of what the journal says less what the chain says, each positive."""
     head = arena.anvil.block_number()
     before, after = invariants.balances(arena, arena.opened), invariants.balances(arena, head)
@@ -221,7 +221,7 @@ async def run(cycles: int, seed: int, keep: str = "") -> dict[str, Any]:
     """All cycles on one market, then calm, then the count."""
     with _directory(keep) as directory, arena_node() as anvil:
         accounts = 40 + ACCOUNTS_A_CYCLE * cycles
-        arena = Arena.on(anvil, Path(directory) / "market", accounts=accounts, blocks=2 * cycles + 20, seed=seed)
+        arena = harsh.arena(anvil, Path(directory) / "market", accounts=accounts, blocks=2 * cycles + 20, seed=seed)
         async with FaultProxy(anvil.url) as proxy, Zygote() as zygote:
             chaos = Chaos(arena, proxy, zygote, Random(seed))
             for done in range(cycles):

@@ -5,7 +5,7 @@ from random import Random
 
 from keeper.chain.errors import RpcError
 from keeper.model.chain import hexed
-from tests.support.arena import Arena
+from tests.support import harsh
 from tests.support.node_rules import price_bump_rule, stale
 from tests.support.proxy import (
     FaultProxy,
@@ -21,7 +21,7 @@ from tests.support.proxy import (
     wrong_id,
 )
 
-Fault = Callable[[Arena, FaultProxy, Random], Awaitable[None]]
+Fault = Callable[[harsh.EngineArena, FaultProxy, Random], Awaitable[None]]
 
 SEND = "eth_sendRawTransaction"
 READS = ("eth_getBlockByNumber", "eth_getBlockByHash", "eth_getLogs", "eth_call", "eth_getTransactionReceipt")
@@ -34,58 +34,58 @@ def _some(chance: Random) -> range:
     return range(first, first + chance.randint(1, 4))
 
 
-async def lost_reply(_: Arena, proxy: FaultProxy, chance: Random) -> None:
+async def lost_reply(_: harsh.EngineArena, proxy: FaultProxy, chance: Random) -> None:
     proxy.when(SEND, nth=_some(chance)).do(lose_reply())
 
 
-async def lost_request(_: Arena, proxy: FaultProxy, chance: Random) -> None:
+async def lost_request(_: harsh.EngineArena, proxy: FaultProxy, chance: Random) -> None:
     proxy.when(SEND, nth=_some(chance)).do(lose_request())
 
 
-async def slow(_: Arena, proxy: FaultProxy, chance: Random) -> None:
+async def slow(_: harsh.EngineArena, proxy: FaultProxy, chance: Random) -> None:
     proxy.when(chance.choice((SEND, *READS))).do(delay(chance.random() * 0.6))
 
 
-async def busy(_: Arena, proxy: FaultProxy, chance: Random) -> None:
+async def busy(_: harsh.EngineArena, proxy: FaultProxy, chance: Random) -> None:
     proxy.when(chance.choice((SEND, *READS)), nth=_some(chance)).do(status(429, Retry_After="1"))
 
 
-async def error(_: Arena, proxy: FaultProxy, chance: Random) -> None:
+async def error(_: harsh.EngineArena, proxy: FaultProxy, chance: Random) -> None:
     words = ("internal error", "missing trie node", "header not found", "request timed out")
     proxy.when(chance.choice((SEND, *READS)), nth=_some(chance)).do(rpc_error(-32000, chance.choice(words)))
 
 
-async def refusal(_: Arena, proxy: FaultProxy, chance: Random) -> None:
+async def refusal(_: harsh.EngineArena, proxy: FaultProxy, chance: Random) -> None:
     words = ("nonce too high", "txpool is full", "transaction underpriced", "nonce too low", "already known")
     proxy.when(SEND, nth=_some(chance)).do(rpc_error(-32000, chance.choice(words)))
 
 
-async def rubbish(_: Arena, proxy: FaultProxy, chance: Random) -> None:
+async def rubbish(_: harsh.EngineArena, proxy: FaultProxy, chance: Random) -> None:
     action = chance.choice((html(), truncate(40), null(), wrong_id()))
     proxy.when(chance.choice(READS), nth=_some(chance)).do(action)
 
 
-async def empty_logs(_: Arena, proxy: FaultProxy, chance: Random) -> None:
+async def empty_logs(_: harsh.EngineArena, proxy: FaultProxy, chance: Random) -> None:
     """Of single blocks, as a cluster answers in which one node is behind; whole ranges are old and known to all."""
     proxy.when("eth_getLogs", lambda params: "blockHash" in params[0], nth=_some(chance)).do(answer([]))
 
 
-async def lagging(_: Arena, proxy: FaultProxy, chance: Random) -> None:
+async def lagging(_: harsh.EngineArena, proxy: FaultProxy, chance: Random) -> None:
     who, action = chance.choice("ab"), stale(chance.randint(1, 3))
     for method in ("eth_blockNumber", *READS):
         proxy.when(method, who=who).do(action)
 
 
-async def dropped_sockets(_: Arena, proxy: FaultProxy, chance: Random) -> None:
+async def dropped_sockets(_: harsh.EngineArena, proxy: FaultProxy, chance: Random) -> None:
     await proxy.drop_sockets()
     proxy.when("eth_subscription", nth=_some(chance)).do(lose_request())
 
 
-async def node_down(_: Arena, proxy: FaultProxy, __: Random) -> None:
+async def node_down(_: harsh.EngineArena, proxy: FaultProxy, __: Random) -> None:
     await proxy.down()
 
 
-async def reorg(arena: Arena, proxy: FaultProxy, chance: Random) -> None:
+async def reorg(arena: harsh.EngineArena, proxy: FaultProxy, chance: Random) -> None:
     depth = min(chance.randint(1, 4), arena.anvil.block_number() - arena.opened - 1)
     if depth > 0:
         arena.anvil.reorg(depth)
@@ -94,18 +94,18 @@ async def reorg(arena: Arena, proxy: FaultProxy, chance: Random) -> None:
             await proxy.reinject()
 
 
-async def base_fee_spike(arena: Arena, proxy: FaultProxy, chance: Random) -> None:
+async def base_fee_spike(arena: harsh.EngineArena, proxy: FaultProxy, chance: Random) -> None:
     proxy.when(SEND).do(price_bump_rule())
     arena.anvil.set_next_base_fee(chance.choice((20, 100, 400)) * GWEI)
 
 
-async def eviction(arena: Arena, proxy: FaultProxy, chance: Random) -> None:
+async def eviction(arena: harsh.EngineArena, proxy: FaultProxy, chance: Random) -> None:
     for raw in proxy.sent[-8:]:
         if chance.random() < 0.7:
             _forget(arena, raw)
 
 
-def _forget(arena: Arena, raw: bytes) -> None:
+def _forget(arena: harsh.EngineArena, raw: bytes) -> None:
     from eth_utils.crypto import keccak
 
     try:
@@ -114,7 +114,7 @@ def _forget(arena: Arena, raw: bytes) -> None:
         return  # mined already
 
 
-async def calm(_: Arena, __: FaultProxy, ___: Random) -> None:
+async def calm(_: harsh.EngineArena, __: FaultProxy, ___: Random) -> None:
     """Nothing at all: what was left of the last one has time to heal."""
 
 

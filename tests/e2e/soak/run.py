@@ -15,10 +15,11 @@ from typing import Any
 
 from keeper.execute.journal.journal import open_history
 from keeper.model.chain import hexed
+from keeper.sim.arena import arena_node
 from keeper.sim.keeper import CHAIN_ID
 from keeper.sim.node.client import Node, Tx
 from keeper.sim.scenario import ScenarioStep
-from tests.support.arena import Arena, arena_node
+from tests.support import harsh
 from tests.support.proxy import (
     Action,
     FaultProxy,
@@ -68,7 +69,7 @@ class Soak:
         """Node, market, proxy and keeper; at the end the keeper is asked to stop, and must end with 0."""
         async with AsyncExitStack() as stack:
             anvil = stack.enter_context(arena_node())
-            self._arena = Arena.on(anvil, self._directory, accounts=ACCOUNTS)
+            self._arena = harsh.arena(anvil, self._directory, accounts=ACCOUNTS)
             self._node = Node.at(anvil.url)
             self._proxy = await stack.enter_async_context(FaultProxy(anvil.url))
             self._proxy.rules.append(Rule(None, lambda _: self._chance.random() < FAULT_SHARE, None, None, self._fault))

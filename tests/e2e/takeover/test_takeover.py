@@ -11,7 +11,8 @@ from random import Random
 
 from pydantic import SecretStr
 
-from tests.support.arena import Arena, arena_node
+from keeper.sim.arena import arena_node
+from tests.support import harsh
 from tests.support.postgres import Postgres
 from tests.support.proxy import FaultProxy
 from tests.support.succession import Takeover, assert_sound, pair
@@ -40,7 +41,7 @@ async def test_a_leader_killed_or_frozen_under_load_is_succeeded_within_two_bloc
 async def _series(directory: Path, database: str, ends: Sequence[tuple[signal.Signals, float]]) -> list[Takeover]:
     """Takeovers on a market of their own, small enough to be planned within a block on a busy machine."""
     with arena_node() as anvil:
-        arena = Arena.on(anvil, directory, accounts=ACCOUNTS_EACH * max(len(ends), 2))
+        arena = harsh.arena(anvil, directory, accounts=ACCOUNTS_EACH * max(len(ends), 2))
         async with FaultProxy(anvil.url) as proxy:
             async with pair(arena, proxy, database, PACE_S, PACE_S / 2) as two:
                 found = [await two.take_over(how, phase) for how, phase in ends]

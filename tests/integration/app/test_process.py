@@ -14,8 +14,9 @@ from keeper.abi import load_abi
 from keeper.errors import OperatorError
 from keeper.execute.journal.journal import open_history
 from keeper.model.intent import Intent, IntentState
+from keeper.sim.arena import WAIT_S, arena_node
 from keeper.sim.keeper import CHAIN_ID, JOURNAL
-from tests.support.arena import WAIT_S, Arena, arena_node
+from tests.support import harsh
 
 NATIVE = bytes(20)
 
@@ -33,7 +34,7 @@ async def _no_process_is_left() -> AsyncIterator[None]:
     _errors.clear()
 
 
-async def start(arena: Arena, *arguments: str, **changes: str) -> Process:
+async def start(arena: harsh.EngineArena, *arguments: str, **changes: str) -> Process:
     """`keeper run` with settings from the environment alone."""
     settings = {
         "KEEPER_RPC_URLS": arena.anvil.ws_url,
@@ -62,7 +63,7 @@ async def finish(process: Process) -> tuple[int, str]:
     return code, _errors[process].read_text()
 
 
-def intents(arena: Arena) -> list[Intent]:
+def intents(arena: harsh.EngineArena) -> list[Intent]:
     history = open_history(JOURNAL, arena.files.directory)
     try:
         return history.intents()
@@ -70,7 +71,7 @@ def intents(arena: Arena) -> list[Intent]:
         history.close()
 
 
-async def play_until(arena: Arena, condition: Callable[[], bool], blocks: int = 60) -> None:
+async def play_until(arena: harsh.EngineArena, condition: Callable[[], bool], blocks: int = 60) -> None:
     for _ in range(blocks):
         await arena.step()
         await asyncio.sleep(0.1)  # the pace of the chain: the keeper has to act in time
@@ -79,14 +80,14 @@ async def play_until(arena: Arena, condition: Callable[[], bool], blocks: int = 
     raise AssertionError(f"it did not come to pass within {blocks} blocks")
 
 
-def balance(arena: Arena, token: bytes) -> int:
+def balance(arena: harsh.EngineArena, token: bytes) -> int:
     if token == NATIVE:
         return arena.anvil.balance(arena.keeper)
     balance_of = load_abi("IERC20Metadata").functions["balanceOf"]
     return int(balance_of.decode(arena.anvil.call(token, balance_of.encode(arena.keeper)))[0])
 
 
-def some_mined(arena: Arena, count: int) -> bool:
+def some_mined(arena: harsh.EngineArena, count: int) -> bool:
     try:
         return sum(intent.state is IntentState.MINED for intent in intents(arena)) >= count
     except OperatorError:  # there is no journal yet
@@ -98,7 +99,7 @@ async def test_a_signal_ends_it_cleanly_and_a_second_start_goes_on_from_the_jour
     tmp_path: Path, name: signal.Signals
 ) -> None:
     with arena_node() as anvil:
-        arena = Arena.on(anvil, tmp_path, accounts=40, blocks=40)
+        arena = harsh.arena(anvil, tmp_path, accounts=40, blocks=40)
         tokens = [NATIVE, *arena.market.deployed.tokens.values()]
         before = {token: balance(arena, token) for token in tokens}
         ended = []
@@ -129,7 +130,7 @@ async def test_a_signal_ends_it_cleanly_and_a_second_start_goes_on_from_the_jour
 
 async def test_a_second_keeper_with_the_same_journal_is_refused_with_code_3(tmp_path: Path) -> None:
     with arena_node() as anvil:
-        arena = Arena.on(anvil, tmp_path, accounts=10, blocks=40)
+        arena = harsh.arena(anvil, tmp_path, accounts=10, blocks=40)
         first = await start(arena, "--live")
         await play_until(arena, (tmp_path / "status.json").exists)
         code, errors = await finish(await start(arena, "--live"))
@@ -141,7 +142,7 @@ async def test_a_second_keeper_with_the_same_journal_is_refused_with_code_3(tmp_
 
 async def test_it_rescues_on_a_fork_and_leaves_the_first_chain_untouched(tmp_path: Path) -> None:
     with arena_node() as anvil:
-        arena = Arena.on(anvil, tmp_path, accounts=40, blocks=40)
+        arena = harsh.arena(anvil, tmp_path, accounts=40, blocks=40)
         for _ in range(20):
             record = await arena.step()
         assert record.unsafe

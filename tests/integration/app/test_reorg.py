@@ -9,11 +9,12 @@ from keeper.book.sync import BookSync
 from keeper.chain.connect import connect
 from keeper.model.events import BOOK_PARITY_FAILED, HEAD_REORG, TX_MINED
 from keeper.protocols.registry import load_deployment, load_protocol
+from keeper.sim.arena import arena_node, running
 from keeper.sim.keeper import CHAIN_ID
-from tests.support.arena import Arena, arena_node, running
+from tests.support import harsh
 
 
-async def fresh(arena: Arena, number: int) -> BookSync:
+async def fresh(arena: harsh.EngineArena, number: int) -> BookSync:
     """A book that reads everything up to a block for the first time."""
     async with await connect([arena.anvil.url], CHAIN_ID, 10, lambda _: None) as chain:
         deployment = load_deployment(arena.files.deployment, CHAIN_ID, "margin_engine")
@@ -27,7 +28,7 @@ async def fresh(arena: Arena, number: int) -> BookSync:
 @pytest.mark.parametrize("pushed", [True, False], ids=["pushed", "polled"])
 async def test_after_a_reorg_the_book_equals_a_fresh_sync(tmp_path: Path, depth: int, pushed: bool) -> None:
     with arena_node() as anvil:
-        arena = Arena.on(anvil, tmp_path, accounts=40, blocks=40)
+        arena = harsh.arena(anvil, tmp_path, accounts=40, blocks=40)
         url = anvil.ws_url if pushed else anvil.url
         async with running(arena.settings(url, live=True)) as keeper:
             for _ in range(16):
@@ -51,7 +52,7 @@ async def test_after_a_reorg_the_book_equals_a_fresh_sync(tmp_path: Path, depth:
 
 async def test_a_reorg_deeper_than_the_ring_rebuilds_the_book(tmp_path: Path) -> None:
     with arena_node() as anvil:
-        arena = Arena.on(anvil, tmp_path, accounts=20, blocks=40)
+        arena = harsh.arena(anvil, tmp_path, accounts=20, blocks=40)
         async with running(arena.settings(anvil.ws_url, undo_blocks=3)) as keeper:
             for _ in range(10):
                 record = await arena.step()

@@ -7,8 +7,9 @@ import pytest
 
 from keeper.execute.journal.journal import open_history
 from keeper.model.events import PLAN_MADE, TX_MINED
+from keeper.sim.arena import arena_node, running
 from keeper.sim.keeper import JOURNAL
-from tests.support.arena import Arena, arena_node, running
+from tests.support import harsh
 from tests.support.proxy import FaultProxy
 
 QUIET_BLOCKS = 12
@@ -17,7 +18,7 @@ MOST_CALLS_A_BLOCK = 4
 
 async def test_without_live_nothing_is_signed_and_nothing_leaves(tmp_path: Path) -> None:
     with arena_node() as anvil:
-        arena = Arena.on(anvil, tmp_path, accounts=40, blocks=40)
+        arena = harsh.arena(anvil, tmp_path, accounts=40, blocks=40)
         async with FaultProxy(anvil.url) as proxy, running(arena.settings(proxy.url)) as keeper:
             for _ in range(20):
                 record = await arena.step()
@@ -32,7 +33,7 @@ async def test_without_live_nothing_is_signed_and_nothing_leaves(tmp_path: Path)
 
 async def test_what_a_live_keeper_sends_is_in_its_journal_byte_for_byte(tmp_path: Path) -> None:
     with arena_node() as anvil:
-        arena = Arena.on(anvil, tmp_path, accounts=40, blocks=40)
+        arena = harsh.arena(anvil, tmp_path, accounts=40, blocks=40)
         async with FaultProxy(anvil.url) as proxy, running(arena.settings(proxy.url, live=True)) as keeper:
             for _ in range(20):
                 record = await arena.step()
@@ -51,7 +52,7 @@ async def test_the_steady_state_costs_the_same_few_calls_whatever_the_number_of_
     costs = {}
     for accounts in (50, 500):
         with arena_node() as anvil:
-            arena = Arena.on(anvil, tmp_path / str(accounts), accounts=accounts, blocks=40)
+            arena = harsh.arena(anvil, tmp_path / str(accounts), accounts=accounts, blocks=40)
             async with FaultProxy(anvil.url) as proxy, running(arena.settings(proxy.ws_url, live=live)) as keeper:
                 for _ in range(3):
                     await keeper.handled((await arena.quiet()).number)

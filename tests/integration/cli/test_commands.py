@@ -14,17 +14,18 @@ from keeper.cli.main import main
 from keeper.errors import InvariantBroken
 from keeper.model.chain import unhexed
 from keeper.model.health import INFINITE_HEALTH
+from keeper.sim.arena import arena_node
 from keeper.sim.node.anvil import Anvil, free_port
-from tests.support.arena import Arena, arena_node
+from tests.support import harsh
 
 HEALTH = load_abi("MarginEngine").functions["health"]
 
 
 @pytest.fixture(scope="module")
-def arena(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Arena]:
+def arena(tmp_path_factory: pytest.TempPathFactory) -> Iterator[harsh.EngineArena]:
     """A market in the middle of its crash, with unsafe accounts."""
     with arena_node() as anvil:
-        arena = Arena.on(anvil, tmp_path_factory.mktemp("arena"), accounts=40)
+        arena = harsh.arena(anvil, tmp_path_factory.mktemp("arena"), accounts=40)
         for _ in range(60):
             if asyncio.run(arena.step()).unsafe >= 3 and arena.played > 10:
                 yield arena
@@ -36,7 +37,9 @@ Run = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def run(arena: Arena, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+def run(
+    arena: harsh.EngineArena, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Run:
     """Call the program with settings of the arena; keyword arguments change them."""
     for key in [key for key in os.environ if key.startswith("KEEPER_")]:
         monkeypatch.delenv(key)
@@ -58,13 +61,13 @@ def run(arena: Arena, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: p
     return call
 
 
-def _on_chain(arena: Arena, account: str, number: int) -> tuple[int, int]:
+def _on_chain(arena: harsh.EngineArena, account: str, number: int) -> tuple[int, int]:
     call = {"to": "0x" + arena.market.deployed.engine.hex(), "data": "0x" + HEALTH.encode(account).hex()}
     equity, requirement = HEALTH.decode(unhexed(arena.anvil.rpc("eth_call", call, hex(number))))
     return equity, requirement
 
 
-def test_scan_equals_the_contracts_view_for_every_account_at_several_blocks(arena: Arena, run: Run) -> None:
+def test_scan_equals_the_contracts_view_for_every_account_at_several_blocks(arena: harsh.EngineArena, run: Run) -> None:
     head = int(arena.anvil.rpc("eth_blockNumber"), 16)
     for number in (head, head - 3, head - 10):
         code, out, _ = run("scan", "--json", "--block", str(number))
@@ -105,7 +108,7 @@ def test_every_unsafe_account_is_planned_or_has_a_reason(run: Run) -> None:
     assert len(named) == len(set(named)) == document["unsafe"]
 
 
-def test_doctor_compares_every_account_and_finds_nothing_wrong(arena: Arena, run: Run) -> None:
+def test_doctor_compares_every_account_and_finds_nothing_wrong(arena: harsh.EngineArena, run: Run) -> None:
     code, out, _ = run("doctor", "--json", KEEPER_PRIVATE_KEY_FILE=arena.files.key)
     document = json.loads(out)
     verdicts = {check["name"]: check["verdict"] for check in document["checks"]}
@@ -114,7 +117,9 @@ def test_doctor_compares_every_account_and_finds_nothing_wrong(arena: Arena, run
     assert verdicts["signer: balance"] == "ok"
 
 
-def test_doctor_ends_with_4_and_what_to_do_when_a_check_fails(arena: Arena, run: Run, tmp_path: Path) -> None:
+def test_doctor_ends_with_4_and_what_to_do_when_a_check_fails(
+    arena: harsh.EngineArena, run: Run, tmp_path: Path
+) -> None:
     (tmp_path / "data").write_text("a file where the directory should be")
     code, out, _ = run("doctor", "--json", KEEPER_RPC_URLS=f"http://127.0.0.1:{free_port()},{arena.anvil.url}")
     failed = {check["name"]: check["action"] for check in json.loads(out)["checks"] if check["verdict"] == "fail"}
@@ -133,7 +138,7 @@ def test_a_dry_run_handles_a_block_and_status_tells_of_it(run: Run) -> None:
     assert (status["blocks_seen"], status["live"], status["running"]) == (1, False, False)
 
 
-def test_a_live_keeper_holds_its_journal_and_txs_and_pnl_tell_of_it(arena: Arena, run: Run) -> None:
+def test_a_live_keeper_holds_its_journal_and_txs_and_pnl_tell_of_it(arena: harsh.EngineArena, run: Run) -> None:
     changes = {"KEEPER_PRIVATE_KEY_FILE": arena.files.key, "KEEPER_POLL_INTERVAL_S": 0.05}
     code, _, err = run("run", "--live", "--once", **changes)
     assert code == 0, err
@@ -164,7 +169,7 @@ def test_a_wrong_chain_id_is_one_line_with_both(run: Run, tmp_path: Path, comman
 
 
 @pytest.mark.parametrize("command", ["scan", "plan", "run"])
-def test_an_address_without_code_is_one_line(arena: Arena, run: Run, tmp_path: Path, command: str) -> None:
+def test_an_address_without_code_is_one_line(arena: harsh.EngineArena, run: Run, tmp_path: Path, command: str) -> None:
     document = json.loads(arena.files.deployment.read_text())
     document["contracts"]["MarginEngine"] = "0x" + "12" * 20
     (tmp_path / "other.json").write_text(json.dumps(document))

@@ -10,10 +10,11 @@ from keeper.abi import checksum
 from keeper.app.session import open_session
 from keeper.book.sync import load_snapshot
 from keeper.errors import OperatorError
-from tests.support.arena import Arena, arena_node
+from keeper.sim.arena import arena_node
+from tests.support import harsh
 
 
-def attempt(arena: Arena, **changes: object) -> None:
+def attempt(arena: harsh.EngineArena, **changes: object) -> None:
     """Connect and sync with a changed deployment file."""
     document = json.loads(arena.files.deployment.read_text()) | changes
     arena.files.deployment.write_text(json.dumps(document))
@@ -30,7 +31,7 @@ def attempt(arena: Arena, **changes: object) -> None:
 
 def test_another_contract_a_late_start_and_a_start_ahead_are_told(tmp_path: Path) -> None:
     with arena_node() as anvil:
-        arena = Arena.on(anvil, tmp_path, accounts=10, blocks=40)
+        arena = harsh.arena(anvil, tmp_path, accounts=10, blocks=40)
         attempt(arena)
         start = json.loads(arena.files.deployment.read_text())
         token = {"MarginEngine": checksum(arena.market.deployed.tokens["USDC"])}

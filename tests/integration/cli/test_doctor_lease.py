@@ -10,7 +10,8 @@ from keeper.cli.checks import check_journal
 from keeper.execute.journal.journal import open_journal
 from keeper.observe.status import read_status
 from keeper.settings import Settings
-from tests.support.arena import Arena, arena_node, running
+from keeper.sim.arena import arena_node, running
+from tests.support import harsh
 
 SIGNER = b"\xaa" * 20
 
@@ -45,7 +46,7 @@ def test_the_databases_password_is_a_secret(tmp_path: Path) -> None:
 
 async def test_the_status_file_says_who_leads_and_who_stands_by(database: str, tmp_path: Path) -> None:
     with arena_node() as anvil:
-        arena = Arena.on(anvil, tmp_path, accounts=10)
+        arena = harsh.arena(anvil, tmp_path, accounts=10)
         both = {"live": True, "standby": True, "database_url": SecretStr(database), "lease_s": 30.0}
         first = arena.settings(anvil.url, **both, data_dir=tmp_path / "one")
         second = arena.settings(anvil.url, **both, data_dir=tmp_path / "two")

@@ -10,7 +10,8 @@ from keeper.cli.main import main
 from keeper.model.events import BREAKER_CLOSED, BREAKER_OPEN, KILL_CANCELLING, TX_CANCELLED, TX_MINED
 from keeper.model.intent import IntentState
 from keeper.settings import Settings
-from tests.support.arena import Arena, arena_node, running
+from keeper.sim.arena import arena_node, running
+from tests.support import harsh
 from tests.support.invariants import assert_invariants, journal_of
 from tests.support.proxy import FaultProxy
 from tests.support.weather import environment_file, step_until
@@ -18,14 +19,14 @@ from tests.support.weather import environment_file, step_until
 SEND = "eth_sendRawTransaction"
 
 
-async def command(arena: Arena, settings: Settings, *words: str) -> int:
+async def command(arena: harsh.EngineArena, settings: Settings, *words: str) -> int:
     """As an operator types it, beside whatever runs here."""
     return await asyncio.to_thread(main, [*words, "--env-file", str(environment_file(arena, settings))])
 
 
 async def test_a_running_keeper_cancels_within_a_block_and_holds_until_resumed(tmp_path: Path, capsys) -> None:
     with arena_node() as anvil:
-        arena = Arena.on(anvil, tmp_path, accounts=60, blocks=30)
+        arena = harsh.arena(anvil, tmp_path, accounts=60, blocks=30)
         async with FaultProxy(anvil.url) as proxy:
             settings = arena.settings(proxy.url, live=True)
             async with running(settings) as keeper:
@@ -58,7 +59,7 @@ async def test_a_running_keeper_cancels_within_a_block_and_holds_until_resumed(t
                 await assert_invariants(arena, [proxy], [keeper])
 
 
-async def arena_block_without(arena: Arena, keeper) -> None:
+async def arena_block_without(arena: harsh.EngineArena, keeper) -> None:
     """A block that is too expensive for what the keeper has in the pool."""
     anvil = arena.anvil
     arena.player.time += 12
@@ -72,7 +73,7 @@ async def arena_block_without(arena: Arena, keeper) -> None:
 @pytest.mark.parametrize("left", [True, False], ids=["something is on its way", "nothing is"])
 async def test_where_no_keeper_runs_the_command_cancels_itself(tmp_path: Path, capsys, left: bool) -> None:
     with arena_node() as anvil:
-        arena = Arena.on(anvil, tmp_path, accounts=60, blocks=30)
+        arena = harsh.arena(anvil, tmp_path, accounts=60, blocks=30)
         async with FaultProxy(anvil.url) as proxy:
             settings = arena.settings(proxy.url, live=True)
             async with running(settings) as keeper:
@@ -105,7 +106,7 @@ def unfinished(settings: Settings) -> list:
 
 async def test_a_broken_wire_does_not_keep_the_switch_from_being_pulled(tmp_path: Path, capsys) -> None:
     with arena_node() as anvil:
-        arena = Arena.on(anvil, tmp_path, accounts=60, blocks=30)
+        arena = harsh.arena(anvil, tmp_path, accounts=60, blocks=30)
         settings = arena.settings(anvil.url, live=True)
         async with running(settings) as keeper:
             await step_until(arena, keeper, lambda: keeper.daemon.execution.in_flight().count >= 2)

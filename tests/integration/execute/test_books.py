@@ -7,12 +7,13 @@ from keeper.execute.journal.journal import open_history
 from keeper.model.events import KEEPER_STARTED, TX_MINED
 from keeper.model.intent import APPROVE, IntentState
 from keeper.observe.pnl import NATIVE, summarise
-from tests.support.arena import Arena, arena_node, running
+from keeper.sim.arena import arena_node, running
+from tests.support import harsh
 
 BALANCE_OF = bytes.fromhex("70a08231")
 
 
-def balances(arena: Arena) -> dict[bytes, int]:
+def balances(arena: harsh.EngineArena) -> dict[bytes, int]:
     """Everything that the keeper holds, in units; the native coin under its own key."""
     data = BALANCE_OF + bytes(12) + arena.keeper
     held = {
@@ -23,7 +24,7 @@ def balances(arena: Arena) -> dict[bytes, int]:
 
 async def test_profit_by_token_and_gas_equal_the_balance_changes_to_the_wei(tmp_path: Path):
     with arena_node() as anvil:
-        arena = Arena.on(anvil, tmp_path, accounts=30, blocks=24, seed=3)
+        arena = harsh.arena(anvil, tmp_path, accounts=30, blocks=24, seed=3)
         before = balances(arena)
         settings = arena.settings(anvil.url, live=True)
         async with running(settings) as keeper:

@@ -18,8 +18,9 @@ from keeper.model.events import BREAKER_CLOSED, HEAD_NEW, KEEPER_IDLE, LEASE_LOS
 from keeper.model.health import Health
 from keeper.observe.metrics import Metrics
 from keeper.observe.state import KeeperState
+from keeper.sim.arena import arena_node, running
+from tests.support import harsh
 from tests.support.anvil import free_port
-from tests.support.arena import Arena, arena_node, running
 from tests.support.clock import SetClock
 from tests.support.postgres import Postgres
 from tests.support.weather import environment_file, step_until
@@ -97,7 +98,7 @@ async def test_a_running_keeper_shows_what_is_in_flight_and_what_holds_it_before
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with arena_node() as anvil:
-        arena = Arena.on(anvil, tmp_path, accounts=60, blocks=30)
+        arena = harsh.arena(anvil, tmp_path, accounts=60, blocks=30)
         settings = arena.settings(anvil.ws_url, live=True, idle_s=NO_HEARTBEAT, breaker_reset_blocks=2)
         async with running(settings) as keeper:
             with served(keeper.daemon.state) as metrics:
@@ -126,7 +127,7 @@ async def test_a_lost_lease_shows_before_the_next_block(tmp_path: Path) -> None:
     server = Postgres().start()
     try:
         with arena_node() as anvil:
-            arena = Arena.on(anvil, tmp_path, accounts=10, blocks=10)
+            arena = harsh.arena(anvil, tmp_path, accounts=10, blocks=10)
             settings = arena.settings(
                 anvil.ws_url, live=True, lease_s=0.4, database_url=SecretStr(server.database()), idle_s=NO_HEARTBEAT
             )

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from eth_abi.abi import decode
 from eth_utils.crypto import keccak
@@ -20,7 +20,7 @@ from keeper.sim.markets.aave_v3.deploy import deploy
 from keeper.sim.markets.aave_v3.listing import DEMO
 from keeper.sim.markets.aave_v3.price_path import LABELS, build_path, by_label, by_symbol
 from keeper.sim.node.artifacts import TxBatch, ask, calldata, forged, log_of
-from keeper.sim.node.client import Node, Tx
+from keeper.sim.node.client import Node, Tx, impersonate
 from keeper.sim.records import AccountState, LiquidationRecord
 from keeper.sim.scenario import Scenario
 
@@ -45,6 +45,18 @@ class AaveSimMarket:
     capital: int = CAPITAL_DOLLARS
     settings: Mapping[str, Any] = field(default_factory=lambda: SETTINGS)
     executor: bytes = b""
+
+    @property
+    def node(self) -> Node:
+        return self.deployed.node
+
+    @property
+    def holder(self) -> bytes:
+        return self.executor
+
+    @property
+    def tokens(self) -> Mapping[str, bytes]:
+        return {symbol: reserve.token for symbol, reserve in self.deployed.reserves.items()}
 
     @property
     def prices(self) -> Prices:
@@ -90,6 +102,10 @@ class AaveSimMarket:
             batch.call(self.deployed.reserves[spec.symbol].token, "mint(address,uint256)", self.executor, units)
         batch.send()
         self.deployed.write_deployment(deployment, self.executor)
+
+    def forked(self, node: Node) -> Self:
+        impersonate(node, [self.deployed.owner, self.deployed.exits.uniswap.owner])
+        return replace(self, deployed=replace(self.deployed, node=node))
 
     def liquidations(
         self, receipt: Receipt, prices: Prices, gas_usd: float
@@ -152,7 +168,9 @@ def scenario(seed: int, accounts: int, blocks: int, version: str = V3_6) -> Scen
     return Scenario(seed, build_openings(seed, accounts, version), steps, aftermath)
 
 
-def market_factory(version: str, capital: int = CAPITAL_DOLLARS, flash_loans: bool = True) -> MarketFactory:
+def market_factory(
+    version: str, capital: int = CAPITAL_DOLLARS, flash_loans: bool = True
+) -> MarketFactory[AaveSimMarket]:
     """The market of a release, with `capital` dollars of each token for the keeper.
 
     Raises OperatorError when there is no such release.

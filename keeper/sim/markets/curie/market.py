@@ -1,11 +1,11 @@
 """Perpetual Protocol v2 as a market of the test bed."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, Self
 
 from eth_abi.abi import decode
 from eth_utils.crypto import keccak
@@ -16,11 +16,11 @@ from keeper.model.chain import Log, hexed
 from keeper.model.health import WAD
 from keeper.sim.market import MarketFactory, Prices, Receipt, ViewCall
 from keeper.sim.markets.curie.accounts import CurieOpening, build_openings, open_accounts
-from keeper.sim.markets.curie.actions import DeployedCurie
+from keeper.sim.markets.curie.actions import ARBITRAGEUR, DeployedCurie
 from keeper.sim.markets.curie.deploy import deploy
 from keeper.sim.markets.curie.listing import DEMO, CurieListing
 from keeper.sim.node.artifacts import TxBatch, ask, calldata, forged, log_of
-from keeper.sim.node.client import Node, Tx
+from keeper.sim.node.client import Node, Tx, impersonate
 from keeper.sim.records import AccountState, LiquidationRecord
 from keeper.sim.scenario import CrashSpec, Scenario, price_path
 
@@ -56,6 +56,18 @@ class CurieSimMarket:
     capital: int = CAPITAL_DOLLARS  # what the executor is given, times the scale
     executor: bytes = b""
     _plain: set[bytes] = field(default_factory=set)  # who has no collateral that anyone could buy: nothing to ask
+
+    @property
+    def node(self) -> Node:
+        return self.deployed.node
+
+    @property
+    def holder(self) -> bytes:
+        return self.executor
+
+    @property
+    def tokens(self) -> Mapping[str, bytes]:
+        return self.deployed.tokens
 
     @property
     def prices(self) -> Prices:
@@ -108,6 +120,10 @@ class CurieSimMarket:
         batch.call(self.deployed.tokens[listing.settlement], "mint(address,uint256)", self.executor, units)
         batch.send()
         self.deployed.write_deployment(deployment, self.executor)
+
+    def forked(self, node: Node) -> Self:
+        impersonate(node, [self.deployed.owner, self.deployed.exits.uniswap.owner, ARBITRAGEUR])
+        return replace(self, deployed=replace(self.deployed, node=node))
 
     def liquidations(
         self, receipt: Receipt, prices: Prices, gas_usd: float
@@ -175,7 +191,7 @@ def scenario(
     return Scenario(seed, build_openings(seed, accounts, listing), steps, aftermath)
 
 
-def market_factory(capital: int = CAPITAL_DOLLARS) -> MarketFactory:
+def market_factory(capital: int = CAPITAL_DOLLARS) -> MarketFactory[CurieSimMarket]:
     """The market of a keeper whose executor has `capital` dollars."""
 
     def deploy_market(node: Node, scale: float) -> CurieSimMarket:

@@ -1,15 +1,15 @@
 """MarginEngine, the reference protocol, as a market of the test bed."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from keeper.abi import checksum
 from keeper.errors import InvariantBroken
 from keeper.model.chain import hexed, unhexed
 from keeper.model.health import WAD
-from keeper.sim.keeper import MARGIN_ENGINE
 from keeper.sim.market import MarketFactory, Prices, Receipt, ViewCall
 from keeper.sim.markets.margin_engine.deploy import DeployedEngine, EngineOpening, artifact, deploy, open_accounts
 from keeper.sim.markets.margin_engine.listing import DEMO
@@ -20,6 +20,8 @@ from keeper.sim.scenario import build_scenario
 
 KEEPER_DOLLARS = 10_000_000
 FEED_GAS = 100_000
+# The reference protocol's keeper is its own: it pays a little for solvency, and ranks by bad debt prevented, too.
+SETTINGS = {"protocol": "margin_engine", "min_profit_usd": Decimal(-5), "bad_debt_weight": Decimal(1)}
 ABOUT = (
     "This keeper is the protocol's own: it ranks bad debt prevented like profit (KEEPER_BAD_DEBT_WEIGHT=1) and pays up "
     "to $5 for a liquidation that earns nothing (KEEPER_MIN_PROFIT_USD=-5)."
@@ -32,7 +34,13 @@ class EngineSimMarket:
 
     node: Node
     deployed: DeployedEngine
-    settings: Mapping[str, Any] = field(default_factory=lambda: MARGIN_ENGINE)
+    settings: Mapping[str, Any] = field(default_factory=lambda: SETTINGS)
+    capital: int = KEEPER_DOLLARS
+    holder: bytes = b""
+
+    @property
+    def tokens(self) -> Mapping[str, bytes]:
+        return self.deployed.tokens
 
     @property
     def prices(self) -> Prices:
@@ -65,9 +73,13 @@ class EngineSimMarket:
 
     def fund_keeper(self, keeper: bytes, scale: float, deployment: Path) -> None:
         listing = self.deployed.listing
-        purse = int(KEEPER_DOLLARS * scale) * 10**listing.settlement_decimals
-        self.node.send(self.deployed.mint(listing.settlement, keeper, purse))
+        units = int(self.capital * scale) * 10**listing.settlement_decimals
+        self.node.send(self.deployed.mint(listing.settlement, keeper, units))
+        self.holder = keeper
         self.deployed.write_deployment(deployment)
+
+    def forked(self, node: Node) -> Self:
+        return replace(self, node=node)
 
     def liquidations(
         self, receipt: Receipt, prices: Prices, gas_usd: float

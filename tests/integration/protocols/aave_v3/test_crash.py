@@ -6,30 +6,40 @@ from typing import Any
 import pytest
 
 from keeper.model.events import BOOK_PARITY_FAILED
+from keeper.sim.arena import Arena, arena_node, running
+from keeper.sim.checks import check_books, settle
+from keeper.sim.keeper import capacity
 from keeper.sim.markets.aave_v3 import V3_0_2, V3_6
-from tests.support.aave_arena import AaveArena
-from tests.support.arena import arena_node, running
+from keeper.sim.markets.aave_v3.checks import covered_dollars
+from keeper.sim.markets.aave_v3.market import AaveSimMarket, market_factory
 
-ACCOUNTS = 60
+ACCOUNTS, BLOCKS = 60, 20
+FALLEN = {"ETH": 0.82, "WBTC": 0.84, "wstETH": 0.80, "DAI": 0.975, "LINK": 0.80, "USDC": 1.0, "sUSD": 1.0}
+LIVE = {"live": True, **capacity(300)}
 
 
-async def clear(arena: AaveArena, parts: tuple[float, ...], most: int, **changes: Any) -> int:
+def fallen(market: AaveSimMarket, part: float) -> dict[str, float]:
+    """The first prices, a part of the way down to what the crash makes of them."""
+    return {label: price * (1 - part * (1 - FALLEN[label])) for label, price in market.prices.items()}
+
+
+async def clear(arena: Arena[AaveSimMarket], parts: tuple[float, ...], most: int, **changes: Any) -> int:
     """Let the market fall, a part of the way in each block, under a keeper's eyes; blocks until it had done all."""
-    async with running(arena.settings(**changes)) as keeper:
+    async with running(arena.settings(**LIVE, **changes)) as keeper:
         await keeper.handled(arena.anvil.block_number())
         for part in parts:
-            record = await arena.step(arena.fallen(part))
+            record = await arena.at_prices(fallen(arena.market, part))
             await keeper.handled(record.number)
-        taken = await arena.settle(keeper, most)
+        taken = await settle(arena, keeper, most)
         assert not keeper.of(BOOK_PARITY_FAILED)
-    arena.check_books()
+    check_books(arena)
     return taken
 
 
 @pytest.mark.parametrize("version", [V3_0_2, V3_6])
 async def test_nothing_that_pays_is_left_and_the_journal_is_the_balance(version: str, tmp_path: Path) -> None:
     with arena_node() as anvil:
-        arena = AaveArena.on(anvil, tmp_path, version, ACCOUNTS)
+        arena = Arena.on(anvil, tmp_path, market_factory(version), ACCOUNTS, BLOCKS)
         arena.fund_keeper(50_000)
         await clear(arena, tuple(part / 8 for part in range(1, 9)), most=10)
         assert len(arena.mined()) > 10
@@ -37,14 +47,14 @@ async def test_nothing_that_pays_is_left_and_the_journal_is_the_balance(version:
 
 async def test_a_twentieth_of_the_capital_does_it_over_several_blocks_and_flash_loans_at_once(tmp_path: Path) -> None:
     with arena_node() as anvil:
-        arena = AaveArena.on(anvil, tmp_path / "flash", V3_6, 16, seed=2)
+        arena = Arena.on(anvil, tmp_path / "flash", market_factory(V3_6), 16, BLOCKS, seed=2)
         arena.fund_keeper(0)
         at_once = await clear(arena, (1.0,), most=6)
-        needed, count = arena.covered_dollars(), len(arena.mined())
+        needed, count = covered_dollars(arena.market.deployed), len(arena.mined())
     with arena_node() as anvil:
-        arena = AaveArena.on(anvil, tmp_path / "own", V3_6, 16, seed=2)
+        arena = Arena.on(anvil, tmp_path / "own", market_factory(V3_6), 16, BLOCKS, seed=2)
         borrowed = {symbol for opening in arena.scenario.openings for symbol, _, _ in opening.borrows}
-        arena.fund_keeper(needed / 20 / len(borrowed))
+        arena.fund_keeper(int(needed / 20 / len(borrowed)))
         recycled = await clear(arena, (1.0,), most=60, flash_loans=False)
         assert len(arena.mined()) >= count
     assert 3 * at_once < recycled
@@ -52,7 +62,7 @@ async def test_a_twentieth_of_the_capital_does_it_over_several_blocks_and_flash_
 
 async def test_a_fork_of_the_seeded_node_is_cleared_likewise(tmp_path: Path) -> None:
     with arena_node() as seeded:
-        origin = AaveArena.on(seeded, tmp_path, V3_0_2, 30, seed=3)
+        origin = Arena.on(seeded, tmp_path, market_factory(V3_0_2), 30, BLOCKS, seed=3)
         origin.fund_keeper(50_000)
         with arena_node(fork_url=seeded.url) as anvil:
             arena = origin.forked(anvil)
