@@ -118,7 +118,7 @@ PART = $(COMPILE) pyproject.toml --group build --constraint requirements/test.tx
 lock: $(TEST_STAMP) ## resolve the dependencies again: requirements/*.txt and package-lock.json
 	$(call say,requirements)
 	@$(COMPILE) pyproject.toml --group build --all-extras -o requirements/test.txt
-	@$(PART) --extra report -o requirements/run.txt
+	@$(PART) -o requirements/run.txt
 	@$(PART) --extra aws --extra postgres -o requirements/deploy.txt
 	@$(COMPILE) --group docs -o requirements/docs.txt
 	@$(COMPILE) --group audit -o requirements/audit.txt

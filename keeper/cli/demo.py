@@ -44,9 +44,8 @@ def command(
 ) -> int:
     """Start a node, open a market, let it crash, and run the very same daemon against it.
 
-    Needs no settings. Compares with the same path without a keeper, and writes report.html (needs keeper[report]). With
-    --keep the chain stays up for a keeper on a fork of it: deployment.json, keeper.key and .env lie in the data
-    directory.
+    Needs no settings. Compares with the same path without a keeper, and writes report.html. With --keep the chain
+    stays up for a keeper on a fork of it: deployment.json, keeper.key and .env lie in the data directory.
     """
     from keeper.app.daemon import Daemon
     from keeper.demo.run import DemoOptions, run_demo

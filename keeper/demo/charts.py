@@ -1,61 +1,33 @@
-"""The plots of the demo's report. Colours hold on light and dark paper; the page sets text and grid."""
+"""The plots of the demo's report. The colours are legible on light and dark pages; the page colours text and grid."""
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from itertools import accumulate, pairwise
-from typing import Any
 
 from keeper.demo.results import all_liquidations, ever_unsafe
+from keeper.demo.svg import Axis, Plot
 from keeper.sim.records import BlockRecord, LiquidationRecord
 
 BLUE, ORANGE, GREEN, RED, PURPLE, GREY = "#3d85c6", "#dd8a1c", "#2a9d76", "#d5485c", "#8b6bc0", "#8a929e"
 SERIES = (ORANGE, BLUE, PURPLE, GREEN, GREY)
 QUANTILES = ((0.1, PURPLE, "a tenth are below"), (0.5, BLUE, "half"), (0.9, GREEN, "nine tenths"))
 HEALTH_LOW, HEALTH_TOP = -1.0, 4.0  # beyond these, accounts are all the same to a reader
+BIN = 0.1  # of health
 GWEI = 10**9
 TARGET, CLOSED = 1.10, 1.5  # of a partial liquidation; where accounts without a position are drawn
 
-Figure = Any
 
-
-def _figure(rows: int = 1, heights: Sequence[float] | None = None, second_axis: bool = False) -> Figure:
-    from plotly.subplots import make_subplots
-
-    specs = [[{"secondary_y": second_axis and row == rows - 1}] for row in range(rows)]
-    figure = make_subplots(rows, 1, shared_xaxes=True, vertical_spacing=0.07, row_heights=heights, specs=specs)
-    figure.update_layout(
-        height=300 * rows if rows == 1 else 500,
-        margin={"l": 70, "r": 60, "t": 34, "b": 44},  # the same in all, so that blocks lie below one another
-        paper_bgcolor="rgba(0,0,0,0)",
-        plot_bgcolor="rgba(0,0,0,0)",
-        font={"family": "system-ui, sans-serif", "size": 13},
-        legend={"orientation": "h", "x": 0, "y": 1.0, "yanchor": "bottom"},
-        hovermode="x unified",
-        bargap=0.15,
-    )
-    return figure
-
-
-def _by_block(figure: Figure, records: Sequence[BlockRecord], rows: int = 1) -> None:
-    """One axis of blocks for all plots; the crash shaded, and deeper where the crowd took all block space."""
-    figure.update_xaxes(domain=[0, 1], range=[records[0].number - 1, records[-1].number + 1], automargin=False)
-    figure.update_yaxes(automargin=False)
-    figure.update_xaxes(title="block", row=rows, col=1)
-    squeezed = [record.number for record in records if record.phase == "crash" and _is_squeezed(record)]
+def _by_block(records: Sequence[BlockRecord], y: Axis, second: Axis | None = None, height: int = 300) -> Plot:
+    """A plot over the blocks; the crash shaded, and darker where other people's transactions took all block space."""
+    x = Axis("block", low=records[0].number - 1, high=records[-1].number + 1)
+    plot = Plot(x, y, height, second)
     crash = [record.number for record in records if record.phase == "crash"]
-    for row in range(1, rows + 1):
-        for numbers, colour, opacity in ((crash, RED, 0.07), (squeezed, PURPLE, 0.16)):
-            if numbers:
-                figure.add_vrect(
-                    numbers[0] - 0.5,
-                    numbers[-1] + 0.5,
-                    fillcolor=colour,
-                    opacity=opacity,
-                    line_width=0,
-                    layer="below",
-                    row=row,
-                    col=1,
-                )
+    squeezed = [record.number for record in records if record.phase == "crash" and _is_squeezed(record)]
+    for numbers, colour, opacity in ((crash, RED, 0.07), (squeezed, PURPLE, 0.16)):
+        if numbers:
+            plot.band(numbers[0] - 0.5, numbers[-1] + 0.5, colour, opacity)
+    return plot
 
 
 def _is_squeezed(record: BlockRecord) -> bool:
@@ -67,44 +39,27 @@ def _blocks(records: Sequence[BlockRecord]) -> list[int]:
     return [record.number for record in records]
 
 
-def prices(records: Sequence[BlockRecord]) -> Figure:
-    """Prices against the first block, with a mark where a market's positions were liquidated."""
-    figure = _figure()
+def prices(records: Sequence[BlockRecord]) -> list[Plot]:
+    """Prices against the first block, with a dot where a market's positions were liquidated."""
+    plot = _by_block(records, Axis("since the first block", "{:+.0%}".format))
     first = records[0].prices
     for colour, label in zip(SERIES, first, strict=False):
         change = {record.number: record.prices[label] / first[label] - 1 for record in records}
-        figure.add_scatter(x=list(change), y=list(change.values()), name=label, line={"color": colour, "width": 2})
-        done: dict[int, list[LiquidationRecord]] = {}
+        plot.line(list(change), list(change.values()), label, colour)
+        done: dict[int, list[float]] = {}
         for liquidation in all_liquidations(records):
             if liquidation.kind == "liquidate" and liquidation.subject == label:
-                done.setdefault(liquidation.block, []).append(liquidation)
-        figure.add_scatter(
-            x=list(done),
-            y=[change[block] for block in done],
-            mode="markers",
-            marker={
-                "color": colour,
-                "opacity": 0.55,
-                "line": {"width": 0},
-                "size": [
-                    _area(sum(liquidation.notional_usd for liquidation in liquidations))
-                    for liquidations in done.values()
-                ],
-            },
-            text=[
-                f"{len(liquidations)} liquidations, ${sum(one.notional_usd for one in liquidations):,.0f}"
-                for liquidations in done.values()
-            ],
-            hovertemplate="%{text}<extra>" + label + "</extra>",
-            showlegend=False,
-        )
-    _by_block(figure, records)
-    figure.update_yaxes(tickformat="+.0%", title="since the first block")
-    return figure
+                done.setdefault(liquidation.block, []).append(liquidation.notional_usd)
+        dots = [
+            (block, change[block], _diameter(sum(closed)), f"{label}: {len(closed)} liquidations, ${sum(closed):,.0f}")
+            for block, closed in done.items()
+        ]
+        plot.dots(dots, "", colour)
+    return [plot]
 
 
-def _area(notional: float) -> float:
-    """Diameter in pixels, so that the area of a mark grows with the dollars."""
+def _diameter(notional: float) -> float:
+    """Pixels, so that the area of a dot grows with the dollars."""
     return min(30.0, 5 + math.sqrt(notional) / 60)
 
 
@@ -113,26 +68,19 @@ def quantile(values: Sequence[float], share: float) -> float:
     return values[min(len(values) - 1, int(share * len(values)))]
 
 
-def health(records: Sequence[BlockRecord], baseline: Sequence[BlockRecord]) -> Figure:
+def health(records: Sequence[BlockRecord], baseline: Sequence[BlockRecord]) -> list[Plot]:
     """Health of the accounts that ever were unsafe, as quantiles; and how many were, with and without the keeper."""
-    figure = _figure(2, (0.6, 0.4))
-    rows = ever_unsafe(records)
-    blocks = _blocks(records)
+    upper = _by_block(records, Axis("health", low=-0.5, high=2.5))
+    rows, blocks, aligned = ever_unsafe(records), _blocks(records), _aligned(records, baseline)
     for share, colour, name in QUANTILES:
-        levels = [_level(record, rows, share) for record in records]
-        figure.add_scatter(x=blocks, y=levels, name=name, line={"color": colour, "width": 2}, row=1, col=1)
+        upper.line(blocks, [_level(record, rows, share) for record in records], name, colour)
     alone = [_level(record, ever_unsafe(baseline), 0.5) for record in baseline]
-    dotted = {"color": RED, "width": 2, "dash": "dot"}
-    aligned = _aligned(records, baseline)
-    figure.add_scatter(x=aligned, y=alone, name="half, with no keeper", line=dotted, row=1, col=1)
-    figure.add_hline(1.0, line={"color": GREY, "width": 1.5, "dash": "dot"}, row=1, col=1)
-    figure.add_bar(x=blocks, y=[record.unsafe for record in records], name="unsafe", marker_color=ORANGE, row=2, col=1)
-    unsafe = [record.unsafe for record in baseline]
-    figure.add_scatter(x=aligned, y=unsafe, name="unsafe with no keeper", line=dotted, row=2, col=1)
-    _by_block(figure, records, 2)
-    figure.update_yaxes(title="health", range=[-0.5, 2.5], row=1, col=1)
-    figure.update_yaxes(title="accounts", rangemode="tozero", row=2, col=1)
-    return figure
+    upper.line(aligned, alone, "half, without a keeper", RED, "dotted")
+    upper.rule(GREY, y=1.0)
+    lower = _by_block(records, Axis("accounts", zero=True), height=220)
+    lower.bars(blocks, [record.unsafe for record in records], "unsafe", ORANGE)
+    lower.line(aligned, [record.unsafe for record in baseline], "unsafe without a keeper", RED, "dotted")
+    return [upper, lower]
 
 
 def _level(record: BlockRecord, rows: set[int], share: float) -> float | None:
@@ -151,49 +99,42 @@ def _aligned(records: Sequence[BlockRecord], baseline: Sequence[BlockRecord]) ->
     return [start + index for index in range(len(baseline))]
 
 
-def ends(records: Sequence[BlockRecord], baseline: Sequence[BlockRecord]) -> Figure:
+def ends(records: Sequence[BlockRecord], baseline: Sequence[BlockRecord]) -> list[Plot]:
     """Health of all accounts that still require margin at the end: with the keeper, and without."""
-    figure = _figure()
-    for name, record, colour in (("no keeper", baseline[-1], RED), ("with the keeper", records[-1], BLUE)):
-        values = [_clipped(state.health) for state in record.states if state.requirement]
-        bins = {"start": HEALTH_LOW, "end": HEALTH_TOP + 0.1, "size": 0.1}
-        figure.add_histogram(x=values, xbins=bins, name=name, marker_color=colour, opacity=0.65)
-    figure.add_vline(1.0, line={"color": GREY, "width": 1.5, "dash": "dot"})
-    figure.update_layout(barmode="overlay", bargap=0.04, hovermode="closest")
-    figure.update_xaxes(title="health at the end (-1: that or less, 4: that or more)")
-    figure.update_yaxes(title="accounts")
-    return figure
-
-
-def rescues(records: Sequence[BlockRecord]) -> Figure:
-    """Each liquidation: the account's health in the block before, and after."""
-    figure = _figure()
-    pairs = before_and_after(records)
-    for name, full, colour in (("partial", False, BLUE), ("full", True, ORANGE)):
-        shown = [
-            (liquidation, b, a)
-            for liquidation, b, a in pairs
-            if liquidation.full == full and liquidation.kind == "liquidate"
-        ]
-        figure.add_scatter(
-            x=[max(HEALTH_LOW, before) for _, before, _ in shown],
-            y=[max(HEALTH_LOW, min(after, CLOSED)) for _, _, after in shown],
-            mode="markers",
-            name=name,
-            marker={"color": colour, "size": 8, "opacity": 0.6, "line": {"width": 0}},
-            text=[
-                f"0x{liquidation.account.hex()[:8]} {liquidation.subject} ${liquidation.notional_usd:,.0f}"
-                for liquidation, _, _ in shown
-            ],
-            hovertemplate="%{text}<br>%{x:.3f} → %{y:.3f}<extra></extra>",
+    title = f"health at the end ({HEALTH_LOW:.0f}: that or less, {HEALTH_TOP:.0f}: that or more)"
+    plot = Plot(Axis(title, low=HEALTH_LOW - BIN, high=HEALTH_TOP + BIN), Axis("accounts", zero=True))
+    for name, record, colour in (("without a keeper", baseline[-1], RED), ("with the keeper", records[-1], BLUE)):
+        bins = Counter(
+            math.floor((_clipped(state.health) - HEALTH_LOW) / BIN + 1e-9)
+            for state in record.states
+            if state.requirement
         )
-    note = {"text": f"target {TARGET:.2f}", "xanchor": "right", "yanchor": "bottom", "font": {"color": GREEN}}
-    figure.add_hline(TARGET, line={"color": GREEN, "width": 1.5, "dash": "dot"}, annotation=note)
-    figure.add_hline(1.0, line={"color": GREY, "width": 1, "dash": "dot"})
-    figure.update_layout(hovermode="closest", height=420)
-    figure.update_xaxes(title="health before", dtick=0.1, tickformat=".1f")
-    figure.update_yaxes(title="health after", dtick=0.1, tickformat=".1f")
-    return figure
+        middles = [HEALTH_LOW + (number + 0.5) * BIN for number in sorted(bins)]
+        plot.bars(middles, [bins[number] for number in sorted(bins)], name, colour, BIN * 0.96)
+    plot.rule(GREY, x=1.0)
+    return [plot]
+
+
+def rescues(records: Sequence[BlockRecord]) -> list[Plot]:
+    """Each liquidation: the account's health in the block before, and after."""
+    axes = (Axis("health before", "{:.1f}".format), Axis("health after", "{:.1f}".format))
+    plot = Plot(*axes, height=420)
+    pairs = [pair for pair in before_and_after(records) if pair[0].kind == "liquidate"]
+    for name, full, colour in (("partial", False, BLUE), ("full", True, ORANGE)):
+        dots = [
+            (
+                max(HEALTH_LOW, before),
+                max(HEALTH_LOW, min(after, CLOSED)),
+                8.0,
+                f"0x{done.account.hex()[:8]} {done.subject} ${done.notional_usd:,.0f}: {before:.3f} to {after:.3f}",
+            )
+            for done, before, after in pairs
+            if done.full == full
+        ]
+        plot.dots(dots, name, colour)
+    plot.rule(GREEN, y=TARGET, text=f"target {TARGET:.2f}")
+    plot.rule(GREY, y=1.0)
+    return [plot]
 
 
 def before_and_after(records: Sequence[BlockRecord]) -> list[tuple[LiquidationRecord, float, float]]:
@@ -209,43 +150,24 @@ def before_and_after(records: Sequence[BlockRecord]) -> list[tuple[LiquidationRe
     return found
 
 
-def debts(records: Sequence[BlockRecord], baseline: Sequence[BlockRecord]) -> Figure:
+def debts(records: Sequence[BlockRecord], baseline: Sequence[BlockRecord]) -> list[Plot]:
     """Bad debt after each block, with and without the keeper."""
-    figure = _figure()
+    plot = _by_block(records, Axis("bad debt", "${:,.0f}".format, zero=True))
     written_off = accumulate(record.bad_debt_usd for record in records)
     with_keeper = [gone + record.shortfall_usd for gone, record in zip(written_off, records, strict=True)]
     without = [record.shortfall_usd for record in baseline]
-    figure.add_scatter(
-        x=_aligned(records, baseline), y=without, name="no keeper", fill="tozeroy", line={"color": RED, "width": 2}
-    )
-    figure.add_scatter(
-        x=_blocks(records), y=with_keeper, name="with the keeper", fill="tozeroy", line={"color": BLUE, "width": 2}
-    )
-    _by_block(figure, records)
-    figure.update_yaxes(tickprefix="$", rangemode="tozero", title="bad debt")
-    return figure
+    plot.line(_aligned(records, baseline), without, "without a keeper", RED, "filled")
+    plot.line(_blocks(records), with_keeper, "with the keeper", BLUE, "filled")
+    return [plot]
 
 
-def money(records: Sequence[BlockRecord]) -> Figure:
+def money(records: Sequence[BlockRecord]) -> list[Plot]:
     """Profit so far, and what gas cost in each block beside the base fee."""
-    figure = _figure(2, (0.55, 0.45), second_axis=True)
-    blocks = _blocks(records)
-    earned = list(
-        accumulate(
-            sum(liquidation.reward_usd for liquidation in record.liquidations) - record.gas_usd for record in records
-        )
-    )
-    figure.add_scatter(x=blocks, y=earned, name="profit after gas", line={"color": GREEN, "width": 2}, row=1, col=1)
-    figure.add_bar(x=blocks, y=[r.gas_usd for r in records], name="gas", marker_color=PURPLE, row=2, col=1)
-    fees = [record.base_fee / GWEI for record in records]
-    line = {"color": ORANGE, "width": 2}
-    figure.add_scatter(x=blocks, y=fees, name="base fee", line=line, row=2, col=1, secondary_y=True)
-    _by_block(figure, records, 2)
-    figure.update_yaxes(tickprefix="$", title="profit", row=1, col=1)
-    figure.update_yaxes(tickprefix="$", title="gas a block", row=2, col=1, secondary_y=False)
-    # A base fee of one to two gwei gets whole ticks, too.
-    step = max(1, 5 * round(max(fees) / 25))
-    figure.update_yaxes(
-        title="gwei", range=[0, max(fees) * 1.1], dtick=step, showgrid=False, row=2, col=1, secondary_y=True
-    )
-    return figure
+    blocks, dollars = _blocks(records), "${:,.0f}".format
+    earned = list(accumulate(sum(one.reward_usd for one in r.liquidations) - r.gas_usd for r in records))
+    upper = _by_block(records, Axis("profit", dollars))
+    upper.line(blocks, earned, "profit after gas", GREEN)
+    lower = _by_block(records, Axis("gas a block", "${:,.2f}".format, zero=True), Axis("gwei", zero=True), 240)
+    lower.bars(blocks, [record.gas_usd for record in records], "gas", PURPLE)
+    lower.line(blocks, [record.base_fee / GWEI for record in records], "base fee", ORANGE, "second")
+    return [upper, lower]

@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 from html import escape
-from importlib.util import find_spec
 from pathlib import Path
 
 from keeper.abi import checksum
 from keeper.demo import charts
 from keeper.demo.results import DemoResult
+from keeper.demo.svg import Plot
 from keeper.demo.view import dollars
 from keeper.sim.records import BlockRecord
 
@@ -42,72 +42,31 @@ th { position: sticky; top: 0; background: var(--card); text-align: left; font-w
 th, td { padding: 6px 12px; border-bottom: 1px solid var(--line); white-space: nowrap; }
 th:first-child, td:first-child { padding-left: 20px; }
 .n { text-align: right; }
+.plot { display: block; width: 100%; height: auto; margin: 4px 0 8px; }
+.plot text { font-size: 13px; fill: var(--soft); font-variant-numeric: tabular-nums; }
+.plot .grid { stroke: var(--line); }
 code { font: 13px ui-monospace, "SF Mono", Menlo, Consolas, "DejaVu Sans Mono", monospace; }
 """
-
-# Plotly cannot read the page's colours: text and grid are set for the scheme, and again when it changes.
-_THEME = """
-const dark = window.matchMedia("(prefers-color-scheme: dark)");
-function paint() {
-  const ink = dark.matches ? "#c3cad4" : "#3b4552", line = dark.matches ? "#2c3541" : "#e6e9ed";
-  for (const plot of document.querySelectorAll(".plotly-graph-div")) {
-    const change = { "font.color": ink, "hoverlabel.bgcolor": dark.matches ? "#222a35" : "#ffffff" };
-    for (const axis of Object.keys(plot.layout).filter((key) => /^[xy]axis/.test(key))) {
-      change[axis + ".gridcolor"] = line;
-      change[axis + ".zerolinecolor"] = line;
-      change[axis + ".linecolor"] = line;
-    }
-    Plotly.relayout(plot, change);
-  }
-}
-dark.addEventListener("change", paint);
-window.addEventListener("load", paint);
-"""
-
-
-NO_PLOTLY = "no report: plotly is not installed; for the plots, pip install 'liquidation-keeper[report]'"
-
-
-def report_if_possible(
-    path: Path, result: DemoResult, records: Sequence[BlockRecord], baseline: Sequence[BlockRecord], about: str = ""
-) -> str:
-    """Write the report where plotly is installed. Returns one line: where the report is, or what to install."""
-    path.unlink(missing_ok=True)  # an earlier demo's
-    if find_spec("plotly") is None:
-        return NO_PLOTLY
-    write_report(path, result, records, baseline, about)
-    return f"report: {path}"
 
 
 def write_report(
     path: Path, result: DemoResult, records: Sequence[BlockRecord], baseline: Sequence[BlockRecord], about: str = ""
 ) -> None:
-    """One HTML file with the plots and the library that draws them. `about`: a sentence on whose keeper this is."""
-    from plotly.offline import get_plotlyjs
-
+    """One HTML file with the plots as SVG, without scripts. `about`: a sentence on whose keeper this is."""
     sections = "".join(
-        f"<section><h2>{title}</h2><p>{text}</p>{_html(figure)}</section>"
-        for title, text, figure in _plots(records, baseline)
+        f"<section><h2>{title}</h2><p>{text}</p>{''.join(plot.svg() for plot in plots)}</section>"
+        for title, text, plots in _plots(records, baseline)
     )
     path.write_text(
         "<!doctype html><html lang='en'><head><meta charset='utf-8'>"
         "<meta name='viewport' content='width=device-width, initial-scale=1'>"
-        f"<title>Keeper demo, seed {result.seed}</title><style>{_STYLE}</style>"
-        f"<script>{get_plotlyjs()}</script></head><body><main>"
-        f"{_head(result, records, about)}{sections}{_table(records)}"
-        f"</main><script>{_THEME}</script></body></html>",
+        f"<title>Keeper demo, seed {result.seed}</title><style>{_STYLE}</style></head><body><main>"
+        f"{_head(result, records, about)}{sections}{_table(records)}</main></body></html>",
         encoding="utf-8",
     )
 
 
-def _html(figure: charts.Figure) -> str:
-    html: str = figure.to_html(
-        include_plotlyjs=False, full_html=False, config={"displayModeBar": False, "responsive": True}
-    )
-    return html
-
-
-def _plots(records: Sequence[BlockRecord], baseline: Sequence[BlockRecord]) -> list[tuple[str, str, charts.Figure]]:
+def _plots(records: Sequence[BlockRecord], baseline: Sequence[BlockRecord]) -> list[tuple[str, str, list[Plot]]]:
     return [
         (
             "Prices and liquidations",

@@ -14,7 +14,7 @@ from typing import Protocol
 
 from keeper.abi import checksum
 from keeper.demo.files import FORK_PORT, DemoFiles, prepare_demo, write_environment
-from keeper.demo.report import report_if_possible
+from keeper.demo.report import write_report
 from keeper.demo.results import DemoResult, summarise
 from keeper.demo.view import DemoView, make_view
 from keeper.errors import InvariantBroken, KeeperError, OperatorError
@@ -206,11 +206,9 @@ class _Demo:
         result = summarise(self.options.seed, self.anvil.url, self.records, baseline.records, intents)
         about = self.factory.about
         records = self.records
-        report = await asyncio.to_thread(
-            report_if_possible, self.files.report, result, records, baseline.records, about
-        )
+        await asyncio.to_thread(write_report, self.files.report, result, records, baseline.records, about)
         self.view.say(about)
-        self.view.say(report)
+        self.view.say(f"report: {self.files.report}")
         return result
 
     async def leave_unsafe(self) -> None:

@@ -87,8 +87,8 @@ def test_the_board_shows_prices_accounts_and_the_last_events() -> None:
 
 def test_the_board_prints_brackets_as_they_are() -> None:
     console = Console(file=io.StringIO(), width=120)
-    LiveView(console).say("pip install 'liquidation-keeper[report]'")
-    assert console.file.getvalue() == "pip install 'liquidation-keeper[report]'\n"  # type: ignore[attr-defined]
+    LiveView(console).say("pip install 'liquidation-keeper[aws]'")
+    assert console.file.getvalue() == "pip install 'liquidation-keeper[aws]'\n"  # type: ignore[attr-defined]
 
 
 def test_the_board_shows_that_nothing_was_mined() -> None:

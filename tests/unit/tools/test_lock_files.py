@@ -48,12 +48,10 @@ def test_every_extra_that_is_named_exists() -> None:
         for path in texts
         for extra in re.findall(r"(?:liquidation-keeper|keeper)\[([a-z]+)\]", path.read_text(encoding="utf-8"))
     }
-    assert {"aws", "postgres", "report"} <= named
+    assert {"aws", "postgres"} <= named
     assert named <= set(project()["extras"])
 
 
-def test_a_keeper_on_a_server_needs_no_plots() -> None:
-    assert not [requirement for requirement in project()["base"][""] if requirement.startswith("plotly")]
-    assert "plotly" not in lock("deploy")
+def test_a_keeper_on_a_server_has_kms_and_postgres() -> None:
     assert "psycopg==" in lock("deploy")
     assert "boto3==" in lock("deploy")
