@@ -1,6 +1,5 @@
 """Builds the execution that the settings ask for: live with a signer and a journal, or dry with neither."""
 
-from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
 from typing import Protocol as Interface
 
@@ -38,10 +37,6 @@ REBUILT = "the journal was damaged, and begun anew"
 __all__ = ["Execution", "build_execution", "signer_of"]
 
 
-async def no_replan() -> None:
-    """The next block will do."""
-
-
 class Chain(Interface):
     """A connected chain."""
 
@@ -62,12 +57,10 @@ async def build_execution(
     emit: Emit,
     *,
     hook: Hook = no_hook,
-    replan: Callable[[], Awaitable[None]] = no_replan,
 ) -> Execution:
     """A dry run without a signer; else an executor, with what an earlier run left taken up.
 
-    `replan` is called when this keeper takes over from another while it runs. Raises OperatorError: no usable signer
-    or journal, or another keeper holds it (exit code 3).
+    Raises OperatorError: no usable signer or journal, or another keeper holds it (exit code 3).
     """
     if signer is None:
         return DryRun(chain.reader, protocol, policy, emit)
@@ -126,7 +119,6 @@ async def build_execution(
             signer.address,
             lambda: open_journal(url, data_dir, signer.address, chain_id, lease_s),
             lead,
-            replan,
             emit,
             lease_s / RENEWALS,
             locks,

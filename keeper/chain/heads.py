@@ -150,6 +150,10 @@ class Heads:
         pause_s = min(self._poll_interval_s * 2**self._tries, _LONGEST_PAUSE_S)
         self._returning = asyncio.get_running_loop().call_later(pause_s, self._slot.put_back, block)
 
+    def once_more(self, block: BlockRef) -> None:
+        """Give a head once more, now, unless a newer one has come: what was decided on it is out of date."""
+        self._slot.put_back(block)
+
     async def close(self) -> None:
         """End its tasks and its connection; whoever waits for a head stops."""
         if self._returning:

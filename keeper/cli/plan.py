@@ -1,6 +1,7 @@
 """`keeper plan`: what would be sent now, and why not the rest."""
 
-from collections import Counter
+from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from keeper.cli.options import DEFAULT_ENV_FILE, AsJson, EnvFile, settings_from
@@ -9,8 +10,7 @@ from keeper.errors import OperatorError
 
 if TYPE_CHECKING:
     from keeper.app.session import Session
-    from keeper.model.plan import Funds, InFlight, Plan, Rejected
-    from keeper.protocols.base import Snapshot
+    from keeper.model.plan import InFlight, Plan, Rejected
     from keeper.settings import Settings
 
 EXAMPLES = "Examples: `keeper plan`, `keeper plan --json`"
@@ -19,8 +19,9 @@ EXAMPLES = "Examples: `keeper plan`, `keeper plan --json`"
 def command(as_json: AsJson = False, env_file: EnvFile = DEFAULT_ENV_FILE) -> None:
     """Show the liquidations that would be sent on top of the newest block, and why each other account is left alone.
 
-    Reads the chain, and the signer's balances when one is set; without one the purse is taken for bottomless. What a
-    running keeper has on the way is taken from its journal. Signs and sends nothing.
+    Decides by the same code as `keeper run`: price guards, breakers, the signer's balances, and what its journal has in
+    flight. What a running keeper leaves alone for a while comes from its status file. Without a signer, unlimited funds
+    are assumed. Signs and sends nothing.
     """
     settings = settings_from(env_file)
     from keeper.cli.session import run_once, signer_address
@@ -47,81 +48,53 @@ def command(as_json: AsJson = False, env_file: EnvFile = DEFAULT_ENV_FILE) -> No
 
 
 async def _document(session: "Session", settings: "Settings") -> dict[str, Any]:
-    """The newest block's schedule, as one document: dollars and wei as decimal strings."""
-    from keeper.app.decide import BlockTimes
-    from keeper.app.policies import policy_of
-    from keeper.cli.session import snapshot_at
+    """The newest block's decision, as one document: dollars and wei as decimal strings."""
+    from keeper.app.decide import open_decider
+    from keeper.cli.session import ignore
     from keeper.model.chain import hexed
-    from keeper.plan.planner import choose
-    from keeper.risk.screening import assess
 
-    snapshot = await snapshot_at(session, None)
-    times = BlockTimes()
-    if snapshot.block.number > 0:
-        times.saw(await session.chain.reader.block_by_hash(snapshot.block.parent))
-    times.saw(snapshot.block)
-    timestamp = times.next_timestamp(snapshot.block)
-    assessment = assess(session.protocol, snapshot, timestamp)
-    funds, in_flight = await _means(session, settings, snapshot, timestamp)
-    schedule = choose(session.protocol, snapshot, assessment, timestamp, policy_of(settings), funds, in_flight)
-    block = snapshot.block
+    sync, decider = open_decider(session, settings, ignore)
+    advance = await decider.advance_to_head(sync)
+    keeper = session.deployment.means.keeper
+    decision = await decider.decide(advance, _in_flight(settings, keeper), _held(settings, keeper))
+    block = decision.block
     return {
         "protocol": session.protocol.name,
         "block": {"number": block.number, "hash": hexed(block.hash), "timestamp": block.timestamp},
-        "executes_at": timestamp,
-        "accounts": assessment.active,
-        "unsafe": len(assessment.unsafe),
-        "plans": [_plan_entry(plan) for plan in schedule.plans],
-        "rejected": [_rejected_entry(item) for item in schedule.rejected],
+        "executes_at": decision.timestamp,
+        "accounts": decision.assessment.active,
+        "unsafe": len(decision.assessment.unsafe),
+        "plans": [_plan_entry(plan) for plan in decision.plans],
+        "rejected": [_rejected_entry(item) for item in decision.rejected],
     }
 
 
-async def _means(
-    session: "Session", settings: "Settings", snapshot: "Snapshot", timestamp: int
-) -> tuple["Funds", "InFlight"]:
-    """What the signer could spend, and what its journal has on the way."""
-    from keeper.app.decide import UNLIMITED
-    from keeper.app.policies import native_price_of
-    from keeper.chain.balances import token_balances
-    from keeper.model.plan import Funds, InFlight
-
-    price = native_price_of(settings).at(session.protocol, snapshot, timestamp)
-    tokens = session.protocol.purse(snapshot.state)
-    address = session.deployment.means.keeper
-    if not address:
-        return Funds(UNLIMITED, price, dict.fromkeys(tokens, UNLIMITED)), InFlight()
-    balances = await token_balances(session.chain.reader, snapshot.block, session.deployment.holder, tokens)
-    native = await session.chain.reader.balance(address, snapshot.block)
-    in_flight = _in_flight(settings)
-    left = {token: max(amount - in_flight.spends.get(token, 0), 0) for token, amount in balances.items()}
-    return Funds(max(native - in_flight.native, 0), price, left), in_flight
-
-
-def _in_flight(settings: "Settings") -> "InFlight":
-    """Intents of the journal that have not ended; none when there is no journal yet."""
+def _in_flight(settings: "Settings", keeper: bytes) -> "InFlight":
+    """What the journal has in flight, and whom the running keeper leaves alone; nothing without a signer or journal."""
     from keeper.execute.journal.journal import read_intents
+    from keeper.execute.tx.pending import PendingIntents
     from keeper.model.plan import InFlight
+    from keeper.observe.status import read_status
 
-    try:
-        found = read_intents(settings.database_url.get_secret_value(), settings.data_dir)
-        going = [intent for intent in found if not intent.state.final]
-    except OperatorError:
-        return InFlight()
-    uses: Counter[str] = Counter()
-    spends: Counter[bytes] = Counter()
-    for intent in going:
-        uses.update(intent.uses)
-        spends.update(intent.spends)
-    native = sum(
-        intent.gas_limit * max((attempt.max_fee for attempt in intent.attempts), default=0) for intent in going
-    )
-    return InFlight(
-        accounts=frozenset(intent.account for intent in going),
-        uses=uses,
-        spends=spends,
-        native=native,
-        count=len(going),
-    )
+    found = InFlight()
+    if not keeper:
+        return found
+    with suppress(OperatorError):
+        found = PendingIntents.of(read_intents(settings.database_url.get_secret_value(), settings.data_dir)).in_flight()
+    with suppress(OperatorError):
+        status = read_status(settings.data_dir)
+        if status.running:
+            cooling = {bytes.fromhex(account[2:]): until for account, until in status.cooling.items()}
+            found = replace(found, cooling=cooling, quarantined=status.quarantined)
+    return found
+
+
+def _held(settings: "Settings", keeper: bytes) -> str:
+    """The reasons of all open breakers; empty while a keeper may send."""
+    from keeper.execute.breakers.store import EVERYONE, open_breakers
+
+    url = settings.database_url.get_secret_value()
+    return "; ".join(open_breakers(url, settings.data_dir, keeper or EVERYONE, settings.chain_id).values())
 
 
 def _plan_entry(plan: "Plan") -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """`keeper status`: what the running keeper last knew, without a network."""
 
-import os
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
@@ -25,7 +24,7 @@ def command(as_json: AsJson = False, env_file: EnvFile = DEFAULT_ENV_FILE) -> No
     from keeper.observe.status import read_status
 
     status = read_status(settings.data_dir)
-    running = not status.stopped and _alive(status.pid)
+    running = status.running
     breakers = _breakers(settings, status)
     if as_json:
         print_json({**asdict(status), "running": running, "breakers": breakers})
@@ -72,13 +71,3 @@ def _lines(status: "Status", running: bool, now: float) -> list[tuple[str, str]]
         ("sending", f"[red]held: {status.held}[/red]" if status.held else "open" if status.live and running else "off"),
         ("prices", ", ".join(status.problems) or "all usable"),
     ]
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True  # it exists, and belongs to another user
-    return True

@@ -1,5 +1,6 @@
 """The dry run: no signer, no sender, no journal; plans are simulated and told, never sent."""
 
+import asyncio
 from collections.abc import Sequence
 
 from eth_utils.crypto import keccak
@@ -29,6 +30,7 @@ class DryRun:
         self._emit = emit
         self._cooling: dict[bytes, int] = {}
         self._held = ""
+        self.took_over = asyncio.Event()
 
     @property
     def held(self) -> str:

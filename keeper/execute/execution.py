@@ -1,5 +1,6 @@
 """What the daemon sees of sending: live and dry run look alike."""
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any, Protocol
 
@@ -12,7 +13,12 @@ from keeper.protocols.base import Snapshot
 
 
 class Execution(Protocol):
-    """Takes plans, and follows them block by block until each has ended."""
+    """Takes plans, and follows them block by block until each has ended.
+
+    `took_over` is set when this keeper takes over from another while it runs: what it decided before is out of date.
+    """
+
+    took_over: asyncio.Event
 
     @property
     def address(self) -> bytes | None:

@@ -103,6 +103,7 @@ class LiveExecution:
             nonce_repair,
         )
         self._lock = asyncio.Lock()
+        self.took_over = asyncio.Event()
         self._approved: frozenset[approvals.Pair] = frozenset()
         self._draining = False
         self._alone = False  # one transaction in flight at a time

@@ -48,8 +48,8 @@ class Standby:
     """Behaves as its leader while it has the right to write, and refuses every plan while it has not.
 
     `open_journal` blocks, and raises OperatorError while another keeper writes. `lead` makes a journal's leader, with
-    what was left taken up, and closes the journal when it cannot. `replan` is called after a takeover: the next block
-    may be far. `locks` are given back at the end.
+    what was left taken up, and closes the journal when it cannot. `took_over` is set after a takeover: the next
+    block may be far. `locks` are given back at the end.
     """
 
     def __init__(
@@ -57,7 +57,6 @@ class Standby:
         address: bytes,
         open_journal: Callable[[], Journal],
         lead: Callable[[Journal], Awaitable[Execution]],
-        replan: Callable[[], Awaitable[None]],
         emit: Emit,
         interval_s: float,
         locks: Sequence[WriterLock] = (),
@@ -65,7 +64,7 @@ class Standby:
         self._address = address
         self._open = open_journal
         self._lead = lead
-        self._replan = replan
+        self.took_over = asyncio.Event()
         self._emit = emit
         self._interval_s = interval_s
         self._locks = locks
@@ -102,7 +101,7 @@ class Standby:
             except (OperatorError, Transient, Unwritable) as error:
                 self._wait(str(error))
             else:
-                await self._replan()
+                self.took_over.set()
 
     async def _opened(self) -> Journal:
         opening = asyncio.ensure_future(asyncio.to_thread(self._open))

@@ -35,9 +35,17 @@ class Opportunity:
     details: Mapping[str, int] = field(default_factory=dict)  # what the adapter needs to encode the call
 
 
+_PREFIX = "token:0x"
+
+
 def token_key(token: bytes) -> str:
     """The name under which what is left of a token stands among the limits that an adapter is given."""
-    return "token:0x" + token.hex()
+    return _PREFIX + token.hex()
+
+
+def token_of(key: str) -> bytes:
+    """The token of a `token_key`."""
+    return bytes.fromhex(key.removeprefix(_PREFIX))
 
 
 # What a pool pays moves with whoever sells there before, our own liquidations of the same block included.
@@ -63,13 +71,23 @@ class Rejection(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Shortage:
+    """What a liquidation needs and the keeper lacks, in units of `token`. No token is the native coin, for gas."""
+
+    token: bytes
+    balance: int  # what is left after everything in flight
+    needed: int
+
+
+@dataclass(frozen=True, slots=True)
 class Rejected:
-    """An unsafe account that is left alone, and why."""
+    """An unsafe account that is left alone, and why. `shortage`: of INSUFFICIENT_FUNDS."""
 
     account: bytes
     reason: Rejection
     message: str
     health_wad: int = 0
+    shortage: Shortage | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from keeper.model.events import (
     Event,
 )
 from keeper.model.health import shown
-from keeper.model.plan import Rejected
+from keeper.model.plan import InFlight, Rejected
 from keeper.observe.status import Status, write_status
 from keeper.protocols.base import PriceReading
 
@@ -98,7 +98,7 @@ class Reporter:
         self,
         block: BlockRef,
         assessment: Assessment,
-        in_flight: int,
+        in_flight: InFlight,
         held: str,
         prices: Sequence[PriceReading],
         role: str = "",
@@ -114,7 +114,9 @@ class Reporter:
         status.unsafe, status.unpriced = len(assessment.unsafe), len(assessment.unpriced)
         status.nearest_account = checksum(nearest.address) if nearest else None
         status.nearest_health = nearest.health if nearest else None
-        status.in_flight, status.held, status.role = in_flight, held, role
+        status.in_flight, status.held, status.role = in_flight.count, held, role
+        status.cooling = {checksum(account): until for account, until in in_flight.cooling.items()}
+        status.quarantined = dict(in_flight.quarantined)
         status.blocks_seen += 1
         status.problems = [f"{price.label}: {price.problem}" for price in prices if price.problem]
         self._write(status)

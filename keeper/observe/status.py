@@ -1,6 +1,7 @@
 """The status file: what the daemon last knew, for `keeper status`, which needs no network."""
 
 import json
+import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -36,6 +37,23 @@ class Status:
     role: str = ""  # among keepers that share the signer: leads or stands by
     blocks_seen: int = 0
     problems: list[str] = field(default_factory=list)  # prices that cannot be used
+    cooling: dict[str, int] = field(default_factory=dict)  # account -> first block in which it is tried again
+    quarantined: dict[str, str] = field(default_factory=dict)  # kind and subject -> why it is left alone
+
+    @property
+    def running(self) -> bool:
+        """Whether the keeper that wrote this is alive."""
+        return not self.stopped and _is_alive(self.pid)
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True  # it exists, and belongs to another user
+    return True
 
 
 def write_status(directory: Path, status: Status) -> None:

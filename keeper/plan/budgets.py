@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 
 from keeper.model.chain import BlockRef
-from keeper.model.plan import Funds, InFlight, Opportunity, Policy, Rejection, token_key
+from keeper.model.plan import Funds, InFlight, Opportunity, Policy, Rejection, Shortage, token_key, token_of
 from keeper.plan.value import Offer, Refusal, native_short
 
 # Our own. Shared limits (`Opportunity.uses`) and tokens (`token_key`) stand beside them under their own keys.
@@ -59,13 +59,13 @@ class Budgets:
         if key == GAS:
             return Refusal.of(Rejection.BLOCK_GAS, f"needs {needed:,} gas, {left:,} of the block's share is left")
         if key == NATIVE:
-            return Refusal.of(Rejection.INSUFFICIENT_FUNDS, native_short(needed, left))
+            return native_short(needed, left)
         if key in self._whole:
             whole = max(self._whole[key], 1)
             message = f"{key}: needs {needed / whole:.1%} of the limit, {left / whole:.1%} is left"
             return Refusal.of(Rejection.SHARED_LIMIT, message)
         message = f"needs {_amount(key, needed, symbols)}, {_amount(key, left, symbols)} is left"
-        return Refusal.of(Rejection.INSUFFICIENT_FUNDS, message)
+        return Refusal.of(Rejection.INSUFFICIENT_FUNDS, message, Shortage(token_of(key), left, needed))
 
 
 def opportunity_draws(opportunity: Opportunity) -> dict[str, int]:

@@ -236,4 +236,4 @@ def _translated(refused: Refused) -> Refusal:
 
 
 def _rejected(account: bytes, health_wad: int, refusal: Refusal) -> Rejected:
-    return Rejected(account, refusal.reason, refusal.message, health_wad)
+    return Rejected(account, refusal.reason, refusal.message, health_wad, refusal.shortage)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from keeper.model.health import WAD
-from keeper.model.plan import Funds, Opportunity, Policy, Rejection
+from keeper.model.plan import Funds, Opportunity, Policy, Rejection, Shortage
 from keeper.plan.gas import MAX_TX_GAS, FeeMarket, gas_cost_wad, highest_fee
 
 # How far above the first attempt's fee replacements may climb. Less spare room would give up too early in a squeeze;
@@ -29,10 +29,11 @@ class Refusal:
 
     reason: Rejection
     message: str
+    shortage: Shortage | None = None
 
     @classmethod
-    def of(cls, reason: Rejection, message: str) -> "Refusal":
-        return cls(reason, f"{reason}: {message}")
+    def of(cls, reason: Rejection, message: str, shortage: Shortage | None = None) -> "Refusal":
+        return cls(reason, f"{reason}: {message}", shortage)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +61,7 @@ class Appraiser:
         affordable = self.funds.native // opportunity.gas_limit
         if expected > affordable:
             needed = opportunity.gas_limit * expected
-            return Refusal.of(Rejection.INSUFFICIENT_FUNDS, native_short(needed, self.funds.native))
+            return native_short(needed, self.funds.native)
         bid = self._bid(opportunity)
         return Offer(
             opportunity, min(self.fees.ladder, bid, affordable), bid, value_wad, self._score_wad(opportunity, value_wad)
@@ -109,6 +110,7 @@ def gwei(wei: int) -> str:
     return f"{wei / 10**9:,.2f} gwei"
 
 
-def native_short(needed: int, available: int) -> str:
-    """Which coin is missing, for people."""
-    return f"gas needs {needed / WAD:.6f} of the native coin, {available / WAD:.6f} is there"
+def native_short(needed: int, available: int) -> Refusal:
+    """The signer's coins do not pay for the gas. Wei."""
+    message = f"gas needs {needed / WAD:.6f} of the native coin, {available / WAD:.6f} is there"
+    return Refusal.of(Rejection.INSUFFICIENT_FUNDS, message, Shortage(b"", available, needed))

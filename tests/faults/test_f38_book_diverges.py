@@ -32,7 +32,7 @@ async def test_f38_the_audit_trips_holds_and_never_heals(tmp_path: Path, live: b
                 )
                 assert "local health of" in held["parity"]
                 async with running(settings) as second:  # a restart is no cure
-                    await step_until(arena, second, lambda: second.daemon.assessment.unsafe)
+                    await step_until(arena, second, lambda: second.daemon.decision.assessment.unsafe)
                     assert [event.fields["breaker"] for event in second.of(BREAKER_OPEN)] == ["parity"]
                     assert len(proxy.sent) == sent
                     await assert_invariants(arena, [proxy], [first, second])
@@ -52,7 +52,7 @@ async def diverge(arena: harsh.EngineArena, settings: Settings, proxy: FaultProx
         assert "the contract's" in failed.fields["difference"]
         set_settlement_balance(arena, victim, before)
         await step_until(arena, keeper, lambda: arena.played > 18)
-        assert keeper.daemon.execution.held.startswith("local health of")
+        assert keeper.daemon.stages.execution.held.startswith("local health of")
         assert not keeper.of(BREAKER_CLOSED)
         assert not [event for event in keeper.of(TX_MINED) if event.block > failed.block + 1]
         await assert_invariants(arena, [proxy], [keeper])

@@ -41,8 +41,8 @@ async def test_f41_nothing_is_sent_until_the_grace_period_is_over_and_the_backlo
                 report(arena, uptime, 1)
                 for _ in range(2):
                     await keeper.handled((await prices(arena, LOW)).number)
-                assert keeper.daemon.assessment.unsafe
-                backlog = {checksum(account.address) for account in keeper.daemon.assessment.unsafe}
+                assert keeper.daemon.decision.assessment.unsafe
+                backlog = {checksum(account.address) for account in keeper.daemon.decision.assessment.unsafe}
                 [down] = keeper.of(SEQUENCER_DOWN)
                 assert down.kind.level is Level.CRITICAL
                 held = {event.message.partition("hold: ")[2] for event in keeper.of(PLAN_REJECTED)}
@@ -52,7 +52,9 @@ async def test_f41_nothing_is_sent_until_the_grace_period_is_over_and_the_backlo
                     await keeper.handled((await prices(arena, LESS_LOW)).number)
                 assert len(proxy.sent) == sent
                 assert "back for less than" in keeper.of(SEQUENCER_DOWN)[-1].message
-                safe_again = backlog - {checksum(account.address) for account in keeper.daemon.assessment.unsafe}
+                safe_again = backlog - {
+                    checksum(account.address) for account in keeper.daemon.decision.assessment.unsafe
+                }
                 assert safe_again, "part of the backlog must have become safe"
                 await step_until(arena, keeper, lambda: bool(keeper.of(TX_MINED)[1:]), lambda: prices(arena, LESS_LOW))
                 assert len(keeper.of(SEQUENCER_UP)) == 1

@@ -46,9 +46,9 @@ async def test_f42_the_best_first_fees_follow_capital_turns_over_and_nobody_star
             async with running(settings) as keeper:
                 for dollars in (arena.player.prices, DIP, DIP):
                     await block(arena, keeper, dict(dollars), CALM_FEE)
-                few = max(len(keeper.daemon.assessment.unsafe), 1)
+                few = max(len(keeper.daemon.decision.assessment.unsafe), 1)
                 crash = await block(arena, keeper, HALF, CALM_FEE)
-                many = len(keeper.daemon.assessment.unsafe)
+                many = len(keeper.daemon.decision.assessment.unsafe)
                 assert many >= 10 * few
 
                 first = [event for event in keeper.of(PLAN_MADE) if event.block == crash]
@@ -87,7 +87,7 @@ def starving(keeper: Running) -> list[str]:
     """Accounts that are unsafe and never had their turn, and not because there is nothing legal or worth doing."""
     served = {event.fields["account"] for event in keeper.of(PLAN_MADE)}
     reasons = {event.fields["account"]: event.fields["reason"] for event in keeper.of(PLAN_REJECTED)}
-    unsafe = {checksum(account.address) for account in keeper.daemon.assessment.unsafe}
+    unsafe = {checksum(account.address) for account in keeper.daemon.decision.assessment.unsafe}
     return [
         account
         for account in unsafe - served

@@ -30,7 +30,7 @@ def breakers(keeper: Running, kind: EventKind = BREAKER_OPEN) -> list[str]:
 
 async def make_reverts(arena: harsh.EngineArena, keeper: Running, least: int) -> None:
     """So many on their way at once, and a block in which the engine is paused before them."""
-    await step_until(arena, keeper, lambda: keeper.daemon.execution.in_flight().count >= least)
+    await step_until(arena, keeper, lambda: keeper.daemon.stages.execution.in_flight().count >= least)
     govern(arena, "pause")
     await keeper.handled((await arena.step()).number)
     govern(arena, "unpause")
@@ -53,7 +53,7 @@ async def test_f43_reverts_in_a_row_hold_sending_and_blocks_release_it(tmp_path:
             opened = arena.anvil.block_number()
             await step_until(arena, keeper, lambda: arena.anvil.block_number() == opened + RESET - 1)
             assert len(proxy.sent) == sent
-            assert keeper.daemon.execution.in_flight().count == 0
+            assert keeper.daemon.stages.execution.in_flight().count == 0
             assert "hold" in {event.fields["reason"] for event in keeper.of(PLAN_REJECTED)}
             assert keeper.of(OPPORTUNITIES_MISSED)[0].fields["held"] == "3 reverts in a row"
             before = len(keeper.of(TX_MINED))

@@ -75,7 +75,7 @@ async def test_f46_sigterm_in_mid_send_finishes_the_broadcast_notes_it_and_ends_
             assert not [intent for intent in intents(arena) if intent.state in ("reserved", "signed")]
             proxy.clear()
             async with running(arena.settings(proxy.url, live=True)) as again:
-                await step_until(arena, again, lambda: not again.daemon.execution.in_flight().count)
+                await step_until(arena, again, lambda: not again.daemon.stages.execution.in_flight().count)
                 await assert_invariants(arena, [proxy], [again])
 
 

@@ -50,7 +50,7 @@ async def catches(arena: harsh.EngineArena, proxy: FaultProxy, keeper: invariant
         invariants.no_secret_shows(settings, [Event(NODE_DOWN, f"no answer from /{TOKEN}")])
     with pytest.raises(AssertionError, match="balance changed"):
         invariants.profit_is_balance_change(arena, intents[:-1], {})
-    snapshot = keeper.daemon.snapshot
+    snapshot = keeper.daemon.decision.snapshot
     assert snapshot is not None
     await arena.quiet()
     with pytest.raises(AssertionError, match="the book stands at"):

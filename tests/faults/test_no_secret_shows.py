@@ -75,7 +75,7 @@ async def test_no_secret_and_no_url_token_shows_in_a_run_with_faults(tmp_path: P
                     )
                 )
                 outputs["metrics"] = await asyncio.to_thread(page, f"http://127.0.0.1:{port}/metrics")
-                outputs["repr"] = f"{settings!r} {settings} {keeper.daemon.execution!r} {vars(keeper.daemon)}"
+                outputs["repr"] = f"{settings!r} {settings} {keeper.daemon.stages.execution!r} {vars(keeper.daemon)}"
         outputs["exceptions"] = await failing(settings.rpc_urls[0].get_secret_value())
         outputs["log"] = log.read_text()
         outputs["alerts"] = "\n".join(bodies)

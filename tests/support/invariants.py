@@ -74,7 +74,7 @@ async def assert_invariants(
     fees_within_bid(intents, int(settings.max_fee_gwei * GWEI))
     no_secret_shows(settings, everything)
     if runs:
-        snapshot = runs[-1].daemon.snapshot
+        snapshot = runs[-1].daemon.decision.snapshot
         assert snapshot is not None, "the keeper has handled no block"
         await book_is_fresh(arena, snapshot)
     profit_is_balance_change(arena, intents, received or {})

@@ -193,7 +193,7 @@ def _parsed(line: str) -> dict[str, Any]:
 
 async def _mismatches(arena: harsh.EngineArena, keeper: Running) -> int:
     """Differences of the book to a fresh one, and audits that failed on the way."""
-    snapshot = keeper.daemon.snapshot
+    snapshot = keeper.daemon.decision.snapshot
     assert snapshot is not None
     async with await connect([arena.anvil.url], CHAIN_ID, 10, lambda _: None) as chain:
         deployment = load_deployment(arena.files.deployment, CHAIN_ID, "margin_engine")

@@ -41,7 +41,7 @@ async def test_after_a_reorg_the_book_equals_a_fresh_sync(tmp_path: Path, depth:
                 await keeper.handled(record.number)
             assert keeper.of(HEAD_REORG)[0].fields["depth"] >= depth
             assert not keeper.of(BOOK_PARITY_FAILED)
-            snapshot = keeper.daemon.snapshot
+            snapshot = keeper.daemon.decision.snapshot
             assert snapshot is not None
             assert snapshot.block.number == record.number
             again = await fresh(arena, record.number)
@@ -61,7 +61,7 @@ async def test_a_reorg_deeper_than_the_ring_rebuilds_the_book(tmp_path: Path) ->
             record = await arena.step()
             await keeper.handled(record.number)
             assert "rebuilt" in keeper.of(HEAD_REORG)[-1].message
-            snapshot = keeper.daemon.snapshot
+            snapshot = keeper.daemon.decision.snapshot
             assert snapshot is not None
             again = await fresh(arena, record.number)
             assert differences(snapshot.columns, again.book.columns) == []

@@ -60,7 +60,7 @@ async def test_the_steady_state_costs_the_same_few_calls_whatever_the_number_of_
                 for _ in range(QUIET_BLOCKS):
                     await keeper.handled((await arena.quiet()).number)
                 costs[accounts] = Counter(call.method for call in proxy.seen) - before
-                assert keeper.daemon.assessment is not None
-                assert keeper.daemon.assessment.active == accounts
+                assert keeper.daemon.decision.assessment is not None
+                assert keeper.daemon.decision.assessment.active == accounts
     assert costs[50] == costs[500]
     assert 0 < costs[500].total() <= MOST_CALLS_A_BLOCK * QUIET_BLOCKS

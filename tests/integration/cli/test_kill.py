@@ -30,8 +30,8 @@ async def test_a_running_keeper_cancels_within_a_block_and_holds_until_resumed(t
         async with FaultProxy(anvil.url) as proxy:
             settings = arena.settings(proxy.url, live=True)
             async with running(settings) as keeper:
-                await step_until(arena, keeper, lambda: keeper.daemon.execution.in_flight().count >= 2)
-                on_their_way = keeper.daemon.execution.in_flight().count
+                await step_until(arena, keeper, lambda: keeper.daemon.stages.execution.in_flight().count >= 2)
+                on_their_way = keeper.daemon.stages.execution.in_flight().count
                 assert await command(arena, settings, "kill", "--wait", "0") == 6
                 assert "remains: nonce" in capsys.readouterr().out
                 mined = len(keeper.of(TX_MINED))
@@ -80,7 +80,7 @@ async def test_where_no_keeper_runs_the_command_cancels_itself(tmp_path: Path, c
                 await step_until(
                     arena,
                     keeper,
-                    lambda: (keeper.daemon.execution.in_flight().count >= 2) is left and arena.played > 2,
+                    lambda: (keeper.daemon.stages.execution.in_flight().count >= 2) is left and arena.played > 2,
                 )
             assert bool(unfinished(settings)) is left
             killing = asyncio.create_task(command(arena, settings, "kill", "--wait", "20"))
@@ -94,7 +94,7 @@ async def test_where_no_keeper_runs_the_command_cancels_itself(tmp_path: Path, c
             assert (IntentState.CANCELLED in states) is left
             sent = len(proxy.sent)
             async with running(settings) as again:  # it runs, but holds
-                await step_until(arena, again, lambda: again.daemon.assessment.unsafe)
+                await step_until(arena, again, lambda: again.daemon.decision.assessment.unsafe)
                 assert [event.fields["breaker"] for event in again.of(BREAKER_OPEN)] == ["kill"]
                 assert len(proxy.sent) == sent
                 await assert_invariants(arena, [proxy], [keeper, again])
@@ -109,7 +109,7 @@ async def test_a_broken_wire_does_not_keep_the_switch_from_being_pulled(tmp_path
         arena = harsh.arena(anvil, tmp_path, accounts=60, blocks=30)
         settings = arena.settings(anvil.url, live=True)
         async with running(settings) as keeper:
-            await step_until(arena, keeper, lambda: keeper.daemon.execution.in_flight().count >= 2)
+            await step_until(arena, keeper, lambda: keeper.daemon.stages.execution.in_flight().count >= 2)
     assert await command(arena, settings, "kill") == 4
     found = capsys.readouterr()
     assert "the kill switch is on" in found.out
