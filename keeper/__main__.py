@@ -1,4 +1,4 @@
-"""The program's entry: from its first moment on a signal ends it quietly; commands with work to finish take over."""
+"""The program's entry: a signal ends it with one line from its first moment on, until a command handles signals."""
 
 import signal
 import sys
@@ -6,16 +6,17 @@ from types import FrameType
 
 
 def _leave(_number: int, _frame: FrameType | None) -> None:
-    if sys.argv[1:2] == ["demo"]:  # ended before its end: who waits for its figures is told
-        sys.stderr.write("keeper: interrupted\n")
-        raise SystemExit(130)
-    raise SystemExit(0)
+    if sys.argv[1:2] == ["run"]:  # asked to stop before it began: nothing was cut short
+        raise SystemExit(0)
+    sys.stderr.write("keeper: interrupted\n")
+    raise SystemExit(130)
 
 
 def main() -> None:
     """Run the command line."""
-    signal.signal(signal.SIGINT, _leave)
-    signal.signal(signal.SIGTERM, _leave)
+    for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
+        if name is not signal.SIGHUP or signal.getsignal(name) is not signal.SIG_IGN:  # under `nohup` it is ignored
+            signal.signal(name, _leave)
     from keeper.cli.main import main as run
 
     sys.exit(run())

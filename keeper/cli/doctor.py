@@ -1,10 +1,10 @@
 """`keeper doctor`: whether everything that a run needs is there."""
 
-import asyncio
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from keeper.cli.interrupt import run_interruptible
 from keeper.cli.options import DEFAULT_ENV_FILE, AsJson, EnvFile, settings_from
 from keeper.cli.output import print_json, show, table
 
@@ -30,7 +30,7 @@ def command(
     Ends with 4 when a check failed.
     """
     settings = settings_from(env_file)
-    checks = asyncio.run(examine(settings, send_test_alert))
+    checks = run_interruptible(examine(settings, send_test_alert))
     failed = sum(check.verdict == "fail" for check in checks)
     if as_json:
         print_json({"ok": not failed, "checks": [_entry(check) for check in checks]})

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from keeper.cli.interrupt import Interrupted, run_interruptible
 from keeper.cli.options import DEFAULT_ENV_FILE, AsJson, EnvFile, settings_from
 from keeper.cli.output import print_json, show as show_table, table, units
 from keeper.errors import OperatorError
@@ -50,7 +51,7 @@ def deploy(factory: Factory, live: Live = False, wait: Wait = 120.0, env_file: E
     """
     settings = settings_from(env_file, **({"live": True} if live else {}))
     _require_live(settings)
-    asyncio.run(_deploy(settings, _address("--factory", factory), wait))
+    run_interruptible(_deploy(settings, _address("--factory", factory), wait))
 
 
 @app.command(epilog=EXAMPLES)
@@ -63,14 +64,14 @@ def sweep(
     """
     settings = settings_from(env_file, **({"live": True} if live else {}))
     _require_live(settings)
-    asyncio.run(_sweep(settings, token, amount, wait))
+    run_interruptible(_sweep(settings, token, amount, wait))
 
 
 @app.command(epilog=EXAMPLES)
 def show(as_json: AsJson = False, env_file: EnvFile = DEFAULT_ENV_FILE) -> None:
     """Whom the executor obeys, whose pools it trades with, and what it holds of what liquidations need."""
     settings = settings_from(env_file)
-    document = asyncio.run(_look(settings))
+    document = run_interruptible(_look(settings))
     if as_json:
         print_json(document)
         return
@@ -102,12 +103,17 @@ async def _deploy(settings: "Settings", factory: bytes, wait_s: float) -> None:
             )
         await _check_factory(session, factory)
         await check_transient_storage(session.chain, owner)
-        _, nonce = await _run(
-            settings, session, OneShotTx(b"", executor.creation(owner, factory), executor.explain), wait_s
-        )
+        creation = OneShotTx(b"", executor.creation(owner, factory), executor.explain)
+        _, nonce = await _run(settings, session, creation, wait_s)
         address = created(owner, nonce)
         _say(f"the executor is {checksum(address)}, and obeys {checksum(owner)}")
-        if await _ties(session, address) != executor.Ties(owner, factory):
+        try:
+            ties = await _ties(session, address)
+        except asyncio.CancelledError:
+            raise Interrupted(
+                f"interrupted: {settings.deployment} does not name the executor {checksum(address)} yet, add it by hand"
+            ) from None
+        if ties != executor.Ties(owner, factory):
             raise OperatorError(f"{checksum(address)} does not answer as an executor does: do not use it", 4)
     name_contract(settings.deployment, EXECUTOR, checksum(address))
     _say(f"{settings.deployment} names it: send it the tokens that it is to liquidate with")
@@ -126,9 +132,8 @@ async def _sweep(settings: "Settings", wanted: str, amount: str, wait_s: float) 
         taken = held if amount == "all" else _units(amount, decimals)
         if not 0 < taken <= held:
             raise OperatorError(f"the executor holds {units(held, decimals)} {token.symbol}: {amount} cannot be taken")
-        await _run(
-            settings, session, OneShotTx(address, executor.sweep(token.address, taken), executor.explain), wait_s
-        )
+        transfer = OneShotTx(address, executor.sweep(token.address, taken), executor.explain)
+        await _run(settings, session, transfer, wait_s)
         _say(f"{units(taken, decimals)} {token.symbol} went to the owner")
 
 
@@ -156,14 +161,26 @@ async def _look(settings: "Settings") -> dict[str, Any]:
 
 
 async def _run(settings: "Settings", session: "Session", errand: "OneShotTx", wait_s: float) -> tuple["Receipt", int]:
+    """The receipt and the nonce. Raises Interrupted, with the hash of a transaction that may have left."""
     from keeper.app.one_shot import send_once
     from keeper.app.policies import policy_of
     from keeper.execute.leadership.file_lock import make_data_dir
 
     make_data_dir(settings.data_dir)
-    return await send_once(
-        settings, policy_of(settings), session.chain, errand, wait_s, lambda sent: _say(f"sent: {sent}")
-    )
+    sent: list[str] = []
+
+    def tell(tx_hash: str) -> None:
+        sent.append(tx_hash)
+        _say(f"sent: {tx_hash}")
+
+    try:
+        return await send_once(settings, policy_of(settings), session.chain, errand, wait_s, tell)
+    except asyncio.CancelledError:
+        if not sent:
+            raise
+        raise Interrupted(
+            f"interrupted: {sent[0]} may still be mined; look for it before you give the command again"
+        ) from None
 
 
 async def _check_factory(session: "Session", factory: bytes) -> None:

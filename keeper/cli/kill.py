@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from keeper.cli.interrupt import Interrupted, run_interruptible
 from keeper.cli.options import DEFAULT_ENV_FILE, EnvFile, settings_from
 from keeper.clock import SystemClock
 from keeper.errors import OperatorError
@@ -18,6 +19,7 @@ EXAMPLES = "Examples: `keeper kill`, `keeper kill --wait 0`"
 REMAINS = 6
 _HELD = 3  # exit code of a keeper that finds another one
 _LOOK_S = 0.2
+DRAIN_S = 15.0  # more than a keeper takes to note what it is sending
 
 Wait = Annotated[float, typer.Option("--wait", min=0, help="Seconds to wait until nothing is on its way.")]
 
@@ -31,8 +33,7 @@ def command(wait: Wait = 120.0, env_file: EnvFile = DEFAULT_ENV_FILE) -> int:
     """
     settings = settings_from(env_file, live=True)
     _pull(settings)
-    _say("the kill switch is on: nothing new is sent until `keeper resume`")
-    remaining = asyncio.run(_cancelled(settings, wait)) if _on_its_way(settings) else []
+    remaining = run_interruptible(_cancelled(settings, wait), DRAIN_S)
     for intent in remaining:
         newest = f", newest transaction 0x{intent.attempts[-1].tx_hash.hex()}" if intent.attempts else ""
         _say(f"remains: nonce {intent.nonce}, {intent.state} {intent.kind} {intent.subject}".rstrip() + newest)
@@ -67,6 +68,10 @@ def _on_its_way(settings: "Settings") -> list["Intent"]:
 
 async def _cancelled(settings: "Settings", wait_s: float) -> list["Intent"]:
     """What is still on its way after the wait. Runs a keeper where none does; the flag makes it cancel."""
+    _say("the kill switch is on: nothing new is sent until `keeper resume`")
+    remaining = _on_its_way(settings)
+    if not remaining:
+        return []
     from keeper.app.daemon import Daemon
     from keeper.app.observers import secrets_of
     from keeper.observe.log import EventLog
@@ -80,11 +85,14 @@ async def _cancelled(settings: "Settings", wait_s: float) -> list["Intent"]:
         while (remaining := await asyncio.to_thread(_on_its_way, settings)) and clock.monotonic() < ends:
             _raise_unless_another_runs(keeper)
             await asyncio.sleep(_LOOK_S)
-        return remaining
+    except asyncio.CancelledError:
+        state = f"the kill switch is on, {len(remaining)} transactions are on their way"
+        raise Interrupted(f"interrupted: {state}; `keeper kill` goes on with them") from None
     finally:
         stop.set()
         await asyncio.gather(keeper, return_exceptions=True)
         log.close()
+    return remaining
 
 
 def _raise_unless_another_runs(keeper: "asyncio.Task[int]") -> None:

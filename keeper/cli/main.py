@@ -8,11 +8,11 @@ import typer
 
 from keeper import __version__
 from keeper.cli import demo, doctor, executor, kill, plan, pnl, resume, run, scan, status, txs
+from keeper.cli.interrupt import INTERRUPTED
 from keeper.errors import InvariantBroken, KeeperError, OperatorError
 
 PREFLIGHT = 4
 BROKEN = 5
-INTERRUPTED = 130
 
 app = typer.Typer(
     name="keeper",
@@ -23,7 +23,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Settings come from the environment and .env (see .env.example). "
     "Exit codes: 0 ok, 2 wrong settings or input, 3 another keeper holds this signer, 4 preflight failed, "
-    "5 an invariant broke, 6 transactions remain after `keeper kill`.",
+    "5 an invariant broke, 6 transactions remain after `keeper kill`, 130 interrupted.",
 )
 for module in (demo, doctor, scan, plan, run, status, kill, resume, txs, pnl):
     app.command(module.__name__.rpartition(".")[2], epilog=module.EXAMPLES)(module.command)

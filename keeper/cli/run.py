@@ -1,11 +1,11 @@
 """`keeper run`: the daemon."""
 
 import asyncio
-import signal
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from keeper.cli.interrupt import stop_signals
 from keeper.cli.options import DEFAULT_ENV_FILE, EnvFile, settings_from
 from keeper.errors import OperatorError
 
@@ -24,8 +24,8 @@ Blocks = Annotated[int | None, typer.Option("--blocks", min=1, help="Handle so m
 def command(live: Live = False, once: Once = False, blocks: Blocks = None, env_file: EnvFile = DEFAULT_ENV_FILE) -> int:
     """Watch every account block by block, and liquidate the unsafe ones when --live is given.
 
-    Ends cleanly on Ctrl-C and SIGTERM: what is being sent is finished and noted first; a second start goes on from the
-    journal. Needs the settings of .env.example; with --live also a signer.
+    Ends cleanly on Ctrl-C, SIGTERM, SIGHUP and SIGQUIT: what is being sent is finished and noted first; a second start
+    goes on from the journal. Needs the settings of .env.example; with --live also a signer.
     """
     if once and blocks is not None:
         raise OperatorError("--once and --blocks are both given: keep one")
@@ -40,7 +40,7 @@ async def _run(settings: "Settings", blocks: int | None) -> int:
 
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for name in (signal.SIGINT, signal.SIGTERM):
+    for name in stop_signals():
         loop.add_signal_handler(name, stop.set)
     state = KeeperState()
     async with observing(settings, state=state) as emit:

@@ -1,9 +1,10 @@
 """How commands that look once reach the chain: connected, checked, read, closed again."""
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, TypeVar
+
+from keeper.cli.interrupt import run_interruptible
 
 if TYPE_CHECKING:
     from keeper.app.session import Session
@@ -49,13 +50,16 @@ async def snapshot_at(session: "Session", number: int | None) -> "Snapshot":
 
 
 def run_once(settings: "Settings", work: Callable[["Session"], Awaitable[T]], keeper: bytes = b"") -> T:
-    """Connect, do the work, disconnect. keeper: the signer's address, where the work depends on it."""
+    """Connect, do the work, disconnect. keeper: the signer's address, where the work depends on it.
+
+    Raises Interrupted when a signal ended it.
+    """
 
     async def main() -> T:
         async with connected(settings, keeper) as session:
             return await work(session)
 
-    return asyncio.run(main())
+    return run_interruptible(main())
 
 
 def signer_address(settings: "Settings") -> bytes | None:

@@ -14,6 +14,7 @@ from keeper.abi import load_abi
 from keeper.errors import OperatorError
 from keeper.execute.journal.journal import open_history
 from keeper.model.intent import Intent, IntentState
+from keeper.observe.status import read_status
 from keeper.sim.arena import WAIT_S, arena_node
 from keeper.sim.keeper import CHAIN_ID, JOURNAL
 from tests.support import harsh
@@ -126,6 +127,18 @@ async def test_a_signal_ends_it_cleanly_and_a_second_start_goes_on_from_the_jour
         for token in tokens:
             booked = sum(intent.outcome.profit.get(token, 0) for intent in journal if intent.outcome)
             assert booked == balance(arena, token) - before[token]
+
+
+@pytest.mark.parametrize("name", [signal.SIGHUP, signal.SIGQUIT], ids=["sighup", "sigquit"])
+async def test_other_signals_that_ask_to_stop_drain_it_as_sigterm_does(tmp_path: Path, name: signal.Signals) -> None:
+    with arena_node() as anvil:
+        arena = harsh.arena(anvil, tmp_path, accounts=40, blocks=40)
+        process = await start(arena, "--live")
+        await play_until(arena, lambda: some_mined(arena, 1))
+        process.send_signal(name)
+        code, errors = await finish(process)
+        assert (code, "Traceback" in errors) == (0, False)
+        assert read_status(arena.files.directory).stopped == "asked to stop"
 
 
 async def test_a_second_keeper_with_the_same_journal_is_refused_with_code_3(tmp_path: Path) -> None:
