@@ -44,19 +44,3 @@ def highest_fee(reward_wad: int, gas: int, native_price_wad: int, min_profit_wad
     """
     spare = reward_wad - min_profit_wad
     return min(spare * WAD // (gas * native_price_wad), cap)
-
-
-def wait_threshold(drop: float, rival: float) -> float:
-    """Value in units of gas cost below which waiting one block for a sure fee drop pays.
-
-    drop: share by which gas gets cheaper; rival: chance that somebody else is faster. From comparing V - g with
-    (1 - rival) * (V - g * (1 - drop)). The values are estimates: advice for a policy, never part of a transaction.
-    """
-    if rival <= 0:
-        return float("inf") if drop > 0 else 1.0
-    return 1 + drop * (1 - rival) / rival
-
-
-def should_wait(reward_wad: int, cost_wad: int, drop: float, rival: float, deepens: bool) -> bool:
-    """Whether to leave a liquidation for the next block. `deepens`: it may lose more before then, so never wait."""
-    return not deepens and reward_wad < wait_threshold(drop, rival) * cost_wad

@@ -6,7 +6,7 @@ from hypothesis import given, strategies as st
 from keeper.model.chain import BlockRef
 from keeper.model.fees import fee_for_deadline, highest_base_fee, next_base_fee
 from keeper.model.health import WAD
-from keeper.plan.gas import fee_market, gas_cost_wad, highest_fee, should_wait, wait_threshold
+from keeper.plan.gas import fee_market, gas_cost_wad, highest_fee
 from tests.unit.plan.scripted import GWEI, policy
 
 LIMIT = 30_000_000
@@ -84,17 +84,3 @@ def test_the_bid_is_the_highest_fee_that_leaves_the_minimum_profit(
 def test_gas_costs_are_rounded_up() -> None:
     assert gas_cost_wad(200_000, 10 * GWEI, 2_000 * WAD) == 4 * WAD
     assert gas_cost_wad(1, 1, 1) == 1
-
-
-@pytest.mark.parametrize(
-    ("rival", "drop", "threshold"), [(0.05, 0.125, 3.375), (0.2, 0.125, 1.5), (0.5, 0.125, 1.125), (0.1, 0.02, 1.18)]
-)
-def test_waiting_pays_below_the_threshold_of_competition(rival: float, drop: float, threshold: float) -> None:
-    assert wait_threshold(drop, rival) == pytest.approx(threshold)
-
-
-def test_waiting_never_pays_where_the_loss_deepens_or_the_fee_stands_still() -> None:
-    assert should_wait(3 * WAD, 2 * WAD, drop=0.125, rival=0.05, deepens=False)
-    assert not should_wait(3 * WAD, 2 * WAD, drop=0.125, rival=0.05, deepens=True)
-    assert not should_wait(3 * WAD, 2 * WAD, drop=0.0, rival=0.0, deepens=False)
-    assert should_wait(3 * WAD, 2 * WAD, drop=0.01, rival=0.0, deepens=False)
