@@ -15,7 +15,7 @@ from keeper.model.assessment import Assessment
 from keeper.model.chain import BlockRef, Call
 from keeper.model.events import Emit
 from keeper.model.plan import Funds, InFlight, Plan, Policy, Rejected, Rejection
-from keeper.plan.planner import choose, unjudged
+from keeper.plan.planner import Situation, choose, unjudged
 from keeper.protocols.base import PriceReading, Snapshot
 from keeper.risk.native_price import NativePrice
 from keeper.risk.price_filter import PriceFilter, answers_by_contract
@@ -117,16 +117,9 @@ class Decider:
         prices = PriceFilter(self._protocol, decision.snapshot, advance.answers, decision.verdict, decision.timestamp)
         trusted, left_out = prices.without_held(decision.assessment)
         funds = await self.funds(decision)
+        situation = Situation(decision.snapshot, decision.timestamp, funds, decision.in_flight)
         while True:
-            schedule = choose(
-                self._protocol,
-                decision.snapshot,
-                trusted,
-                decision.timestamp,
-                self._policy,
-                funds,
-                decision.in_flight,
-            )
+            schedule = choose(self._protocol, situation, trusted, self._policy)
             trusted, unprofitable = prices.without_unprofitable(schedule.plans, trusted, self._policy.min_profit_wad)
             if not unprofitable:
                 break

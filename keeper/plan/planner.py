@@ -4,6 +4,7 @@ Pure: the same inputs give the same schedule, live, in a dry run and in a test.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from keeper.errors import Refused
 from keeper.model.assessment import Assessment, Unsafe
@@ -19,44 +20,39 @@ from keeper.protocols.base import Protocol, Snapshot
 _MOST_ASKED = 100  # accounts whose reason is asked for
 
 
-def choose(
-    protocol: Protocol,
-    snapshot: Snapshot,
-    assessment: Assessment,
-    timestamp: int,
-    policy: Policy,
-    funds: Funds,
-    in_flight: InFlight,
-) -> Schedule:
-    """What to send on top of the snapshot's block, best first, and why not the rest.
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """One block, and what the keeper has on it."""
 
-    `timestamp`: seconds at which it would execute, the one of the assessment. `funds`: with plans in flight already
-    taken off. Every unsafe account, and every one that cannot be judged, is in exactly one of plans and rejected.
+    snapshot: Snapshot
+    timestamp: int  # seconds at which a transaction sent now would execute
+    funds: Funds  # less what is in flight
+    in_flight: InFlight
+
+
+def choose(protocol: Protocol, situation: Situation, assessment: Assessment, policy: Policy) -> Schedule:
+    """What to send on top of the situation's block, best first, and why not the rest.
+
+    `assessment`: of the same block and timestamp. Every unsafe account, and every one that cannot be judged, is in
+    exactly one of plans and rejected.
     """
-    return _Round(protocol, snapshot, timestamp, policy, funds, in_flight).run(assessment)
+    return _Round(protocol, situation, policy).run(assessment)
 
 
 class _Round:
     """One block's planning."""
 
-    def __init__(
-        self,
-        protocol: Protocol,
-        snapshot: Snapshot,
-        timestamp: int,
-        policy: Policy,
-        funds: Funds,
-        in_flight: InFlight,
-    ) -> None:
+    def __init__(self, protocol: Protocol, situation: Situation, policy: Policy) -> None:
+        funds, block = situation.funds, situation.snapshot.block
+        fees = fee_market(block, policy)
         self.protocol = protocol
-        self.snapshot = snapshot
-        self.timestamp = timestamp
+        self.snapshot = situation.snapshot
+        self.timestamp = situation.timestamp
         self.policy = policy
         self.native_price_wad = funds.native_price_wad
-        self.in_flight = in_flight
-        fees = fee_market(snapshot.block, policy)
+        self.in_flight = situation.in_flight
         self.appraiser = Appraiser(policy, fees, funds)
-        self.budgets = Budgets(policy, funds, in_flight, snapshot.block, fees.base_fee)
+        self.budgets = Budgets(policy, funds, situation.in_flight, block, fees.base_fee)
         self.refused: dict[bytes, Refusal] = {}
         self.left_alone = ""  # why opportunities of the account last asked about are quarantined
 

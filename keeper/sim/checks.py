@@ -11,7 +11,7 @@ from keeper.model.chain import hexed
 from keeper.model.health import WAD
 from keeper.model.plan import Funds, InFlight, Plan
 from keeper.observe.pnl import NATIVE, summarise
-from keeper.plan.planner import choose
+from keeper.plan.planner import Situation, choose
 from keeper.protocols import executor
 from keeper.risk.screening import assess
 from keeper.settings import Settings
@@ -51,7 +51,8 @@ async def plans_left(settings: Settings, keeper: bytes) -> tuple[Plan, ...]:
     price = native_price_of(settings).at(session.protocol, snapshot, when)
     funds = Funds(1_000 * WAD, price, held)
     found = assess(session.protocol, snapshot, when)
-    return choose(session.protocol, snapshot, found, when, policy_of(settings), funds, InFlight()).plans
+    situation = Situation(snapshot, when, funds, InFlight())
+    return choose(session.protocol, situation, found, policy_of(settings)).plans
 
 
 def check_books(arena: Arena[MarketT]) -> None:

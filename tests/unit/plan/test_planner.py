@@ -9,7 +9,7 @@ from keeper.errors import Refused
 from keeper.model.health import WAD
 from keeper.model.plan import Funds, InFlight, Policy, Rejected, Rejection, Schedule, token_key
 from keeper.plan.gas import MAX_TX_GAS, fee_market, gas_cost_wad
-from keeper.plan.planner import choose
+from keeper.plan.planner import Situation, choose
 from keeper.protocols.columns import Columns, Writer
 from tests.unit.plan.scripted import (
     GWEI,
@@ -31,6 +31,10 @@ MARKET_GAS = 11 * GWEI  # base fee and tip of the next block
 GAS_WAD = 44 * WAD // 10  # 200,000 gas at that fee and $2,000
 
 
+def situation(purse: Funds, in_flight: InFlight = NOTHING_IN_FLIGHT) -> Situation:
+    return Situation(snapshot(), 1_012, purse, in_flight)
+
+
 def plan(
     protocol: Scripted,
     rules: Policy | None = None,
@@ -39,7 +43,7 @@ def plan(
     unpriced: tuple[bytes, ...] = (),
 ) -> Schedule:
     found = assessment(protocol, unpriced)
-    return choose(protocol, snapshot(), found, 1_012, rules or policy(), purse or funds(), in_flight)  # type: ignore[arg-type]
+    return choose(protocol, situation(purse or funds(), in_flight), found, rules or policy())  # type: ignore[arg-type]
 
 
 def only(schedule: Schedule) -> Rejected:
@@ -186,7 +190,7 @@ def test_accounts_that_the_screen_could_not_judge_are_named_in_the_adapters_word
         writer.touch(address(number))
     market = replace(snapshot(), columns=writer.columns)
     found = assessment(book(), tuple(address(number) for number in range(1, 151)))
-    schedule = choose(book(), market, found, 1_012, policy(), funds(), NOTHING_IN_FLIGHT)  # type: ignore[arg-type]
+    schedule = choose(book(), Situation(market, 1_012, funds(), NOTHING_IN_FLIGHT), found, policy())  # type: ignore[arg-type]
     assert [rejected.account for rejected in schedule.rejected] == list(found.unpriced)
     first, last = schedule.rejected[0], schedule.rejected[-1]
     assert (first.reason, first.message) == (Rejection.UNSUPPORTED, "unsupported: a feed of another kind")
@@ -196,7 +200,7 @@ def test_accounts_that_the_screen_could_not_judge_are_named_in_the_adapters_word
 def test_accounts_that_the_adapter_refuses_to_judge_are_rejected_once_each_with_its_words() -> None:
     refused = {address(9): ("unpriced", "the pool is too young"), address(8): ("odd", "an order without ticks")}
     found = replace(assessment(book(), (address(9),)), refused=refused)
-    schedule = choose(book(), snapshot(), found, 1_012, policy(), funds(), NOTHING_IN_FLIGHT)  # type: ignore[arg-type]
+    schedule = choose(book(), situation(funds()), found, policy())  # type: ignore[arg-type]
     assert reasons(schedule) == {8: Rejection.UNSUPPORTED, 9: Rejection.UNPRICED}
     messages = [rejected.message for rejected in schedule.rejected]
     assert messages == ["unsupported: an order without ticks", "unpriced: the pool is too young"]
@@ -371,7 +375,7 @@ def test_the_same_inputs_give_the_same_schedule_in_whatever_order_accounts_come(
     found = assessment(protocol)
     turned = replace(found, unsafe=found.unsafe[::-1])
     first, again, other = (
-        choose(protocol, snapshot(), seen, 1_012, rules, purse, in_flight)  # type: ignore[arg-type]
+        choose(protocol, situation(purse, in_flight), seen, rules)  # type: ignore[arg-type]
         for seen in (found, found, turned)
     )
     assert first == again
