@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from eth_abi.abi import decode, encode
+from eth_utils.abi import collapse_if_tuple
 from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
 
@@ -15,14 +16,6 @@ from keeper.model.chain import Log
 
 _PACKAGED = Path(__file__).parent / "_abis"
 ABI_DIRECTORY = _PACKAGED if _PACKAGED.is_dir() else Path(__file__).parent.parent / "abis"
-
-
-def _type(entry: dict[str, Any]) -> str:
-    """Canonical type of an ABI parameter, tuples written out."""
-    kind: str = entry["type"]
-    if not kind.startswith("tuple"):
-        return kind
-    return f"({','.join(_type(part) for part in entry['components'])}){kind[5:]}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,14 +78,14 @@ class Contract:
         for entry in entries:
             kind = entry["type"]
             inputs = entry.get("inputs", [])
-            types = tuple(_type(part) for part in inputs)
+            types = tuple(collapse_if_tuple(part) for part in inputs)
             digest = keccak(text=f"{entry.get('name', '')}({','.join(types)})")
             if kind == "function":
-                outputs = tuple(_type(part) for part in entry.get("outputs", []))
+                outputs = tuple(collapse_if_tuple(part) for part in entry.get("outputs", []))
                 self.functions[entry["name"]] = Function(entry["name"], digest[:4], types, outputs)
             elif kind == "event":
-                indexed = tuple(_type(part) for part in inputs if part["indexed"])
-                plain = tuple(_type(part) for part in inputs if not part["indexed"])
+                indexed = tuple(collapse_if_tuple(part) for part in inputs if part["indexed"])
+                plain = tuple(collapse_if_tuple(part) for part in inputs if not part["indexed"])
                 self.events[entry["name"]] = AbiEvent(entry["name"], digest, indexed, plain)
             elif kind == "error":
                 self.errors[digest[:4]] = Error(entry["name"], digest[:4], types)

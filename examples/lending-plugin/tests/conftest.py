@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from eth_abi.abi import encode
+from web3 import HTTPProvider, Web3
+from web3.contract import Contract
+from web3.contract.contract import ContractFunction
 
-from keeper.abi import Contract
+from keeper.model.chain import unhexed
 from keeper.protocols.base import Deployment
 from keeper.sim.node.anvil import Anvil
 
@@ -37,52 +39,50 @@ def compiled() -> dict[str, dict[str, Any]]:
 
 @dataclass
 class Bench:
-    """The market, with 100 million dollars to lend, and ten rich accounts. Each transaction is mined at once."""
+    """The market, with 100 million dollars to lend, and nine rich accounts. Each transaction is mined at once."""
 
     anvil: Anvil
-    lend: bytes
-    weth: bytes
-    usdc: bytes
-    feed: bytes
+    web3: Web3
+    lend: Contract
+    weth: Contract
+    usdc: Contract
+    feed: Contract
     owner: str
     users: list[str]
 
     @classmethod
     def on(cls, anvil: Anvil) -> "Bench":
-        owner, *users = anvil.accounts()
+        web3 = Web3(HTTPProvider(anvil.url))
+        owner, *users = web3.eth.accounts
 
-        def deploy(name: str, types: list[str], *args: Any) -> bytes:
-            code = bytes.fromhex(compiled()[name]["evm"]["bytecode"]["object"])
-            return anvil.deploy(code + encode(types, args), sender=owner)
+        def deploy(name: str, *args: Any) -> Contract:
+            abi, code = compiled()[name]["abi"], compiled()[name]["evm"]["bytecode"]["object"]
+            tx = web3.eth.contract(abi=abi, bytecode=code).constructor(*args).transact({"from": owner})
+            return web3.eth.contract(web3.eth.wait_for_transaction_receipt(tx)["contractAddress"], abi=abi)
 
-        weth = deploy("MockToken", ["string", "uint8"], "WETH", 18)
-        usdc = deploy("MockToken", ["string", "uint8"], "USDC", 6)
-        feed = deploy("MockFeed", [])
-        terms = [DAY, 80 * WAD // 100, 8 * WAD // 100]
-        lend = deploy("TinyLend", ["address"] * 3 + ["uint256"] * 3, weth, usdc, feed, *terms)
-        bench = cls(anvil, lend, weth, usdc, feed, owner, users)
-        bench.do(usdc, "mint", lend, 10**8 * 10**6)
+        weth, usdc, feed = deploy("MockToken", "WETH", 18), deploy("MockToken", "USDC", 6), deploy("MockFeed")
+        terms = DAY, 80 * WAD // 100, 8 * WAD // 100
+        lend = deploy("TinyLend", weth.address, usdc.address, feed.address, *terms)
+        bench = cls(anvil, web3, lend, weth, usdc, feed, owner, users)
+        bench.do(usdc.functions.mint(lend.address, 10**8 * 10**6))
         bench.price(2_000)
-        bench.do(lend, "setRate", 3 * 10**18)  # about 9 % a year
+        bench.do(lend.functions.setRate(3 * 10**18))  # about 9 % a year
         for user in users:
-            bench.do(weth, "mint", user, 10**6 * WAD)
-            bench.do(usdc, "mint", user, 10**8 * 10**6)
-            bench.do(weth, "approve", lend, 2**256 - 1, sender=user)
-            bench.do(usdc, "approve", lend, 2**256 - 1, sender=user)
+            for token, amount in ((weth, 10**6 * WAD), (usdc, 10**8 * 10**6)):
+                bench.do(token.functions.mint(user, amount))
+                bench.do(token.functions.approve(lend.address, 2**256 - 1), user)
         return bench
 
-    def do(self, to: bytes, function: str, *args: Any, sender: str = "") -> bool:
+    def do(self, call: ContractFunction, sender: str = "") -> bool:
         """One transaction; whether it did not revert."""
-        name = {self.lend: "TinyLend", self.feed: "MockFeed"}.get(to, "MockToken")
-        data = Contract(compiled()[name]["abi"]).functions[function].encode(*args)
-        tx = self.anvil.send(to, data, sender=sender or self.owner, gas=1_000_000)
-        return self.anvil.receipt(tx)["status"] == "0x1"
+        tx = call.transact({"from": sender or self.owner, "gas": 1_000_000})
+        return self.web3.eth.wait_for_transaction_receipt(tx, poll_latency=0.01)["status"] == 1
 
     def price(self, dollars: float) -> None:
-        self.do(self.feed, "set", int(dollars * 10**8))
+        self.do(self.feed.functions.set(int(dollars * 10**8)))
 
     def deployment(self) -> Deployment:
-        return Deployment("tiny_lend", 31337, 0, {"TinyLend": self.lend})
+        return Deployment("tiny_lend", 31337, 0, {"TinyLend": unhexed(self.lend.address)})
 
 
 @pytest.fixture

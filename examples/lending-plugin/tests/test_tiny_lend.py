@@ -59,13 +59,13 @@ def act(bench: Bench, dice: random.Random) -> None:
     bench.anvil.rpc("evm_increaseTime", dice.choice([1, 60, DAY // 3]))
     match dice.randrange(7):
         case 0 | 1:
-            bench.do(bench.lend, "supply", dice.randrange(1, 30 * WAD), sender=user)
+            bench.do(bench.lend.functions.supply(dice.randrange(1, 30 * WAD)), user)
         case 2 | 3:
-            bench.do(bench.lend, "borrow", amount, sender=user)
+            bench.do(bench.lend.functions.borrow(amount), user)
         case 4:
-            bench.do(bench.lend, "repay", amount, sender=user)
+            bench.do(bench.lend.functions.repay(amount), user)
         case 5:
-            bench.do(bench.lend, "withdraw", dice.randrange(1, WAD), sender=user)
+            bench.do(bench.lend.functions.withdraw(dice.randrange(1, WAD)), user)
         case 6:
             bench.price(dice.uniform(1_500, 2_500))
 
@@ -95,8 +95,8 @@ def test_a_liquidation_does_what_was_said_before_it_was_sent(bench: Bench) -> No
     async def work(watch: Watch) -> None:
         dice, seen = random.Random(3), set()
         for user in bench.users[:-1]:
-            bench.do(bench.lend, "supply", 10 * WAD + dice.randrange(WAD), sender=user)
-            bench.do(bench.lend, "borrow", dice.randrange(13_000, 16_000) * 10**6, sender=user)
+            bench.do(bench.lend.functions.supply(10 * WAD + dice.randrange(WAD)), user)
+            bench.do(bench.lend.functions.borrow(dice.randrange(13_000, 16_000) * 10**6), user)
         for dollars in (1_850, 1_700, 1_400, 1_150):
             bench.price(dollars)
             for user in bench.users[:-1]:
@@ -119,11 +119,12 @@ def test_a_liquidation_does_what_was_said_before_it_was_sent(bench: Bench) -> No
 
 def send(bench: Bench, call: Any, keeper: str, timestamp: int) -> list[Log]:
     bench.anvil.set_next_timestamp(timestamp)
-    receipt = bench.anvil.receipt(bench.anvil.send(call.to, call.data, sender=keeper, gas=300_000))
-    assert receipt["status"] == "0x1"
-    assert int(receipt["gasUsed"], 16) < 140_000
+    tx = bench.web3.eth.send_transaction({"from": keeper, "to": call.to, "data": call.data, "gas": 300_000})
+    receipt = bench.web3.eth.wait_for_transaction_receipt(tx)
+    assert receipt["status"] == 1
+    assert receipt["gasUsed"] < 140_000
     return [
-        Log(unhexed(log["address"]), tuple(map(unhexed, log["topics"])), unhexed(log["data"]), 0, b"", 0)
+        Log(unhexed(log["address"]), tuple(map(bytes, log["topics"])), bytes(log["data"]), 0, b"", 0)
         for log in receipt["logs"]
     ]
 
@@ -132,8 +133,8 @@ def test_a_wei_more_than_the_reward_is_refused_on_chain_and_the_reason_is_decode
     user, keeper = bench.users[0], bench.users[1]
 
     async def work(watch: Watch) -> None:
-        bench.do(bench.lend, "supply", 10 * WAD, sender=user)
-        bench.do(bench.lend, "borrow", 15_000 * 10**6, sender=user)
+        bench.do(bench.lend.functions.supply(10 * WAD), user)
+        bench.do(bench.lend.functions.borrow(15_000 * 10**6), user)
         bench.price(1_800)
         snapshot = (await watch.advance()).snapshot
         later = snapshot.block.timestamp + 1
@@ -143,17 +144,17 @@ def test_a_wei_more_than_the_reward_is_refused_on_chain_and_the_reason_is_decode
         answer = await watch.reader.call(call, unhexed(keeper), snapshot.block, later)
         revert = watch.protocol.explain(answer.data)
         assert (revert.name, revert.action) == ("TooLittle", RevertAction.RETRY)
-        usdc = token_key(bench.usdc)
-        [small] = watch.protocol.opportunities(snapshot, 0, later, TARGET, {usdc: 5 * 10**6})
-        assert small.spends == {bench.usdc: 5 * 10**6}
-        assert watch.protocol.opportunities(snapshot, 0, later, TARGET, {usdc: 0}) == []
+        usdc = unhexed(bench.usdc.address)
+        [small] = watch.protocol.opportunities(snapshot, 0, later, TARGET, {token_key(usdc): 5 * 10**6})
+        assert small.spends == {usdc: 5 * 10**6}
+        assert watch.protocol.opportunities(snapshot, 0, later, TARGET, {token_key(usdc): 0}) == []
 
     watching(bench, work)
 
 
 def test_a_node_that_answers_nonsense_about_an_account_is_not_believed(bench: Bench) -> None:
     async def work(watch: Watch) -> None:
-        bench.do(bench.lend, "supply", WAD, sender=bench.users[0])
+        bench.do(bench.lend.functions.supply(WAD), bench.users[0])
         await watch.advance()
         try:
             watch.follower.book.take_in({unhexed(bench.users[0]): [CallResult(True, b"short")]})

@@ -12,7 +12,7 @@ from keeper.book.sync import BookSync, load_snapshot
 from keeper.chain.connect import connect
 from keeper.chain.ports import ChainReader
 from keeper.errors import OperatorError, Transient
-from keeper.model.chain import BlockRef, Call, CallResult
+from keeper.model.chain import BlockRef, Call, CallResult, unhexed
 from keeper.model.events import HEAD_REORG, Event
 from keeper.protocols.base import Deployment, Protocol
 from keeper.sim.node.anvil import Anvil
@@ -38,7 +38,7 @@ async def test_through_reorgs_missed_heads_and_failed_reads_every_account_is_wha
             for _ in range(dice.randrange(1, 4)):
                 user = dice.choice(bench.users)
                 what, amount = dice.choice([("supply", 5 * WAD), ("borrow", 10**9), ("repay", 10**8)])
-                bench.do(bench.lend, what, dice.randrange(1, amount), sender=user)
+                bench.do(bench.lend.functions[what](dice.randrange(1, amount)), user)
             depth = dice.choice([0, 0, 1, 2, 5, 10])
             if depth:
                 anvil.reorg(depth)
@@ -80,11 +80,11 @@ async def test_a_difference_counts_only_when_it_is_there_again(anvil: Anvil, ahe
         protocol = await discover(chain.reader, tiny_lend()(bench.deployment()))
         reader = Hasty(chain.reader)
         sync = BookSync(reader, protocol, 0, lambda _: None, audit_accounts=100)
-        bench.do(bench.lend, "supply", 5 * WAD, sender=bench.users[0])
+        bench.do(bench.lend.functions.supply(5 * WAD), bench.users[0])
         assert await sync.advance(await chain.reader.head())
         anvil.mine()
         head = await chain.reader.head()
-        bench.do(bench.lend, "borrow", 10**9, sender=bench.users[0])
+        bench.do(bench.lend.functions.borrow(10**9), bench.users[0])
         reader.ahead = ahead
         advance = await sync.advance(head)
         assert advance is not None
@@ -121,6 +121,6 @@ async def test_an_address_of_another_contract_is_told_in_one_line(anvil: Anvil) 
     bench = bench_on(anvil)
     async with await connect([anvil.url], 31337, 5, lambda _: None) as chain:
         with pytest.raises(OperatorError, match=r"KEEPER_DEPLOYMENT: TinyLend at 0x.* does not answer `collateral`"):
-            await found_out(chain.reader, bench.weth)
+            await found_out(chain.reader, unhexed(bench.weth.address))
         with pytest.raises(OperatorError, match="does not answer"):
             await found_out(chain.reader, b"\x77" * 20)

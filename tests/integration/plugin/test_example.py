@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from eth_utils.crypto import keccak
 
 from keeper.abi import checksum
-from keeper.model.chain import hexed, unhexed
+from keeper.model.chain import hexed
 from keeper.model.health import WAD
 from keeper.sim.node.anvil import Anvil, dev_key
 from tests.support.example import EXAMPLE, SOLC, bench_on
@@ -38,8 +37,8 @@ def bench() -> Iterator[Any]:
     with Anvil() as anvil:
         bench = bench_on(anvil)
         for index, user in enumerate(bench.users[:-1]):
-            bench.do(bench.lend, "supply", 10 * WAD, sender=user)
-            bench.do(bench.lend, "borrow", (12_000 + 480 * index) * 10**6, sender=user)
+            bench.do(bench.lend.functions.supply(10 * WAD), user)
+            bench.do(bench.lend.functions.borrow((12_000 + 480 * index) * 10**6), user)
         bench.price(1_780)
         yield bench
 
@@ -49,7 +48,7 @@ def environment(installed: Path, bench: Any, tmp_path_factory: pytest.TempPathFa
     """What an operator sets, and nothing else of the keeper's."""
     home = tmp_path_factory.mktemp("operator")
     deployment = {"protocol": "tiny_lend", "chain_id": 31337, "start_block": 0}
-    deployment["contracts"] = {"TinyLend": checksum(bench.lend)}
+    deployment["contracts"] = {"TinyLend": bench.lend.address}
     (home / "deployment.json").write_text(json.dumps(deployment))
     (home / "keeper.key").write_text(hexed(dev_key(KEEPER)))
     settings = {
@@ -80,22 +79,15 @@ def keeper(environment: dict[str, str], *arguments: str) -> str:
 
 def on_chain(bench: Any, account: str) -> tuple[int, int]:
     """The contract's own view: capacity and debt."""
-    data = bench.anvil.call(bench.lend, _view("health(address)", account))
-    return int.from_bytes(data[:32], "big"), int.from_bytes(data[32:], "big")
-
-
-def _view(signature: str, account: str) -> bytes:
-    return bytes(keccak(text=signature)[:4]) + unhexed(account).rjust(32, b"\0")
+    capacity, owed = bench.lend.functions.health(account).call()
+    return capacity, owed
 
 
 def balances(bench: Any) -> dict[str, int]:
     """What the keeper has, by token."""
     account = bench.users[-1]
-    found = {
-        checksum(token): int.from_bytes(bench.anvil.call(token, _view("balanceOf(address)", account)), "big")
-        for token in (bench.weth, bench.usdc)
-    }
-    return {**found, NATIVE: bench.anvil.balance(account)}
+    found = {token.address: token.functions.balanceOf(account).call() for token in (bench.weth, bench.usdc)}
+    return {**found, NATIVE: bench.web3.eth.get_balance(account)}
 
 
 def test_scan_finds_the_plug_in_and_every_health_is_the_contracts(bench: Any, environment: dict[str, str]) -> None:
@@ -129,7 +121,7 @@ def test_what_is_planned_is_done_and_the_journals_profit_is_the_change_of_balanc
     gained = {token: units - before[token] for token, units in balances(bench).items()}
     document = json.loads(keeper(environment, "pnl", "--json"))
     booked = {token: int(units) for token, units in document["profit"].items()}
-    assert booked[checksum(bench.weth)] > 0
+    assert booked[bench.weth.address] > 0
     assert booked == gained
     for user in bench.users[:-1]:
         capacity, owed = on_chain(bench, user)
