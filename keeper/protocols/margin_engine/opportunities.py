@@ -6,11 +6,11 @@ from keeper.errors import Refused
 from keeper.model.health import WAD, Health
 from keeper.model.plan import Opportunity, token_key
 from keeper.model.refusal import RefusalCode
+from keeper.protocols.margin_engine.bad_debt import shortfall
 from keeper.protocols.margin_engine.calldata import LIQUIDATE, SEIZE
 from keeper.protocols.margin_engine.health import equity_requirement, health_of, market_price
 from keeper.protocols.margin_engine.prices import price_of
 from keeper.protocols.margin_engine.query import EngineQuery
-from keeper.protocols.margin_engine.risk import shortfall
 from keeper.protocols.margin_engine.rounding import mul_up
 from keeper.protocols.margin_engine.simulate import Closing, simulate_seizure
 from keeper.protocols.margin_engine.sizing import Sized, choose
@@ -141,7 +141,7 @@ def _seizure(query: EngineQuery, before: Health, id_: int) -> Opportunity | None
 
 
 def _prevented(query: EngineQuery, equity: int, equity_after: int, after: EngineHoldings) -> int:
-    """Expected bad debt before less after, in 1e18 dollars, never below zero: see `risk.shortfall`."""
+    """Expected bad debt before less after, in 1e18 dollars, never below zero: see `bad_debt.shortfall`."""
     saved = shortfall(equity / WAD, _gross(query, query.holdings)) - shortfall(equity_after / WAD, _gross(query, after))
     return max(0, int(saved * 1e6) * 10**12)
 

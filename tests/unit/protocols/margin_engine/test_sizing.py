@@ -7,8 +7,8 @@ from hypothesis import given, settings, strategies as st
 
 from keeper.defi.sizing import smallest
 from keeper.model.health import WAD
+from keeper.protocols.margin_engine.bad_debt import shortfall
 from keeper.protocols.margin_engine.health import equity_requirement
-from keeper.protocols.margin_engine.risk import shortfall
 from keeper.protocols.margin_engine.simulate import Closing
 from keeper.protocols.margin_engine.sizing import Sized, choose
 from keeper.protocols.margin_engine.state import EngineHoldings, EngineMarket, EnginePosition, EngineState
