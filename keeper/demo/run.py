@@ -25,8 +25,9 @@ from keeper.model.intent import Intent
 from keeper.settings import Settings
 from keeper.sim.keeper import CHAIN_ID, JOURNAL, capacity, keeper_settings, make_signer
 from keeper.sim.market import MarketFactory, SimMarket, market_factory_of
-from keeper.sim.node.anvil import Anvil, find_anvil
+from keeper.sim.node.anvil import Anvil
 from keeper.sim.node.client import Node
+from keeper.sim.node.options import find_anvil
 from keeper.sim.player import BLOCK_S, FIRST_BASE_FEE, GAS_LIMIT, Player
 from keeper.sim.records import BlockRecord
 from keeper.sim.scenario import CALM_DEMAND, LATE_DEMAND, Scenario, ScenarioStep

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from keeper.sim.node.anvil import MNEMONIC, Anvil, dev_key, find_anvil, free_port
+from keeper.sim.node.anvil import Anvil
+from keeper.sim.node.options import MNEMONIC, dev_key, find_anvil, free_port
 
 __all__ = ["MNEMONIC", "Anvil", "anvil", "dev_key", "find_anvil", "free_port", "shared_anvil", "start_anvil"]
 

@@ -1,15 +1,13 @@
-"""A real EVM node of our own: finds anvil, starts it on a free port, steers it by its RPC, stops it by its pid."""
+"""A development node of our own: starts anvil on a free port, controls it by its RPC, stops it by its pid."""
 
-import os
 import platform
 import shutil
-import socket
 import subprocess
 import threading
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from functools import cache
+from dataclasses import replace
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from types import TracebackType
@@ -19,104 +17,24 @@ import msgspec
 
 from keeper.chain.errors import RpcError
 from keeper.errors import OperatorError, Transient
+from keeper.sim.node.options import AnvilOptions, find_anvil, free_port
 
 Hexable = bytes | str
 
-MNEMONIC = "test test test test test test test test test test test junk"
 _START_TRIES = 3
 _START_S = 30.0
 _POLL_S = 0.01
-_PLATFORMS = {"x86_64": "amd64", "amd64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
-
-
-def find_anvil() -> Path:
-    """The anvil binary: on PATH first, else the npm package's own, not its launcher, so that the pid is the node's.
-
-    Raises OperatorError when there is none.
-    """
-    system = platform.system().lower().replace("windows", "win32")
-    package = f"anvil-{system}-{_PLATFORMS.get(platform.machine().lower(), platform.machine().lower())}"
-    for root in (Path.cwd(), Path(__file__).parents[3]):
-        binary = root / "node_modules" / "@foundry-rs" / package / "bin" / ("anvil.exe" if os.name == "nt" else "anvil")
-        packaged = binary if binary.is_file() else None
-        if packaged:
-            break
-    on_path = shutil.which("anvil")
-    if on_path and ".bin" not in Path(on_path).parts:
-        return Path(on_path)
-    if packaged:
-        return packaged
-    raise OperatorError("anvil was not found: run `npm ci` in the checkout, or put Foundry's anvil on PATH")
-
-
-@cache
-def dev_key(index: int) -> bytes:
-    """Private key of development account `index`. Publicly known: worthless outside a development chain."""
-    from eth_account import Account
-
-    Account.enable_unaudited_hdwallet_features()
-    return bytes(Account.from_mnemonic(MNEMONIC, account_path=f"m/44'/60'/0'/0/{index}").key)
-
-
-def free_port() -> int:
-    """A TCP port of 127.0.0.1 that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class Anvil:
-    """One anvil process. `with Anvil(...) as anvil:` or `start()` and `stop()`.
+    """One anvil process. `with Anvil(...) as anvil:` or `start()` and `stop()`. Arguments: see AnvilOptions."""
 
-    `block_time`: seconds between blocks; `mining=False`: a block only when `mine()` is called; neither: one for each
-    transaction. `log`: where its output goes, else nowhere. `bound`: it ends with the thread that started it,
-    however that ends, where the system can do that (Linux with `setpriv`).
-    """
-
-    def __init__(
-        self,
-        *,
-        chain_id: int | None = 31337,
-        port: int | None = None,
-        block_time: float | None = None,
-        mining: bool = True,
-        fork_url: str | None = None,
-        fork_block: int | None = None,
-        timestamp: int | None = None,
-        gas_limit: int | None = None,
-        base_fee: int | None = None,
-        accounts: int = 10,
-        balance_eth: int | None = None,
-        hardfork: str | None = None,
-        ipc: Path | None = None,
-        log: Path | None = None,
-        extra: Sequence[str] = (),
-        bound: bool = False,
-    ) -> None:
-        options: dict[str, object | None] = {
-            "--chain-id": chain_id,
-            "--block-time": block_time,
-            "--fork-url": fork_url,
-            "--fork-block-number": fork_block,
-            "--timestamp": timestamp,
-            "--gas-limit": gas_limit,
-            "--block-base-fee-per-gas": base_fee,
-            "--accounts": accounts,
-            "--balance": balance_eth,
-            "--hardfork": hardfork,
-            "--ipc": ipc,
-        }
-        self._arguments = [text for key, value in options.items() if value is not None for text in (key, str(value))]
-        self._arguments += ([] if mining else ["--no-mining"]) + list(extra)
-        self._arguments += [] if log else ["--silent"]
-        self._port = port
-        self._log = log
-        self._bound = bound
+    def __init__(self, options: AnvilOptions | None = None, **changes: Any) -> None:
+        self.options = replace(options or AnvilOptions(), **changes)
         self._process: subprocess.Popen[bytes] | None = None
         self._connection: HTTPConnection | None = None
         self._lock = threading.Lock()
         self._sent = 0
-        self.ipc = ipc
 
     # Life.
 
@@ -124,20 +42,22 @@ class Anvil:
         """Start it and wait until it answers. Raises OperatorError when it does not come up."""
         binary = find_anvil()
         for _ in range(_START_TRIES):
-            port = self._port or free_port()
+            port = self.options.port or free_port()
             self._launch(binary, port)
             self._connection = HTTPConnection("127.0.0.1", port, timeout=120)
             if self._answers():
                 return self
             self.stop()
-        raise OperatorError(f"anvil did not start: run `{binary} {' '.join(self._arguments)}` to see why", exit_code=4)
+        raise OperatorError(
+            f"anvil did not start: run `{binary} {' '.join(self.options.arguments())}` to see why", exit_code=4
+        )
 
     def _launch(self, binary: Path, port: int) -> None:
-        command = [str(binary), "--host", "127.0.0.1", "--port", str(port), *self._arguments]
-        binder = shutil.which("setpriv") if self._bound and platform.system() == "Linux" else None
+        command = [str(binary), "--host", "127.0.0.1", "--port", str(port), *self.options.arguments()]
+        binder = shutil.which("setpriv") if self.options.bound and platform.system() == "Linux" else None
         if binder:
             command = [binder, "--pdeathsig", "TERM", *command]  # it becomes the node: the pid stays
-        sink = self._log.open("ab") if self._log else None
+        sink = self.options.log.open("ab") if self.options.log else None
         # Its own process group: an interrupt of the terminal is for us; we stop it when we are done with it.
         self._process = subprocess.Popen(  # noqa: S603
             command,
@@ -315,12 +235,6 @@ class Anvil:
 
     def set_code(self, address: Hexable, code: Hexable) -> None:
         self.rpc("anvil_setCode", _hexed(address), _hexed(code))
-
-    def set_storage(self, address: Hexable, slot: int, value: int) -> None:
-        self.rpc("anvil_setStorageAt", _hexed(address), f"0x{slot:064x}", f"0x{value:064x}")
-
-    def impersonate(self, account: Hexable) -> None:
-        self.rpc("anvil_impersonateAccount", _hexed(account))
 
 
 def _hexed(value: Hexable) -> str:

@@ -83,7 +83,7 @@ async def test_pushed_heads_cost_no_requests(anvil: Anvil, dial: Dial, events: l
 
 async def test_heads_come_over_ipc(start_anvil: Callable[..., Anvil], dial: Dial, tmp_path: Any) -> None:
     node = start_anvil(ipc=tmp_path / "n.ipc")
-    chain = await dial(str(node.ipc))
+    chain = await dial(str(node.options.ipc))
     heads = chain.heads(60)
     await next_head(heads)
     await subscribed(chain)

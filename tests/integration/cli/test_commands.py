@@ -15,7 +15,8 @@ from keeper.errors import InvariantBroken
 from keeper.model.chain import unhexed
 from keeper.model.health import INFINITE_HEALTH
 from keeper.sim.arena import arena_node
-from keeper.sim.node.anvil import Anvil, free_port
+from keeper.sim.node.anvil import Anvil
+from keeper.sim.node.options import free_port
 from tests.support import harsh
 
 HEALTH = load_abi("MarginEngine").functions["health"]

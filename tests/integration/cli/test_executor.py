@@ -22,9 +22,10 @@ from keeper.model.chain import BlockRef
 from keeper.model.intent import IntentState
 from keeper.model.plan import Policy
 from keeper.sim.markets.curie import DeployedCurie, deploy
-from keeper.sim.node.anvil import Anvil, dev_key
+from keeper.sim.node.anvil import Anvil
 from keeper.sim.node.artifacts import ask
 from keeper.sim.node.client import Node
+from keeper.sim.node.options import dev_key
 from tests.integration.protocols.executor.conftest import Ended
 
 KEY = "0x" + dev_key(3).hex()

@@ -14,7 +14,8 @@ import pytest
 from keeper.abi import checksum
 from keeper.model.chain import hexed
 from keeper.model.health import WAD
-from keeper.sim.node.anvil import Anvil, dev_key
+from keeper.sim.node.anvil import Anvil
+from keeper.sim.node.options import dev_key
 from tests.support.example import EXAMPLE, SOLC, bench_on
 
 NATIVE = checksum(bytes(20))

@@ -13,9 +13,10 @@ from keeper.cli.main import main
 from keeper.model.chain import hexed, unhexed
 from keeper.sim.keeper import CHAIN_ID
 from keeper.sim.market import market_factory_of
-from keeper.sim.node.anvil import Anvil, dev_key
+from keeper.sim.node.anvil import Anvil
 from keeper.sim.node.artifacts import calldata
 from keeper.sim.node.client import Node, Tx
+from keeper.sim.node.options import dev_key
 from keeper.sim.player import GAS_LIMIT
 
 ACCOUNTS = 24

@@ -5,7 +5,7 @@
     deployed.admit(alice, bob)                       # impersonated, with ether
     node.send(*deployed.fund(alice, "USDC", 1_000 * 10**6), *deployed.fund(alice, "WETH", 10**18))  # into the vault
     node.send(deployed.trade(alice, "vETH", 7 * 10**18))  # signed size; `spend` takes quote, `close` closes
-    node.send(deployed.add_liquidity(bob, "vETH", 10**18, 3_000 * 10**18, *deployed.ticks("vETH", 2_700, 3_300)))
+    node.send(deployed.add_liquidity(bob, "vETH", 10**18, 3_000 * 10**18, deployed.ticks("vETH", 2_700, 3_300)))
     node.send(deployed.set_oracle("ETH", 2_700.0), *deployed.move_pool("vETH", 2_700.0))  # limits: see `move_pool`
     deployed.warp(12)
     node.send(deployed.liquidate(carol, alice, "vETH"), deployed.close(carol, "vETH"))

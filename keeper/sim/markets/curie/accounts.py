@@ -134,7 +134,7 @@ def _choices(deployed: DeployedCurie, opening: CurieOpening) -> list[Tx]:
     for making in opening.making:
         price = _price(deployed, deployed.spec(making.market))
         ticks = deployed.ticks(making.market, price / making.width, price * making.width)
-        txs.append(deployed.add_liquidity(opening.account, making.market, making.base, making.quote, *ticks))
+        txs.append(deployed.add_liquidity(opening.account, making.market, making.base, making.quote, ticks))
     return txs
 
 

@@ -92,28 +92,24 @@ class DeployedCurie:
             return self._vault(account, "withdrawAll(address)", self.tokens[symbol])
         return self._vault(account, "withdraw(address,uint256)", self.tokens[symbol], units)
 
-    def settle_bad_debt(self, sender: bytes, account: bytes) -> Tx:
-        """The insurance fund pays what an account owes that has nothing left."""
-        return self._vault(sender, "settleBadDebt(address)", account)
-
     # Positions.
 
     def trade(self, account: bytes, market: str, size: int, sqrt_limit: int = 0) -> Tx:
         """Buy so much base, or sell it when negative; only up to a sqrt price when one is given."""
-        return self._open(account, market, size < 0, size < 0, size, sqrt_limit)
+        return self._open(account, market, size, sqrt_limit, in_base=True)
 
     def spend(self, account: bytes, market: str, quote: int, sqrt_limit: int = 0) -> Tx:
         """Buy base for so much quote, or sell base for it when negative."""
-        return self._open(account, market, quote < 0, quote > 0, quote, sqrt_limit)
+        return self._open(account, market, quote, sqrt_limit, in_base=False)
 
     def close(self, account: bytes, market: str, sqrt_limit: int = 0, bound: int = 0) -> Tx:
         """Trade a position away, or what the market's price limit allows of it. `bound`: the opposite amount's."""
         params = (self.markets[market].base, sqrt_limit, bound, UINT256_MAX, _NO_REFERRAL)
         return self._house(account, "closePosition((address,uint160,uint256,uint256,bytes32))", params)
 
-    def add_liquidity(self, account: bytes, market: str, base: int, quote: int, lower: int, upper: int) -> Tx:
+    def add_liquidity(self, account: bytes, market: str, base: int, quote: int, ticks: tuple[int, int]) -> Tx:
         """As a maker, between two ticks (multiples of `spacing`): at most so much of both."""
-        params = (self.markets[market].base, base, quote, lower, upper, 0, 0, False, UINT256_MAX)
+        params = (self.markets[market].base, base, quote, *ticks, 0, 0, False, UINT256_MAX)
         signature = "addLiquidity((address,uint256,uint256,int24,int24,uint256,uint256,bool,uint256))"
         return self._house(account, signature, params)
 
@@ -163,10 +159,6 @@ class DeployedCurie:
         feed = self.feeds[label]
         answer = round(dollars * 10**feed.decimals)
         return Tx(self.owner, feed.aggregator, calldata("set(int256)", answer))
-
-    def touch_oracle(self, label: str) -> Tx:
-        """Let the protocol's feed remember the newest answer, as trades do; reverts when there is nothing new."""
-        return Tx(self.owner, self.feeds[label].feed, calldata("update()"))
 
     def move_pool(self, market: str, dollars: float) -> list[Tx]:
         """The mover's trade until the pool is at a price, seen from where it is now; none when it is there already.
@@ -236,8 +228,8 @@ class DeployedCurie:
             price = float(self.listing.feeds[spec.feed][1])
             base, quote = int(spec.dollars / price * 10**18), spec.dollars * 10**18
             for width in spec.ranges:
-                lower, upper = self.ticks(spec.symbol, price / width, price * width)
-                made.append(self.add_liquidity(MARKET_MAKER, spec.symbol, base, quote, lower, upper))
+                ticks = self.ticks(spec.symbol, price / width, price * width)
+                made.append(self.add_liquidity(MARKET_MAKER, spec.symbol, base, quote, ticks))
         return made
 
     def ticks(self, market: str, low: float, high: float) -> tuple[int, int]:
@@ -252,8 +244,10 @@ class DeployedCurie:
     def _house(self, sender: bytes, signature: str, *args: object) -> Tx:
         return Tx(sender, self.contracts["ClearingHouse"], calldata(signature, *args), _GAS)
 
-    def _open(self, account: bytes, market: str, sells: bool, exact_input: bool, amount: int, sqrt_limit: int) -> Tx:
-        """At whatever the price is."""
+    def _open(self, account: bytes, market: str, amount: int, sqrt_limit: int, in_base: bool) -> Tx:
+        """At any price. `amount`: of the base or the quote; negative sells the base."""
+        sells = amount < 0
+        exact_input = sells == in_base
         signature = "openPosition((address,bool,bool,uint256,uint256,uint256,uint160,bytes32))"
         base = self.markets[market].base
         params = (base, sells, exact_input, abs(amount), 0, UINT256_MAX, sqrt_limit, _NO_REFERRAL)

@@ -173,7 +173,7 @@ def test_who_has_nothing_to_value_needs_no_price(bench: CurieBench) -> None:
     deployed = bench.deployed
     low, high = deployed.ticks("vETH", 2_000, 2_500)
     bench.node.send(*deployed.fund(OTHER, "USDC", 10**10), deployed.close(OTHER, "vETH"))
-    bench.node.send(deployed.add_liquidity(OTHER, "vETH", 0, 3_000 * WAD, low, high))
+    bench.node.send(deployed.add_liquidity(OTHER, "vETH", 0, 3_000 * WAD, (low, high)))
     config = deployed.contracts["ClearingHouseConfig"]
     bench.node.send(Tx(deployed.owner, config, calldata("setMarkPriceMarketTwapInterval(uint32)", 30 * 86_400)))
     snapshot = bench.snapshot()

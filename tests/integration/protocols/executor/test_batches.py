@@ -18,8 +18,9 @@ from keeper.protocols import executor
 from keeper.protocols.executor.batching import BATCH, members
 from keeper.settings import Settings
 from keeper.sim.markets.aave_v3 import DeployedAave, deploy
-from keeper.sim.node.anvil import Anvil, dev_key
+from keeper.sim.node.anvil import Anvil
 from keeper.sim.node.client import Node, Tx, impersonate
+from keeper.sim.node.options import dev_key
 from tests.support.market import account
 
 KEY = dev_key(3).hex()

@@ -138,8 +138,8 @@ def test_a_makers_orders_are_cancelled_first(scene: Scene) -> None:
     deployed.node.send(*deployed.fund(MAKER, "USDC", 10_000 * USD))
     wide, narrow = deployed.ticks("vETH", 2_600, 2_990), deployed.ticks("vBTC", 50_000, 59_000)
     deployed.node.send(
-        deployed.add_liquidity(MAKER, "vETH", 0, 60_000 * ETHER, *wide),
-        deployed.add_liquidity(MAKER, "vBTC", 0, 30_000 * ETHER, *narrow),
+        deployed.add_liquidity(MAKER, "vETH", 0, 60_000 * ETHER, wide),
+        deployed.add_liquidity(MAKER, "vBTC", 0, 30_000 * ETHER, narrow),
     )
     scene.crash(0.86)
     scene.crash(0.86, "BTC", "vBTC")

@@ -83,7 +83,7 @@ def bench() -> Iterator[CurieBench]:
         )
         for i in MAKERS:
             low, high = deployed.ticks("vETH", 2_400 + 150 * i % 400, 3_400 + 100 * (i % 4))
-            made.node.send(deployed.add_liquidity(account(i), "vETH", 10**18, 3_000 * 10**18, low, high))
+            made.node.send(deployed.add_liquidity(account(i), "vETH", 10**18, 3_000 * 10**18, (low, high)))
             made.node.try_send([deployed.withdraw(account(i), "USDC")])  # all that is not needed
         yield made
 
@@ -118,7 +118,7 @@ class Play:
         middle = round(self.tick(market) / spacing) + offset
         lower, upper = (middle - width) * spacing, (middle + width) * spacing
         base = thousandths * _BIG[market] // 1_000
-        return [self.deployed.add_liquidity(who_, market, base, 3 * thousandths * 10**18, lower, upper)]
+        return [self.deployed.add_liquidity(who_, market, base, 3 * thousandths * 10**18, (lower, upper))]
 
     def tick(self, market: str) -> int:
         return int(log(self.deployed.pool_price(market), 1.0001))

@@ -117,7 +117,7 @@ def test_a_short_can_be_closed_and_withdrawn(deployed: DeployedCurie) -> None:
 def test_a_maker_without_margin_loses_his_orders_to_anyone(deployed: DeployedCurie) -> None:
     deployed.node.send(*deployed.fund(BOB, "USDC", 3_700 * USDC))
     ticks = deployed.ticks("vETH", 2_850.0, 3_150.0)
-    deployed.node.send(deployed.add_liquidity(BOB, "vETH", 6 * ETH, 18_000 * ETH, *ticks))
+    deployed.node.send(deployed.add_liquidity(BOB, "vETH", 6 * ETH, 18_000 * ETH, ticks))
     assert "CH_NEXO" in reverts_with(deployed, deployed.cancel_orders(CAROL, BOB, "vETH"))
     for dollars in (2_850.0, 2_650.0, 2_500.0, 2_350.0):
         falls(deployed, "ETH", "vETH", dollars)
