@@ -10,6 +10,8 @@ from typing import Any
 
 import rlp
 from eth_abi.abi import decode, encode
+from eth_abi.grammar import parse
+from eth_utils.abi import collapse_if_tuple, function_signature_to_4byte_selector
 from eth_utils.crypto import keccak
 
 from keeper.errors import OperatorError
@@ -58,13 +60,9 @@ def artifact_of(document: Mapping[str, Any]) -> Artifact:
         for library, places in libraries.items()
     }
     types = [entry for entry in document["abi"] if entry["type"] == "constructor"]
-    return Artifact(code.removeprefix("0x"), tuple(_type(one) for entry in types for one in entry["inputs"]), links)
-
-
-def _type(entry: Mapping[str, Any]) -> str:
-    if not entry["type"].startswith("tuple"):
-        return str(entry["type"])
-    return f"({','.join(_type(part) for part in entry['components'])}){entry['type'][5:]}"
+    return Artifact(
+        code.removeprefix("0x"), tuple(collapse_if_tuple(one) for entry in types for one in entry["inputs"]), links
+    )
 
 
 @cache
@@ -87,14 +85,10 @@ def forged(name: str) -> Artifact:
 
 @cache
 def _parsed(signature: str) -> tuple[bytes, tuple[str, ...]]:
-    types = signature[signature.index("(") + 1 : -1]
-    parts, depth, start = [], 0, 0
-    for place, letter in enumerate(types):
-        depth += {"(": 1, ")": -1}.get(letter, 0)
-        if letter == "," and not depth:
-            parts.append(types[start:place])
-            start = place + 1
-    return keccak(text=signature)[:4], (*parts, types[start:]) if types else ()
+    """Selector and types of the arguments."""
+    types = signature[signature.index("(") :]
+    found = () if types == "()" else tuple(one.to_type_str() for one in parse(types).components)
+    return function_signature_to_4byte_selector(signature), found
 
 
 def calldata(signature: str, *args: Any) -> bytes:
