@@ -1,36 +1,29 @@
 """Real Aave v3 on a node, beside a local book of it: the two must agree to the wei."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
 from keeper.book.book import Book
-from keeper.chain import multicall
-from keeper.chain.errors import RpcError
-from keeper.model.chain import BlockRef, Call, CallResult, hexed, unhexed
+from keeper.model.chain import Call, Log, unhexed
 from keeper.protocols.aave_v3 import AaveV3Protocol
 from keeper.protocols.base import Deployment, Snapshot
+from keeper.sim.bench import Bench, block_ref
 from keeper.sim.markets.aave_v3 import DEMO, AaveListing, DeployedAave, deploy
 from keeper.sim.node.anvil import Anvil
 from keeper.sim.node.artifacts import forged
 from keeper.sim.node.client import Node, Tx, impersonate
-from tests.support.market import account, block_ref, log_of
+from tests.support.engine import account
 
 KEEPER = account(0xEE)
-_MOST_CALLS = 400
 
 
-@dataclass
-class AaveBench:
+@dataclass(eq=False, repr=False)
+class AaveBench(Bench):
     """A node with the protocol deployed, an executor, and the adapter's view of both. Blocks are mined by hand."""
 
-    anvil: Anvil
-    node: Node
     deployed: DeployedAave
     executor: bytes
     protocol: AaveV3Protocol
     book: Book
-    codes: dict[bytes, bytes] = field(default_factory=dict)
 
     @classmethod
     def on(cls, anvil: Anvil, version: str, accounts: int, listing: AaveListing = DEMO) -> "AaveBench":
@@ -58,33 +51,10 @@ class AaveBench:
         self.book.load(self.logs(self.deployed.start_block, head.number))
         self.book.rebase(head)
 
-    def head(self) -> BlockRef:
-        return block_ref(self.anvil.block())
-
-    def logs(self, first: int, last: int) -> list[Any]:
+    def logs(self, first: int, last: int) -> list[Log]:
         """Logs that the adapter wants, in order."""
-        wanted = self.protocol.log_filter(self.book.state if self.book.head else self.protocol.initial_state())
-        query = {
-            "address": [hexed(address) for address in wanted.addresses],
-            "topics": [[hexed(topic) for topic in wanted.topics]],
-            "fromBlock": hex(first),
-            "toBlock": hex(last),
-        }
-        return [log_of(found) for found in self.node.rpc("eth_getLogs", query)]
-
-    def read(self, calls: Sequence[Call], block: BlockRef) -> list[CallResult]:
-        """Views and storage at one block, as the keeper reads them."""
-        for contract in {call.to for call in calls if call.storage} - self.codes.keys():
-            self.codes[contract] = unhexed(self.node.rpc("eth_getCode", hexed(contract), "latest"))
-        found: list[CallResult] = []
-        for start in range(0, len(calls), _MOST_CALLS):
-            part = calls[start : start + _MOST_CALLS]
-            codes = {call.to: self.codes[call.to] for call in part if call.storage}
-            request = {"to": hexed(multicall.READER), "data": hexed(multicall.pack(part)), "gas": hex(10**9)}
-            at = {"blockHash": hexed(block.hash)}
-            answer = self.node.rpc("eth_call", request, at, multicall.overrides(codes, part))
-            found += multicall.unpack(unhexed(answer), len(part))
-        return found
+        state = self.book.state if self.book.head else self.protocol.initial_state()
+        return self.logs_of(self.protocol.log_filter(state), first, last)
 
     def snapshot(self) -> Snapshot:
         """Everything the adapter needs, as of the head: the book is brought there first."""
@@ -108,22 +78,10 @@ class AaveBench:
         self.book.take_in({address: [next(answers) for _ in part] for address, part in asked.items()})
         return self.book.snapshot(self.protocol.decode_reads(state, readings))
 
-    def mine_at(self, timestamp: int, *txs: Tx) -> list[Mapping[str, Any]]:
-        """Mine transactions in one block at a timestamp; receipts, reverted or not."""
-        self.anvil.set_next_timestamp(timestamp)
-        if txs:
-            return self.node.try_send(txs)
-        self.anvil.rpc("evm_mine")
-        return []
-
     def revert_reason(self, sender: bytes, call: Call) -> str:
-        """Name of the error that a call at the head reverts with; empty when it succeeds."""
-        request = {"from": hexed(sender), "to": hexed(call.to), "data": hexed(call.data), "gas": hex(10**7)}
-        try:
-            self.anvil.rpc("eth_call", request, "latest")
-        except RpcError as error:
-            return str(self.protocol.explain(unhexed(error.data)))
-        return ""
+        """The error that a call at the head reverts with, with its arguments; empty when it succeeds."""
+        data = self.revert_data(sender, call)
+        return "" if data is None else str(self.protocol.explain(data))
 
 
 def deploy_executor(node: Node, deployed: DeployedAave, owner: bytes = KEEPER) -> bytes:

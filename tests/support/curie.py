@@ -1,7 +1,7 @@
 """Real Perpetual Protocol v2 on a node, and the adapter beside it, kept at the head by the daemon's own follower."""
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -9,18 +9,17 @@ from typing import Any
 from keeper.book.audit import Mismatch, audit_calls, mismatches
 from keeper.book.discovery import discover
 from keeper.book.sync import BookSync
-from keeper.chain import multicall
 from keeper.chain.connect import connect
-from keeper.model.chain import Call, CallResult, hexed, unhexed
+from keeper.model.chain import unhexed
 from keeper.protocols.base import Deployment, Snapshot
 from keeper.protocols.curie import CurieProtocol
+from keeper.sim.bench import Bench
 from keeper.sim.markets.curie import DEMO, CurieListing, DeployedCurie, deploy
 from keeper.sim.node.anvil import Anvil
-from keeper.sim.node.client import Node, Tx
+from keeper.sim.node.client import Node
 from tests.support.executors import OWNER, Hand
 
 __all__ = ["OWNER", "CurieBench", "account", "curie_bench"]
-_GAS = 3_000_000_000
 
 
 def account(index: int) -> bytes:
@@ -29,11 +28,9 @@ def account(index: int) -> bytes:
 
 
 @dataclass(eq=False, repr=False)
-class CurieBench:
+class CurieBench(Bench):
     """A deployed market and the adapter's view of it. Blocks are mined by hand; nothing else moves time."""
 
-    anvil: Anvil
-    node: Node
     deployed: DeployedCurie
     executor: bytes
     protocol: CurieProtocol
@@ -69,23 +66,12 @@ class CurieBench:
             self.follower.look_again()
             self.snapshot()
 
-    def read(self, calls: Sequence[Call], timestamp: int) -> list[CallResult]:
-        """Many views at the head, in a block of that time."""
-        request = {"to": hexed(multicall.READER), "data": hexed(multicall.pack(calls)), "gas": hex(_GAS)}
-        answer = self.anvil.rpc("eth_call", request, "latest", multicall.overrides({}), {"time": hex(timestamp)})
-        return multicall.unpack(unhexed(answer), len(calls))
-
     def differences(self, snapshot: Snapshot, timestamp: int) -> list[Mismatch]:
         """Accounts whose local views differ from the contracts', were the next block at that time."""
         later = replace(snapshot, block=replace(snapshot.block, timestamp=timestamp))
         rows = range(len(snapshot.columns))
-        results = self.read(audit_calls(self.protocol, later, rows), timestamp)
+        results = self.read(audit_calls(self.protocol, later, rows), timestamp=timestamp)
         return list(mismatches(self.protocol, later, rows, results))
-
-    def mine_at(self, timestamp: int, *txs: Tx) -> list[Any]:
-        """Mine transactions in one block of that time; receipts, reverted or not."""
-        self.anvil.set_next_timestamp(timestamp)
-        return list(self.node.try_send(txs))
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from keeper.protocols.executor import AaveLiquidation, CurieCollateral, CurieLiq
 from keeper.sim.node.anvil import Anvil
 from keeper.sim.node.artifacts import ask
 from keeper.sim.node.client import Node, Tx, impersonate
-from tests.support.market import account
+from tests.support.engine import account
 
 OWNER = account(0xEE)
 ANY_PROFIT = -(2**255)

@@ -5,16 +5,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from keeper.abi import load_abi
-from keeper.chain import multicall
 from keeper.defi import uniswap_reads
 from keeper.defi.proxies import bits, signed_bits, words
 from keeper.defi.tick_math import MAX_TICK
 from keeper.defi.uniswap_oracle import FIRST_SLOT, Ring, observation_of
 from keeper.defi.uniswap_v3 import Pool, PoolState
-from keeper.model.chain import Call, CallResult, Log, hexed, storage_read, unhexed
+from keeper.model.chain import Call, Log, storage_read, unhexed
+from keeper.sim.bench import Bench
 from keeper.sim.markets.uniswap import TICK_SPACINGS, Uniswap, deploy_uniswap
 from keeper.sim.node.anvil import Anvil
-from keeper.sim.node.artifacts import TxBatch, ask, forged
+from keeper.sim.node.artifacts import TxBatch, ask, forged, log_of
 from keeper.sim.node.client import Node, Tx
 
 PLENTY = 2**200
@@ -33,12 +33,12 @@ class Traded:
     tick: int
 
 
-class Pools:
+class Pools(Bench):
     """A factory, tokens in ascending order of address, and a trader who has plenty of them. No pools yet."""
 
     def __init__(self, anvil: Anvil, node: Node, uniswap: Uniswap, tokens: tuple[bytes, ...]) -> None:
-        self.anvil, self.node, self.uniswap, self.tokens = anvil, node, uniswap, tokens
-        self._codes: dict[bytes, bytes] = {}
+        super().__init__(anvil, node)
+        self.uniswap, self.tokens = uniswap, tokens
 
     @classmethod
     def on(cls, anvil: Anvil, tokens: int = 2) -> "Pools":
@@ -103,25 +103,6 @@ class Pools:
     def ask(self, to: bytes, signature: str, *args: Any, returns: Sequence[str] = ("uint256",)) -> Any:
         return ask(self.node, to, signature, *args, returns=returns)
 
-    def read(self, calls: Sequence[Call]) -> list[CallResult]:
-        """Results of one bulk read at the newest block."""
-        for contract in {call.to for call in calls if call.storage} - self._codes.keys():
-            self._codes[contract] = unhexed(self.anvil.rpc("eth_getCode", hexed(contract), "latest"))
-        codes = {call.to: self._codes[call.to] for call in calls if call.storage}
-        request = {"to": hexed(multicall.READER), "data": hexed(multicall.pack(calls))}
-        answer = self.anvil.rpc("eth_call", request, "latest", multicall.overrides(codes, calls))
-        return multicall.unpack(unhexed(answer), len(calls))
-
 
 def logs_of(receipt: Any) -> list[Log]:
-    return [
-        Log(
-            unhexed(log["address"]),
-            tuple(unhexed(topic) for topic in log["topics"]),
-            unhexed(log["data"]),
-            int(log["blockNumber"], 16),
-            unhexed(log["blockHash"]),
-            int(log["logIndex"], 16),
-        )
-        for log in receipt["logs"]
-    ]
+    return [log_of(found) for found in receipt["logs"]]

@@ -116,6 +116,7 @@ def log_of(found: Mapping[str, Any]) -> Log:
         block_number=int(found["blockNumber"], 16),
         block_hash=unhexed(found["blockHash"]),
         index=int(found["logIndex"], 16),
+        tx_hash=unhexed(found["transactionHash"]),
     )
 
 

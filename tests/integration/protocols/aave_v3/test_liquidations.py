@@ -10,9 +10,10 @@ from keeper.model.plan import Opportunity, token_key
 from keeper.protocols.aave_v3.calldata import FLASH, OWN
 from keeper.sim.markets.aave_v3 import V3_0_2, V3_6
 from keeper.sim.node.anvil import Anvil
+from keeper.sim.node.artifacts import log_of
 from keeper.sim.node.client import Tx
 from tests.support.aave import KEEPER, AaveBench
-from tests.support.market import account, log_of
+from tests.support.engine import account
 
 ALICE = account(0)
 BLOCK_S = 12

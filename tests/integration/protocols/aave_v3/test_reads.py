@@ -18,7 +18,7 @@ from keeper.sim.node.anvil import Anvil
 from keeper.sim.node.artifacts import Artifact, ask, calldata, forged
 from keeper.sim.node.client import Tx
 from tests.support.aave import AaveBench
-from tests.support.market import account
+from tests.support.engine import account
 
 ALICE, BOB = account(0), account(1)
 IMPLEMENTATION = "0x360894a13ba1a3210667c828492db98dca3e2076cc3735a920a3ca505d382bbc"

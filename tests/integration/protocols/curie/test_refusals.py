@@ -118,14 +118,12 @@ def test_an_insurance_fund_that_is_too_small_is_named_as_the_contract_would(benc
     fund = deployed.contracts["InsuranceFund"]
     deployed.admit(fund)
     for held in (deployed.tokens["USDC"],):  # the fund pays it all away
-        units = bench.read([Call(held, calldata("balanceOf(address)", fund))], bench.anvil.timestamp())[0]
+        units = bench.read([Call(held, calldata("balanceOf(address)", fund))])[0]
         amount = int.from_bytes(units.data, "big")
         if amount:
             bench.node.send(Tx(fund, held, calldata("transfer(address,uint256)", OTHER, amount)))
     bench.node.try_send([deployed.withdraw(fund, "USDC")])
-    units = bench.read([Call(deployed.tokens["USDC"], calldata("balanceOf(address)", fund))], bench.anvil.timestamp())[
-        0
-    ]
+    units = bench.read([Call(deployed.tokens["USDC"], calldata("balanceOf(address)", fund))])[0]
     bench.node.send(
         Tx(
             fund,

@@ -12,8 +12,8 @@ from keeper.sim.markets.aave_v3 import V3_0_2, VERSIONS, DeployedAave, deploy
 from keeper.sim.node.anvil import Anvil
 from keeper.sim.node.client import Node, impersonate
 from tests.integration.protocols.executor.conftest import EXAMPLES
+from tests.support.engine import account
 from tests.support.executors import Hand, Reverted, checked, undone
-from tests.support.market import account
 
 ALICE, BOB = (account(index) for index in range(2))
 PRICES = {"WETH": 3_000.0, "USDC": 1.0, "WBTC": 60_000.0, "wstETH": 3_600.0, "DAI": 1.0}

@@ -21,7 +21,7 @@ from keeper.sim.markets.aave_v3 import DeployedAave, deploy
 from keeper.sim.node.anvil import Anvil
 from keeper.sim.node.client import Node, Tx, impersonate
 from keeper.sim.node.options import dev_key
-from tests.support.market import account
+from tests.support.engine import account
 
 KEY = dev_key(3).hex()
 SIGNER = from_private_key(KEY).address

@@ -14,8 +14,8 @@ from keeper.sim.node.anvil import Anvil
 from keeper.sim.node.artifacts import ask, calldata
 from keeper.sim.node.client import Node, Tx
 from tests.integration.protocols.executor.conftest import EXAMPLES
+from tests.support.engine import account
 from tests.support.executors import GAS, Hand, Reverted, checked, undone
-from tests.support.market import account
 
 TRADER, MAKER, OTHER = (account(index) for index in range(3))
 USD, ETHER = 10**6, 10**18

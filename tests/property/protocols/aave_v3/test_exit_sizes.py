@@ -10,7 +10,7 @@ from keeper.protocols.aave_v3.calldata import OWN
 from keeper.sim.markets.aave_v3 import V3_6
 from keeper.sim.node.anvil import Anvil
 from tests.support.aave import AaveBench
-from tests.support.market import account
+from tests.support.engine import account
 
 WHALE, LENDER = account(0), account(1)
 FALLEN = 0.75  # of the oracle's price

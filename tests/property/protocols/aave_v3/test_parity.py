@@ -23,9 +23,10 @@ from keeper.protocols.base import Snapshot
 from keeper.risk.screening import assess
 from keeper.sim.markets.aave_v3 import STABLE, V3_0_2, V3_6, VARIABLE
 from keeper.sim.node.anvil import Anvil
+from keeper.sim.node.artifacts import log_of
 from keeper.sim.node.client import Tx
 from tests.support.aave import KEEPER, AaveBench
-from tests.support.market import account, log_of
+from tests.support.engine import account
 from tests.support.parity import note_parity
 
 STATES = 4 * int(os.environ.get("PARITY_STATES", "500")) // 2  # of each version; a state is cheap here

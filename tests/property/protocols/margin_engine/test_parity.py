@@ -17,7 +17,7 @@ from keeper.protocols.margin_engine.state import BALANCES, POSITIONS, EngineStat
 from keeper.sim.markets.margin_engine.deploy import artifact, collateral_params, market_params
 from keeper.sim.node.anvil import Anvil
 from keeper.sim.node.client import Tx
-from tests.support.market import Bench, account
+from tests.support.engine import EngineBench, account
 from tests.support.parity import note_parity
 
 STATES = int(os.environ.get("PARITY_STATES", "1600"))
@@ -54,14 +54,14 @@ STEP = st.tuples(
 
 
 @pytest.fixture(scope="module")
-def bench() -> Iterator[Bench]:
+def bench() -> Iterator[EngineBench]:
     with Anvil(mining=False) as anvil:
-        bench = Bench.on(anvil, accounts=ACCOUNTS)
+        bench = EngineBench.on(anvil, accounts=ACCOUNTS)
         furnish(bench)
         yield bench
 
 
-def furnish(bench: Bench) -> None:
+def furnish(bench: EngineBench) -> None:
     """Accounts of every kind: rich and poor, with one collateral or several, long and short, near their margin."""
     market = bench.deployed
     bench.node.send(
@@ -90,7 +90,7 @@ def furnish(bench: Bench) -> None:
         )
 
 
-def deposit(bench: Bench, who: bytes, symbol: str, units: int) -> Tx:
+def deposit(bench: EngineBench, who: bytes, symbol: str, units: int) -> Tx:
     market = bench.deployed
     return Tx(market.owner, market.engine, market.call("depositFor", who, market.tokens[symbol], units))
 
@@ -98,7 +98,7 @@ def deposit(bench: Bench, who: bytes, symbol: str, units: int) -> Tx:
 class Run:
     """What a whole run has seen."""
 
-    def __init__(self, bench: Bench) -> None:
+    def __init__(self, bench: EngineBench) -> None:
         self.bench = bench
         self.states = 0
         self.predicted = 0
@@ -308,7 +308,7 @@ class Run:
 
 
 def test_every_account_state_equals_the_contracts_after_random_steps(
-    bench: Bench, capsys: pytest.CaptureFixture[str]
+    bench: EngineBench, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = Run(bench)
     examples = -(-STATES // (2 * STEPS * ACCOUNTS)) + 1

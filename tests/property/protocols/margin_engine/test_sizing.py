@@ -22,8 +22,9 @@ from keeper.protocols.margin_engine.state import EngineState, holdings_of
 from keeper.sim.markets.margin_engine.deploy import DeployedEngine, artifact, market_params
 from keeper.sim.markets.margin_engine.listing import EngineMarketSpec
 from keeper.sim.node.anvil import Anvil
+from keeper.sim.node.artifacts import log_of
 from keeper.sim.node.client import Tx
-from tests.support.market import Bench, account, log_of
+from tests.support.engine import EngineBench, account
 from tests.support.parity import note_parity
 
 EXAMPLES = int(os.environ.get("SIZING_EXAMPLES", "40"))
@@ -56,9 +57,9 @@ SCENE = st.fixed_dictionaries(
 
 
 @pytest.fixture(scope="module")
-def bench() -> Iterator[Bench]:
+def bench() -> Iterator[EngineBench]:
     with Anvil(mining=False) as anvil:
-        bench = Bench.on(anvil, accounts=2)
+        bench = EngineBench.on(anvil, accounts=2)
         market = bench.deployed
         bench.node.send(
             market.mint("USDC", market.owner, 10**12),
@@ -72,7 +73,7 @@ def bench() -> Iterator[Bench]:
 class Run:
     """What a whole run has seen."""
 
-    def __init__(self, bench: Bench) -> None:
+    def __init__(self, bench: EngineBench) -> None:
         self.bench = bench
         self.seen: Counter[str] = Counter()
         self.gas: dict[str, list[float]] = {}  # used, as a share of what was expected
@@ -318,7 +319,7 @@ def moved(answer: int, size: int, share: float) -> int:
 
 
 def test_sizes_restore_the_target_on_chain_and_outcomes_are_predicted_to_the_wei(
-    bench: Bench, capsys: pytest.CaptureFixture[str]
+    bench: EngineBench, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = Run(bench)
 
@@ -355,7 +356,7 @@ def test_sizes_restore_the_target_on_chain_and_outcomes_are_predicted_to_the_wei
         assert run.seen[what], f"no case of {what}: the run says little"
 
 
-def test_a_debt_below_the_price_of_one_token_unit_buys_that_unit(bench: Bench) -> None:
+def test_a_debt_below_the_price_of_one_token_unit_buys_that_unit(bench: EngineBench) -> None:
     market, run = bench.deployed, Run(bench)
     start = bench.anvil.snapshot()
     deposit = Tx(market.owner, market.engine, market.call("depositFor", WHO, market.tokens["WBTC"], 10**8))
