@@ -7,13 +7,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from eth_abi.abi import encode
-
 from keeper.abi import Contract, checksum
 from keeper.errors import OperatorError
 from keeper.model.chain import unhexed
 from keeper.model.health import WAD
 from keeper.sim.markets.margin_engine.listing import DEMO, EngineCollateralSpec, EngineListing, EngineMarketSpec
+from keeper.sim.node.artifacts import TxBatch, forged
 from keeper.sim.node.client import Node, Tx, impersonate
 
 OUT = Path(__file__).parents[4] / "contracts" / "out"
@@ -90,39 +89,28 @@ class DeployedEngine:
 
 def deploy(node: Node, listing: EngineListing = DEMO, owner: bytes | None = None) -> DeployedEngine:
     """Deploy tokens, feeds and the engine, list everything, fund pool and insurance. `owner`: an unlocked account."""
-    owner = owner or unhexed(node.rpc("eth_accounts")[0])
+    batch = TxBatch(node, owner or unhexed(node.rpc("eth_accounts")[0]))
     decimals = {listing.settlement: listing.settlement_decimals}
     decimals |= {spec.symbol: spec.decimals for spec in listing.collaterals}
-    tokens = {symbol: ("TestToken", encode(["string", "uint8"], [symbol, units])) for symbol, units in decimals.items()}
+    tokens = {symbol: batch.create(forged("TestToken"), symbol, places) for symbol, places in decimals.items()}
     feeds = {
-        label: ("SettableFeed", encode(["uint8", "int256"], [places, dollars * 10**places]))
+        label: batch.create(forged("SettableFeed"), places, dollars * 10**places)
         for label, (places, dollars) in listing.feeds.items()
     }
-    made = _create(node, owner, [*tokens.values(), *feeds.values()])
-    addresses = [address for address, _ in made]
-    token_at = dict(zip(tokens, addresses, strict=False))
-    feed_at = dict(zip(feeds, addresses[len(tokens) :], strict=True))
-    constructor = encode(["address", "address"], [token_at[listing.settlement], owner])
-    [(engine, block)] = _create(node, owner, [("MarginEngine", constructor)])
+    engine = batch.create(forged("MarginEngine"), tokens[listing.settlement], batch.sender)
     market = DeployedEngine(
         engine=engine,
-        owner=owner,
+        owner=batch.sender,
         chain_id=int(node.rpc("eth_chainId"), 16),
-        start_block=block,
+        start_block=batch.send(),
         listing=listing,
-        tokens=token_at,
-        feeds=feed_at,
+        tokens=tokens,
+        feeds=feeds,
         markets={spec.symbol: id_ for id_, spec in enumerate(listing.markets)},
         collaterals={symbol: id_ for id_, symbol in enumerate(decimals)},
     )
     node.send(*_listing_txs(market), *_funding_txs(market))
     return market
-
-
-def _create(node: Node, owner: bytes, wanted: Sequence[tuple[str, bytes]]) -> list[tuple[bytes, int]]:
-    """(address, block) of new contracts, given as (artifact, encoded constructor arguments)."""
-    receipts = node.send(*(Tx(owner, None, artifact(name)[1] + arguments) for name, arguments in wanted))
-    return [(unhexed(receipt["contractAddress"]), int(receipt["blockNumber"], 16)) for receipt in receipts]
 
 
 def collateral_params(market: DeployedEngine, spec: EngineCollateralSpec) -> tuple[Any, ...]:
