@@ -3,22 +3,17 @@
 import asyncio
 
 from keeper.abi import load_abi
-from keeper.app.policies import native_price_of, policy_of
+from keeper.app.decide import open_decider
 from keeper.app.session import open_session
-from keeper.book.sync import load_snapshot
-from keeper.chain.balances import token_balances
 from keeper.model.chain import hexed
-from keeper.model.health import WAD
-from keeper.model.plan import Funds, InFlight, Plan
+from keeper.model.events import Event
+from keeper.model.plan import InFlight, Plan
 from keeper.observe.pnl import NATIVE, summarise
-from keeper.plan.planner import Situation, choose
 from keeper.protocols import executor
-from keeper.risk.screening import assess
 from keeper.settings import Settings
 from keeper.sim.arena import Arena, Running
 from keeper.sim.market import MarketT
 from keeper.sim.node.artifacts import log_of
-from keeper.sim.player import BLOCK_S
 
 PLAN_S = 0.2  # real seconds until the plans of a handled block are with the node
 _ORDERS = {function.selector: function for function in load_abi("KeeperExecutor").functions.values()}
@@ -39,20 +34,18 @@ async def settle(arena: Arena[MarketT], keeper: Running, most: int) -> int:
 
 
 async def plans_left(settings: Settings, keeper: bytes) -> tuple[Plan, ...]:
-    """What a keeper with these funds and nothing in flight would send now, by a fresh read of the chain."""
-    session = await open_session(settings, lambda _: None, keeper=keeper)
+    """What a keeper with these settings and nothing in flight would send now, by a fresh read of the chain."""
+    session = await open_session(settings, _ignore, keeper=keeper)
     try:
-        snapshot = await load_snapshot(session.chain.reader, session.protocol, session.deployment.start_block)
-        tokens = session.protocol.purse(snapshot.state)
-        held = await token_balances(session.chain.reader, snapshot.block, session.deployment.holder, tokens)
+        sync, decider = open_decider(session, settings, _ignore)
+        decision = await decider.decide(await decider.advance_to_head(sync), InFlight())
     finally:
         await session.chain.close()
-    when = snapshot.block.timestamp + BLOCK_S
-    price = native_price_of(settings).at(session.protocol, snapshot, when)
-    funds = Funds(1_000 * WAD, price, held)
-    found = assess(session.protocol, snapshot, when)
-    situation = Situation(snapshot, when, funds, InFlight())
-    return choose(session.protocol, situation, found, policy_of(settings)).plans
+    return decision.plans
+
+
+def _ignore(_event: Event) -> None:
+    """Nobody reads these events."""
 
 
 def check_books(arena: Arena[MarketT]) -> None:
