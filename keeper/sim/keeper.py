@@ -1,5 +1,6 @@
 """A keeper of the test bed: its files, its key, and the settings with which it runs."""
 
+import json
 import os
 import secrets
 from collections.abc import Mapping
@@ -10,6 +11,7 @@ from typing import Any
 from eth_account import Account
 from pydantic import SecretStr
 
+from keeper.abi import checksum
 from keeper.errors import OperatorError
 from keeper.execute.journal.database import lock_of
 from keeper.execute.leadership.file_lock import WriterLock
@@ -38,6 +40,17 @@ class KeeperFiles:
     @property
     def journal(self) -> Path:
         return self.directory / "demo.db"
+
+
+def write_deployment(path: Path, protocol: str, at: tuple[int, int], contracts: Mapping[str, bytes]) -> None:
+    """The deployment file that the keeper reads. `at`: chain id and the first block of the deployment."""
+    document = {
+        "protocol": protocol,
+        "chain_id": at[0],
+        "start_block": at[1],
+        "contracts": {name: checksum(address) for name, address in contracts.items() if address},
+    }
+    path.write_text(json.dumps(document, indent=2) + "\n")
 
 
 def prepare(directory: Path) -> KeeperFiles:

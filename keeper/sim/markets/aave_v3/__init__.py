@@ -8,7 +8,7 @@
     node.send(deployed.set_price("WETH", 2_100.0), *deployed.move_pools({...}))
     node.send(*deployed.fund("USDC", [bob], 10**10), deployed.liquidate(bob, alice, "WETH", "USDC"))
     deployed.user_data(alice)                            # the six outputs of getUserAccountData
-    deployed.write_deployment(path, executor=None)
+    deployed.write_deployment(path, executor=b"")
 
 Every operation of `DeployedAave` returns a `Tx` (or a list): send them together, in one block or one at a time
 (`node.send` raises when one reverts, `node.try_send` gives receipts; `anvil.set_next_timestamp` warps).

@@ -1,12 +1,11 @@
 """A deployed Aave v3 market, and everything that people and guardians do with it, as transactions."""
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from keeper.abi import checksum
+from keeper.sim.keeper import write_deployment
 from keeper.sim.markets.aave_v3.contracts import contracts_of
 from keeper.sim.markets.aave_v3.listing import AaveListing
 from keeper.sim.markets.exits import Exits, Pool
@@ -209,18 +208,14 @@ class DeployedAave:
         """Debt that nobody will pay, in token units (3.6 only)."""
         return int(ask(self.node, self.pool, "getReserveDeficit(address)", self.reserves[symbol].token))
 
-    def write_deployment(self, path: Path, executor: bytes | None = None) -> None:
+    def write_deployment(self, path: Path, executor: bytes = b"") -> None:
         """The deployment file that the keeper reads."""
-        contracts = {"PoolAddressesProvider": checksum(self.provider)}
-        if executor:
-            contracts["Executor"] = checksum(executor)
-        document = {
-            "protocol": "aave_v3",
-            "chain_id": self.chain_id,
-            "start_block": self.start_block,
-            "contracts": contracts,
-        }
-        path.write_text(json.dumps(document, indent=2) + "\n")
+        write_deployment(
+            path,
+            "aave_v3",
+            (self.chain_id, self.start_block),
+            {"PoolAddressesProvider": self.provider, "Executor": executor},
+        )
 
     def _pool(self, sender: bytes, signature: str, *args: Any) -> Tx:
         return Tx(sender, self.pool, calldata(signature, *args))

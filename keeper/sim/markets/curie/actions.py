@@ -1,12 +1,11 @@
 """A deployed market, and everything that people do in it as transactions to be sent, or sent at once."""
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from keeper.abi import checksum
+from keeper.sim.keeper import write_deployment
 from keeper.sim.markets.curie.listing import CurieListing, CurieMarketSpec
 from keeper.sim.markets.exits import Exits, sqrt_price
 from keeper.sim.markets.uniswap import TICK_SPACINGS
@@ -210,16 +209,12 @@ class DeployedCurie:
 
     def write_deployment(self, path: Path, executor: bytes = b"") -> None:
         """The deployment file that the keeper reads."""
-        contracts = {"ClearingHouse": checksum(self.contracts["ClearingHouse"])}
-        if executor:
-            contracts["Executor"] = checksum(executor)
-        document = {
-            "protocol": "curie",
-            "chain_id": self.chain_id,
-            "start_block": self.start_block,
-            "contracts": contracts,
-        }
-        path.write_text(json.dumps(document, indent=2) + "\n")
+        write_deployment(
+            path,
+            "curie",
+            (self.chain_id, self.start_block),
+            {"ClearingHouse": self.contracts["ClearingHouse"], "Executor": executor},
+        )
 
     def maker_liquidity(self) -> list[Tx]:
         """What the house puts into the pools, around the feeds' first prices."""

@@ -7,10 +7,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from keeper.abi import Contract, checksum
+from keeper.abi import Contract
 from keeper.errors import OperatorError
 from keeper.model.chain import unhexed
 from keeper.model.health import WAD
+from keeper.sim.keeper import write_deployment
 from keeper.sim.markets.margin_engine.listing import DEMO, EngineCollateralSpec, EngineListing, EngineMarketSpec
 from keeper.sim.node.artifacts import TxBatch, forged
 from keeper.sim.node.client import Node, Tx, impersonate
@@ -78,13 +79,7 @@ class DeployedEngine:
 
     def write_deployment(self, path: Path) -> None:
         """The deployment file that the keeper reads."""
-        document = {
-            "protocol": "margin_engine",
-            "chain_id": self.chain_id,
-            "start_block": self.start_block,
-            "contracts": {"MarginEngine": checksum(self.engine)},
-        }
-        path.write_text(json.dumps(document, indent=2) + "\n")
+        write_deployment(path, "margin_engine", (self.chain_id, self.start_block), {"MarginEngine": self.engine})
 
 
 def deploy(node: Node, listing: EngineListing = DEMO, owner: bytes | None = None) -> DeployedEngine:
