@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Generic
 
 from keeper.app.daemon import Daemon
+from keeper.execute.execution import Execution
 from keeper.execute.journal.journal import open_history
 from keeper.model.events import HEAD_NEW, Event, EventKind
 from keeper.model.health import WAD
@@ -139,6 +140,12 @@ class Running:
     events: list[Event] = field(default_factory=list)
     task: asyncio.Task[int] | None = None
     _news: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def execution(self) -> Execution:
+        """What sends, once the daemon has started."""
+        assert self.daemon.stages is not None
+        return self.daemon.stages.execution
 
     def emit(self, event: Event) -> None:
         self.events.append(event)

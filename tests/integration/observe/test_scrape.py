@@ -102,9 +102,9 @@ async def test_a_running_keeper_shows_what_is_in_flight_and_what_holds_it_before
         settings = arena.settings(anvil.ws_url, live=True, idle_s=NO_HEARTBEAT, breaker_reset_blocks=2)
         async with running(settings) as keeper:
             with served(keeper.daemon.state) as metrics:
-                await step_until(arena, keeper, lambda: keeper.daemon.execution.in_flight().count >= 2)
+                await step_until(arena, keeper, lambda: keeper.execution.in_flight().count >= 2)
                 sent = scrape(metrics)
-                assert sent["keeper_in_flight"] == keeper.daemon.execution.in_flight().count >= 2
+                assert sent["keeper_in_flight"] == keeper.execution.in_flight().count >= 2
                 assert sent["keeper_head_number"] == anvil.block_number()
                 assert sent["keeper_held"] == 0
                 assert scrape(metrics)["keeper_head_age_seconds"] > sent["keeper_head_age_seconds"]
@@ -115,7 +115,7 @@ async def test_a_running_keeper_shows_what_is_in_flight_and_what_holds_it_before
                 assert scrape(metrics)["keeper_held"] == 1
                 assert len(keeper.of(KEEPER_IDLE)) == 1
 
-                keeper.daemon.execution.hold("a test", BreakerName.REVERTS)
+                keeper.execution.hold("a test", BreakerName.REVERTS)
                 while not keeper.of(BREAKER_CLOSED):
                     await keeper.handled((await arena.quiet()).number)
                 closed = scrape(metrics)
