@@ -13,8 +13,9 @@ import pytest
 
 from keeper.sim.arena import WAIT_S, arena_node, running
 from keeper.sim.markets.curie import deploy
-from keeper.sim.node.anvil import Anvil, dev_key
+from keeper.sim.node.anvil import Anvil
 from keeper.sim.node.client import Node
+from keeper.sim.node.options import dev_key
 from tests.support import harsh
 from tests.support.proxy import FaultProxy, hang
 from tests.support.weather import environment_file, step_until
