@@ -9,7 +9,7 @@ from keeper.cli.options import DEFAULT_ENV_FILE, AsJson, EnvFile, settings_from
 from keeper.cli.output import print_json, show, table
 
 if TYPE_CHECKING:
-    from keeper.cli.check import Check
+    from keeper.cli.checks.check import Check
     from keeper.settings import Settings
 
 EXAMPLES = "Examples: `keeper doctor`, `keeper doctor --json`, `keeper doctor --send-test-alert`"
@@ -44,8 +44,12 @@ async def examine(settings: "Settings", send_test_alert: bool) -> list["Check"]:
 
     Raises OperatorError for settings and a deployment file that cannot be used at all.
     """
-    from keeper.cli import checks
-    from keeper.cli.check import ok
+    from keeper.cli.checks.check import ok
+    from keeper.cli.checks.journal import check_journal
+    from keeper.cli.checks.market import check_market
+    from keeper.cli.checks.node import check_endpoint
+    from keeper.cli.checks.signer import check_signing
+    from keeper.cli.checks.webhooks import check_webhooks
     from keeper.cli.session import signer_address
     from keeper.clock import SystemClock
     from keeper.protocols.registry import load_deployment
@@ -57,12 +61,12 @@ async def examine(settings: "Settings", send_test_alert: bool) -> list["Check"]:
     now = SystemClock().now()
     for index, url in enumerate(settings.rpc_urls, 1):
         label = f"node {index}"
-        found += await checks.check_endpoint(settings, url.get_secret_value(), label, deployment, now)
-    found += await checks.check_market(settings, address)
+        found += await check_endpoint(settings, url.get_secret_value(), label, deployment, now)
+    found += await check_market(settings, address)
     if address is not None:
-        found.append(await checks.check_signing(settings))
-    found.append(checks.check_journal(settings, address))
-    found += await checks.check_webhooks(settings, send_test_alert)
+        found.append(await check_signing(settings))
+    found.append(check_journal(settings, address))
+    found += await check_webhooks(settings, send_test_alert)
     return found
 
 

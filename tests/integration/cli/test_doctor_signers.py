@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from keeper.cli.check import CheckLevel
-from keeper.cli.checks import check_signing
+from keeper.cli.checks.check import CheckLevel
+from keeper.cli.checks.signer import check_signing
 from keeper.cli.session import signer_address
 from keeper.settings import Settings
 from tests.support.anvil import dev_key

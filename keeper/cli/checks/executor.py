@@ -4,7 +4,7 @@ from keeper.abi import checksum
 from keeper.app.session import Session
 from keeper.chain.balances import token_balances
 from keeper.chain.connect import Chain
-from keeper.cli.check import Check, fail, ok, warn
+from keeper.cli.checks.check import Check, fail, ok, warn
 from keeper.protocols import executor
 from keeper.protocols.base import Snapshot
 from keeper.protocols.executor import Ties

@@ -1,0 +1,86 @@
+"""What `keeper doctor` checks of the protocol: its contracts, its prices, and health equal to the contract's view."""
+
+from keeper.abi import checksum
+from keeper.app.session import open_session
+from keeper.book.audit import audit_calls, mismatches
+from keeper.book.sync import load_snapshot
+from keeper.chain.connect import Chain
+from keeper.cli.checks.check import Check, fail, ok, warn
+from keeper.cli.checks.executor import check_executor
+from keeper.cli.checks.signer import check_signer
+from keeper.clock import iso
+from keeper.errors import KeeperError, Transient
+from keeper.model.health import WAD
+from keeper.protocols.base import Deployment, Protocol, Snapshot
+from keeper.settings import Settings
+
+PARITY_PAGE = 500
+
+
+async def check_market(settings: Settings, address: bytes | None) -> list[Check]:
+    """The deployment, its prices, every account's parity, and the signer's means, as the daemon would see them."""
+    try:
+        session = await open_session(settings, lambda _: None)
+    except KeeperError as error:
+        return [fail("deployment", str(error))]
+    try:
+        found = await check_code(session.chain, session.deployment)
+        snapshot = await load_snapshot(session.chain.reader, session.protocol, session.deployment.start_block)
+        found += check_prices(session.protocol, snapshot)
+        found.append(await check_parity(session.chain, session.protocol, snapshot))
+        found += await check_executor(settings, session, snapshot, address)
+        if address is None:
+            found.append(warn("signer", "none is set", "a dry run needs none; --live does: KEEPER_KEYSTORE_FILE"))
+        else:
+            found += await check_signer(settings, session, snapshot, address)
+    except Transient as error:
+        found = [fail("deployment", str(error), "the node does not serve what a start needs")]
+    finally:
+        await session.chain.close()
+    return found
+
+
+async def check_code(chain: Chain, deployment: Deployment) -> list[Check]:
+    """Every address of the deployment file holds a contract."""
+    found = []
+    for name, address in deployment.contracts.items():
+        code = await chain.reader.code(address)
+        label = f"contract {name}"
+        if code:
+            found.append(ok(label, f"{checksum(address)}, {len(code)} bytes of code"))
+        else:
+            found.append(
+                fail(label, f"{checksum(address)} has no code", "check KEEPER_DEPLOYMENT: wrong address or chain")
+            )
+    return found
+
+
+def check_prices(protocol: Protocol, snapshot: Snapshot) -> list[Check]:
+    """Every feed gives a price that can be used at the snapshot's block."""
+    found = []
+    for price in protocol.prices(snapshot, snapshot.block.timestamp):
+        label = f"price {price.label}"
+        if price.problem:
+            message = f"{price.problem}; feed {checksum(price.feed)}, updated {iso(price.updated_at)}"
+            found.append(warn(label, message, "accounts that depend on it are left alone until the feed is mended"))
+        else:
+            found.append(ok(label, f"{price.price_wad / WAD:,.4f}, updated {iso(price.updated_at)}"))
+    return found
+
+
+async def check_parity(chain: Chain, protocol: Protocol, snapshot: Snapshot) -> Check:
+    """Local health equals the contract's own view, to the wei, for every account at one block."""
+    rows = range(len(snapshot.columns))
+    differences: list[str] = []
+    for start in range(0, len(rows), PARITY_PAGE):
+        page = rows[start : start + PARITY_PAGE]
+        results = await chain.reader.read(snapshot.block, audit_calls(protocol, snapshot, page))
+        found = mismatches(protocol, snapshot, page, results)
+        differences += [f"{checksum(mismatch.account)}: {mismatch.difference}" for mismatch in found]
+    where = f"{len(rows)} accounts at block {snapshot.block.number}"
+    if differences:
+        message = f"{len(differences)} of {where} differ from the contract, first {differences[0]}"
+        return fail(
+            "parity", message, "do not run: the deployment is not what this adapter knows, or start_block is late"
+        )
+    return ok("parity", f"{where} equal the contract's own view to the wei")
