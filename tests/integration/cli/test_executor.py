@@ -11,7 +11,7 @@ import pytest
 
 from keeper.abi import checksum
 from keeper.chain.connect import connect
-from keeper.cli.executor import check_transient_storage
+from keeper.cli.executor.deploy import check_transient_storage
 from keeper.cli.main import main
 from keeper.errors import OperatorError
 from keeper.execute.admission.approvals import approval

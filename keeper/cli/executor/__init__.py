@@ -1,0 +1,20 @@
+"""`keeper executor`: the contract that holds the keeper's capital and liquidates with it."""
+
+import typer
+
+from keeper.cli.executor import deploy, show, sweep
+
+EXAMPLES = (
+    "Examples: `keeper executor deploy --factory 0x1F98431c8aD98523631AE4a59f267346ea31F984 --live`, "
+    "`keeper executor show`, `keeper executor sweep USDC 1500.25 --live`, `keeper executor sweep USDC all --live`"
+)
+
+app = typer.Typer(
+    name="executor",
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    epilog=EXAMPLES,
+    help="Deploy, look at and empty the contract that holds the keeper's capital and liquidates with it.",
+)
+for module in (deploy, sweep, show):
+    app.command(module.__name__.rpartition(".")[2], epilog=EXAMPLES)(module.command)
