@@ -1,4 +1,4 @@
-"""`keeper demo`: a market crashes on an embedded node, and the keeper rescues it."""
+"""`keeper demo`: a market crashes on a local node, with and without the keeper."""
 
 import asyncio
 import os
@@ -18,17 +18,19 @@ MISSED, INTERRUPTED = 5, 130
 
 EXAMPLES = "Examples: `keeper demo`, `keeper demo --protocol curie`, `keeper demo --accounts 1000 --seed 7`"
 
-Accounts = Annotated[int, typer.Option("--accounts", help="Accounts of the market.")]
-Blocks = Annotated[int, typer.Option("--blocks", help="Blocks of the price path.")]
-Seed = Annotated[int, typer.Option("--seed", help="Same seed, same market and same prices.")]
+Accounts = Annotated[int, typer.Option("--accounts", help="Number of accounts.")]
+Blocks = Annotated[int, typer.Option("--blocks", help="Number of blocks of the price path.")]
+Seed = Annotated[int, typer.Option("--seed", help="The same seed gives the same accounts and prices.")]
 Market = Annotated[
     str, typer.Option("--protocol", help="margin_engine, curie (Perpetual Protocol v2) or aave_v3 (aave_v3@3.0.2).")
 ]
-Keep = Annotated[bool, typer.Option("--keep", help="Leave the node up until interrupted, with more to rescue.")]
+Keep = Annotated[bool, typer.Option("--keep", help="Keep the node running, with unsafe accounts, until interrupted.")]
 DataDir = Annotated[
     Path,
     typer.Option(
-        "--data-dir", envvar="KEEPER_DATA_DIR", help="Where report, key and settings go: new, or an earlier demo's."
+        "--data-dir",
+        envvar="KEEPER_DATA_DIR",
+        help="Directory for report, key and settings: a new one, or that of a demo.",
     ),
 ]
 
@@ -42,10 +44,10 @@ def command(
     data_dir: DataDir = Path("keeper-data"),
     protocol: Market = "margin_engine",
 ) -> int:
-    """Start a node, open a market, let it crash, and run the very same daemon against it.
+    """Run the keeper on a local node while a market crashes, and compare with the same crash without a keeper.
 
-    Needs no settings. Compares with the same path without a keeper, and writes report.html. With --keep the chain
-    stays up for a keeper on a fork of it: deployment.json, keeper.key and .env lie in the data directory.
+    Starts anvil, deploys the protocol, opens accounts, and writes report.html. Needs no settings. With --keep the node
+    stays up for a keeper on a fork: deployment.json, keeper.key and .env are in the data directory.
     """
     from keeper.app.daemon import Daemon
     from keeper.demo.run import DemoOptions, run_demo
@@ -55,7 +57,7 @@ def command(
             print_json(result.document())
 
     if os.environ.get("KEEPER_DATA_DIR"):
-        sys.stderr.write(f"the demo's files go to {data_dir} (--data-dir or KEEPER_DATA_DIR)\n")
+        sys.stderr.write(f"the demo writes its files to {data_dir} (--data-dir or KEEPER_DATA_DIR)\n")
     options = DemoOptions(accounts, blocks, seed, as_json, keep, data_dir, protocol=protocol)
     try:
         result = asyncio.run(run_demo(options, Daemon, ready))
@@ -63,6 +65,6 @@ def command(
         sys.stderr.write("keeper: interrupted\n")
         return INTERRUPTED
     if result.missed:
-        sys.stderr.write(f"keeper: {result.missed} accounts were left liquidatable at the end: see the report\n")
+        sys.stderr.write(f"keeper: {result.missed} accounts are liquidatable at the end: see the report\n")
         return MISSED
     return 0

@@ -11,8 +11,8 @@ from keeper.sim.records import BlockRecord, LiquidationRecord
 
 BLUE, ORANGE, GREEN, RED, PURPLE, GREY = "#3d85c6", "#dd8a1c", "#2a9d76", "#d5485c", "#8b6bc0", "#8a929e"
 SERIES = (ORANGE, BLUE, PURPLE, GREEN, GREY)
-QUANTILES = ((0.1, PURPLE, "a tenth are below"), (0.5, BLUE, "half"), (0.9, GREEN, "nine tenths"))
-HEALTH_LOW, HEALTH_TOP = -1.0, 4.0  # beyond these, accounts are all the same to a reader
+QUANTILES = ((0.1, PURPLE, "10 % are below"), (0.5, BLUE, "median"), (0.9, GREEN, "90 % are below"))
+HEALTH_LOW, HEALTH_TOP = -1.0, 4.0  # values beyond are drawn here
 BIN = 0.1  # of health
 GWEI = 10**9
 TARGET, CLOSED = 1.10, 1.5  # of a partial liquidation; where accounts without a position are drawn
@@ -69,13 +69,13 @@ def quantile(values: Sequence[float], share: float) -> float:
 
 
 def health(records: Sequence[BlockRecord], baseline: Sequence[BlockRecord]) -> list[Plot]:
-    """Health of the accounts that ever were unsafe, as quantiles; and how many were, with and without the keeper."""
+    """Quantiles of health of the accounts that were ever unsafe, and how many are, with and without the keeper."""
     upper = _by_block(records, Axis("health", low=-0.5, high=2.5))
     rows, blocks, aligned = ever_unsafe(records), _blocks(records), _aligned(records, baseline)
     for share, colour, name in QUANTILES:
         upper.line(blocks, [_level(record, rows, share) for record in records], name, colour)
     alone = [_level(record, ever_unsafe(baseline), 0.5) for record in baseline]
-    upper.line(aligned, alone, "half, without a keeper", RED, "dotted")
+    upper.line(aligned, alone, "median without a keeper", RED, "dotted")
     upper.rule(GREY, y=1.0)
     lower = _by_block(records, Axis("accounts", zero=True), height=220)
     lower.bars(blocks, [record.unsafe for record in records], "unsafe", ORANGE)

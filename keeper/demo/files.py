@@ -1,4 +1,4 @@
-"""What the demo leaves in the data directory: deployment file, key, settings for a fork, journal, report."""
+"""The demo's files in the data directory: deployment file, key, settings for a fork, journal, report."""
 
 import os
 from collections.abc import Mapping
@@ -28,7 +28,7 @@ class DemoFiles(KeeperFiles):
 
     @property
     def marker(self) -> Path:
-        """Says that the files beside it are a demo's, to be replaced by the next."""
+        """Marks the files beside it as a demo's, which the next demo may replace."""
         return self.directory / ".keeper-demo"
 
     @property
@@ -39,7 +39,7 @@ class DemoFiles(KeeperFiles):
 def prepare_demo(directory: Path) -> DemoFiles:
     """Make the directory and remove an earlier demo's journals.
 
-    Raises OperatorError when it cannot be written, holds an operator's files, or a keeper works in it.
+    Raises OperatorError when it cannot be written, has an operator's files, or a keeper writes a journal in it.
     """
     files = DemoFiles(directory.absolute())
     _refuse_operators(files)
@@ -58,8 +58,9 @@ def _refuse_operators(files: DemoFiles) -> None:
         return
     found = [name for name in OPERATORS if os.path.lexists(files.directory / name)]
     if found:
+        names = ", ".join(found)
         raise OperatorError(
-            f"{files.directory} holds {', '.join(found)} of no earlier demo: give the demo another place by --data-dir"
+            f"{files.directory} has files that no demo wrote ({names}): choose another directory with --data-dir"
         )
 
 

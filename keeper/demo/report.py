@@ -1,4 +1,4 @@
-"""Writes `report.html`: one page that needs nothing else, readable on light and dark screens."""
+"""Writes `report.html`: one self-contained page, for light and dark screens."""
 
 from collections.abc import Sequence
 from html import escape
@@ -52,7 +52,7 @@ code { font: 13px ui-monospace, "SF Mono", Menlo, Consolas, "DejaVu Sans Mono", 
 def write_report(
     path: Path, result: DemoResult, records: Sequence[BlockRecord], baseline: Sequence[BlockRecord], about: str = ""
 ) -> None:
-    """One HTML file with the plots as SVG, without scripts. `about`: a sentence on whose keeper this is."""
+    """One HTML file with the plots as SVG, without scripts. `about`: a sentence about this keeper."""
     sections = "".join(
         f"<section><h2>{title}</h2><p>{text}</p>{''.join(plot.svg() for plot in plots)}</section>"
         for title, text, plots in _plots(records, baseline)
@@ -70,29 +70,28 @@ def _plots(records: Sequence[BlockRecord], baseline: Sequence[BlockRecord]) -> l
     return [
         (
             "Prices and liquidations",
-            "The shaded blocks are the crash, in all plots; in the darker ones others' transactions took all "
-            "block space. "
-            "A mark is a block in which positions of that market were liquidated; "
-            "its area grows with the dollars closed.",
+            "The shaded blocks are the crash, in all plots; in the darker ones, other people's transactions filled the "
+            "block. A dot is a block in which positions of that market were liquidated; its area grows with the "
+            "dollars closed.",
             charts.prices(records),
         ),
         (
             "Health over time",
-            "Health is equity over maintenance requirement as the contract computes it; below the dotted line an "
-            "account can be liquidated. Of the accounts that ever were unsafe and still have positions, so many lie "
-            "below each line; the red one is half of those that become unsafe when nobody liquidates.",
+            "Health is equity over maintenance requirement, as the contract computes it; below the dotted line an "
+            "account can be liquidated. The lines are quantiles over the accounts that were ever unsafe and still have "
+            "positions; the red line is the median of those that become unsafe without a keeper.",
             charts.health(records, baseline),
         ),
         (
             "Bad debt",
-            "What accounts owe beyond what they own: debts written off so far, and negative equity still open.",
+            "What accounts owe beyond what they own: debt written off so far, plus negative equity of open accounts.",
             charts.debts(records, baseline),
         ),
         (
             "Each liquidation, before and after",
             "Health in the block before and in the block that mined it. A partial liquidation is sized to end on the "
-            f"target, {charts.TARGET:.2f}; it lands off it where prices moved, or where the protocol sets the size. "
-            f"At {charts.CLOSED}: closed, or higher. At -1: that or less.",
+            f"target, {charts.TARGET:.2f}; it ends elsewhere where prices moved, or where the protocol sets the "
+            f"size. At {charts.CLOSED}: closed, or higher. At -1: that or less.",
             charts.rescues(records),
         ),
         (
@@ -102,9 +101,9 @@ def _plots(records: Sequence[BlockRecord], baseline: Sequence[BlockRecord]) -> l
         ),
         (
             "Profit and gas",
-            "Rewards, and the discount on seized collateral at its block's price, less all gas. The keeper holds that "
-            "collateral: a fall after the seizure is not counted. Below, what gas cost in each block beside the "
-            "base fee, which full blocks drive up.",
+            "Rewards, plus the discount on seized collateral at its block's price, minus gas. The keeper keeps that "
+            "collateral: a later fall of its price is not counted. Below: the cost of gas in each block, and the base "
+            "fee, which rises after full blocks.",
             charts.money(records),
         ),
     ]
@@ -121,9 +120,9 @@ def _head(result: DemoResult, records: Sequence[BlockRecord], about: str) -> str
         (
             "bad" if result.missed else "good",
             f"{result.rescued} of {result.liquidatable}",
-            "unsafe accounts rescued, no debt written off",
+            "unsafe accounts rescued without a written-off debt",
         ),
-        ("", f"{result.still_open} / {result.wiped_out}", "of them still open, safe / with no position left"),
+        ("", f"{result.still_open} / {result.wiped_out}", "of them still open and safe / without a position"),
         ("bad" if result.missed else "good", f"{result.missed}", "missed: liquidatable at the end"),
         ("good", dollars(result.bad_debt_without_keeper_usd - result.bad_debt_usd), "bad debt prevented"),
         ("", dollars(result.bad_debt_usd), "bad debt left"),
@@ -137,12 +136,12 @@ def _head(result: DemoResult, records: Sequence[BlockRecord], about: str) -> str
         f"<div class='figure {kind}'><b>{value}</b><span>{name}</span></div>" for kind, value, name in figures
     )
     return (
-        "<h1>A crashing market, and the keeper in it</h1>"
+        "<h1>A market crash with and without the keeper</h1>"
         f"<p class='lead'>{result.accounts} accounts, {result.blocks} blocks, lowest prices: {escape(lowest)}. "
         f"The same path without a keeper ends in {dollars(result.bad_debt_without_keeper_usd)} of bad debt; "
         f"with it in {dollars(result.bad_debt_usd)}.</p>"
         f"<p class='soft'>Seed {result.seed}. {result.sent} transactions sent, {result.replaced} of them replacements; "
-        f"{result.mined} mined, and {result.reverted} that reverted. {result.seized} seizures of collateral. "
+        f"{result.mined} mined, {result.reverted} reverted. {result.seized} seizures of collateral. "
         f"{escape(about)}</p>"
         f"<div class='figures'>{tiles}</div>"
     )

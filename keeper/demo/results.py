@@ -1,4 +1,4 @@
-"""What the demo comes to, counted from the chain; what was sent and how fast, from the journal."""
+"""The results of the demo: counts from the chain; transactions and their delay from the journal."""
 
 import math
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""The demo from end to end: a node, a market, the path without a keeper, then the same path with one."""
+"""The demo from start to end: a node, a market, the price path without a keeper, then the same path with one."""
 
 import asyncio
 import shlex
@@ -41,7 +41,7 @@ STOP_S = 15.0
 
 
 class RunningKeeper(Protocol):
-    """The daemon, as far as the demo knows it."""
+    """The part of the daemon that the demo uses."""
 
     async def run(self, stop: asyncio.Event) -> int:
         """Run until `stop` is set; returns the exit code."""
@@ -54,10 +54,10 @@ Ready = Callable[[DemoResult], None]
 
 @dataclass(frozen=True, slots=True)
 class DemoOptions:
-    """What a person can choose.
+    """Options of a demo.
 
-    pace_s: real seconds from block to block, in which the keeper has to act. patience_s: how long a block waits for a
-    keeper that is still at work on the last one: a busy machine is not a slow keeper, and the chain's seconds are 12.
+    pace_s: real seconds from block to block. patience_s: the most real seconds that the next block waits until the
+    keeper has handled the last one, for slow machines: on the chain, blocks are 12 seconds apart.
     """
 
     accounts: int = 300
@@ -72,11 +72,11 @@ class DemoOptions:
 
     @property
     def scale(self) -> float:
-        """How much larger than usual: caps, block space and the keeper's purse grow with the number of accounts."""
+        """1 for 300 accounts: caps, block space and the keeper's capital grow with the number of accounts."""
         return max(1.0, self.accounts / ACCOUNTS_OF_SCALE_1)
 
     def check(self) -> None:
-        """Raises OperatorError when a demo cannot be made of it."""
+        """Raises OperatorError when a number is out of its range."""
         limits = {"--accounts": (self.accounts, 10, 5_000), "--blocks": (self.blocks, 20, 2_000)}
         for name, (value, low, high) in limits.items():
             if not low <= value <= high:
@@ -84,9 +84,9 @@ class DemoOptions:
 
 
 async def run_demo(options: DemoOptions, make_keeper: MakeKeeper, ready: Ready | None = None) -> DemoResult:
-    """Play it all. `ready` gets the result as soon as it is known; with `keep`, this returns when interrupted.
+    """Run the demo. `ready` gets the result as soon as it is known; with `keep`, this returns when interrupted.
 
-    Raises KeyboardInterrupt on SIGINT or SIGTERM before that, with everything it started ended.
+    Raises KeyboardInterrupt on SIGINT or SIGTERM before that, after it has stopped everything that it started.
     """
     options.check()
     factory = market_factory_of(options.protocol)
@@ -151,13 +151,13 @@ def _interruptible() -> Iterator[None]:
 
 
 def _program() -> Path:
-    """The `keeper` that this is: the one beside the interpreter, or the one that was called."""
+    """The path of this `keeper`: beside the interpreter, or as it was called."""
     beside = Path(sys.executable).with_name("keeper")
     return beside if beside.is_file() else Path(sys.argv[0]).absolute()
 
 
 def _shown(path: Path) -> str:
-    """As a shell takes it."""
+    """Absolute, quoted for a shell."""
     return shlex.quote(str(path.absolute()))
 
 
@@ -168,7 +168,7 @@ def _free(port: int) -> bool:
 
 @dataclass(slots=True)
 class _Demo:
-    """One demo on one node. Whatever blocks runs in a thread, for the keeper shares the event loop."""
+    """One demo on one node. What blocks runs in a thread, because the keeper shares the event loop."""
 
     options: DemoOptions
     files: DemoFiles
@@ -179,9 +179,9 @@ class _Demo:
     records: list[BlockRecord] = field(default_factory=list)
     _market: SimMarket = field(init=False)
     _player: Player = field(init=False)
-    _handled: int = 0  # the newest block that the keeper is done with
+    _handled: int = 0  # the newest block that the keeper has handled
     _progress: asyncio.Event = field(default_factory=asyncio.Event)
-    _waiting: int = 0  # transactions of the keeper that no block has taken
+    _waiting: int = 0  # pending transactions of the keeper
     _total: int = 0  # blocks until the end of the path
     _without_usd: float = 0.0
 
@@ -213,19 +213,19 @@ class _Demo:
         return result
 
     async def leave_unsafe(self) -> None:
-        """A second, smaller fall, which the keeper that has stopped does not see: work for one on a fork."""
+        """A second, smaller fall after the keeper has stopped: it leaves unsafe accounts for a keeper on a fork."""
         for step in self.scenario.aftermath:
             record = await asyncio.to_thread(self._player.step, step, False)
         self.view.say(
-            f"\nA second fall came after the keeper had stopped: {record.unsafe} accounts are unsafe now.\n"
-            f"This chain stays up at {self.anvil.url} until you press Ctrl-C. Rescue them on a fork of it, from two "
-            "other terminals:\n\n"
+            f"\nPrices fell again after the keeper had stopped: {record.unsafe} accounts are unsafe now.\n"
+            f"The node runs at {self.anvil.url} until you press Ctrl-C. To liquidate them on a fork, run in two other "
+            "terminals:\n\n"
             f"  {_shown(find_anvil())} --fork-url {self.anvil.url} --port {FORK_PORT} --block-time 1\n"
             f"  {_shown(_program())} run --live --env-file {_shown(self.files.environment)}\n"
         )
 
     async def hold(self) -> None:
-        """Keep mining, with fresh prices that stand still, until interrupted."""
+        """Mine blocks with unchanged but fresh prices, until interrupted."""
         while True:
             behind = int(time.time()) - self._player.time
             await asyncio.to_thread(self._player.step, self._player.quiet(0), False, max(1, behind))
@@ -246,13 +246,13 @@ class _Demo:
         return player
 
     async def _race(self, keeper: asyncio.Task[int]) -> None:
-        """Blocks at the pace of the demo: until the keeper watches, along the path, until nothing is left to do."""
+        """Blocks until the keeper has started, then the price path, then blocks until nothing is left to do."""
         for _ in range(WARM_BLOCKS):
             await self._turn(self._player.quiet(CALM_DEMAND), keeper)
             if self._handled and not self._waiting:
                 break
         else:
-            raise InvariantBroken(f"the keeper did not start to watch within {WARM_BLOCKS} blocks")
+            raise InvariantBroken(f"the keeper handled no block within {WARM_BLOCKS} blocks")
         self._total = len(self.records) + len(self.scenario.steps)
         for step in self.scenario.steps:
             await self._turn(step, keeper)
@@ -263,19 +263,19 @@ class _Demo:
             await self._turn(self._player.quiet(LATE_DEMAND), keeper)
 
     async def _turn(self, step: ScenarioStep, keeper: asyncio.Task[int]) -> None:
-        """One block, and the time that the keeper has until the next. Raises what ended the keeper, if anything did."""
+        """One block, and the time until the next. Raises InvariantBroken or the keeper's error when it has ended."""
         loop = asyncio.get_running_loop()
         due = loop.time() + self.options.pace_s
         self.records.append(await asyncio.to_thread(self._player.step, step))
         await asyncio.wait({keeper}, timeout=max(0.0, due - loop.time()))
         await self._let_finish(keeper)
         if keeper.done():
-            raise InvariantBroken(f"the keeper ended in the middle of the demo with code {keeper.result()}")
+            raise InvariantBroken(f"the keeper ended during the demo with exit code {keeper.result()}")
         self._waiting = await asyncio.to_thread(self._player.waiting)
         self.view.block(self.records, self._total, self._without_usd, self._waiting)
 
     async def _let_finish(self, keeper: asyncio.Task[int]) -> None:
-        """Wait until the keeper has handled the newest block, as long as patience allows."""
+        """Wait until the keeper has handled the newest block, at most `patience_s`."""
         if not self._handled:
             return
         loop = asyncio.get_running_loop()

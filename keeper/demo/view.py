@@ -1,4 +1,4 @@
-"""What a person sees while the demo runs: a live board on a terminal, plain lines elsewhere, nothing when asked."""
+"""What a person sees while the demo runs: tables that are redrawn on a terminal, plain lines elsewhere."""
 
 import math
 import sys
@@ -39,7 +39,7 @@ GWEI = 10**9
 
 
 class DemoView(Protocol):
-    """Who is told how the demo goes."""
+    """Shows the progress of the demo."""
 
     def __enter__(self) -> Self: ...
 
@@ -48,7 +48,7 @@ class DemoView(Protocol):
     ) -> None: ...
 
     def progress(self, task: str, done: int, total: int) -> None:
-        """A part of the set-up goes on."""
+        """Progress of a part of the set-up."""
         ...
 
     def block(self, records: Sequence[BlockRecord], total: int, without_keeper_usd: float, waiting: int, /) -> None:
@@ -56,20 +56,20 @@ class DemoView(Protocol):
         ...
 
     def event(self, event: Event) -> None:
-        """The keeper says something."""
+        """The keeper emitted an event."""
         ...
 
     def say(self, text: str) -> None:
-        """A line for the person."""
+        """Show a line."""
         ...
 
     def finish(self, result: DemoResult) -> None:
-        """The figures at the end, where standard output is not taken by the document."""
+        """Show the figures at the end, unless standard output carries the JSON document."""
         ...
 
 
 def make_view(as_json: bool) -> DemoView:
-    """The board on a terminal; lines elsewhere: on standard error when standard output carries the document."""
+    """Tables on a terminal, lines elsewhere; on standard error when standard output carries the JSON document."""
     console = Console(stderr=as_json)
     if console.is_terminal:
         return LiveView(console, quiet=as_json)
@@ -119,7 +119,7 @@ class LineView:
 
 @dataclass(slots=True)
 class LiveView:
-    """A board that is drawn again with every block."""
+    """Tables that are redrawn at each block."""
 
     console: Console
     quiet: bool = False
@@ -169,18 +169,18 @@ class LiveView:
             Group(_panel("Prices", prices_table(records)), _panel("Block space", self._space(records, waiting))),
             Group(
                 _panel("Health of accounts", health_table(records[-1])),
-                _panel("Rescue", rescue_table(records, without_keeper_usd)),
+                _panel("Liquidations", rescue_table(records, without_keeper_usd)),
             ),
         )
-        self._live.update(Group(_heading(records, total), upper, _panel("The keeper says", self._log())))
+        self._live.update(Group(_heading(records, total), upper, _panel("Events", self._log())))
 
     def _space(self, records: Sequence[BlockRecord], waiting: int) -> Table:
         last = records[-1]
         table = _facts()
         table.add_row("base fee", f"{last.base_fee / GWEI:.2f} gwei  {spark([r.base_fee for r in records], 24)}")
         table.add_row("block", f"{last.gas_used / last.gas_limit:.0%} full")
-        table.add_row("on their way", f"{waiting} waiting, {self._counts['tx.replaced']} replaced")
-        table.add_row("mined", f"{sum(r.mined for r in records)}, and {sum(r.reverted for r in records)} that reverted")
+        table.add_row("in flight", f"{waiting} pending, {self._counts['tx.replaced']} replaced")
+        table.add_row("mined", f"{sum(r.mined for r in records)}, {sum(r.reverted for r in records)} reverted")
         return table
 
     def _log(self) -> RenderableType:
@@ -235,7 +235,7 @@ def health_table(record: BlockRecord) -> Table:
     counts = histogram(record)
     largest = max(*counts.values(), 1)
     for _, name, colour in BUCKETS:
-        # Bars by the square root: the few in danger are to be seen beside the many that are not.
+        # Square roots, so that a few unsafe accounts are visible beside many safe ones.
         length = round(26 * math.sqrt(counts[name] / largest))
         table.add_row(name, str(counts[name]), Text("█" * length, colour))
     return table
@@ -250,7 +250,7 @@ def histogram(record: BlockRecord) -> dict[str, int]:
 
 
 def overlooked(records: Sequence[BlockRecord]) -> int:
-    """Accounts that have been unsafe for so many blocks with nothing done for them."""
+    """Accounts that were unsafe for `OVERLOOKED_BLOCKS` blocks without a liquidation."""
     window = records[-OVERLOOKED_BLOCKS:]
     if len(window) < OVERLOOKED_BLOCKS:
         return 0
@@ -260,26 +260,26 @@ def overlooked(records: Sequence[BlockRecord]) -> int:
 
 
 def rescue_table(records: Sequence[BlockRecord], without_keeper_usd: float) -> Table:
-    """What has been achieved so far."""
+    """Results so far."""
     ever, last = len(ever_unsafe(records)), records[-1]
     liquidations = all_liquidations(records)
     profit = sum(liquidation.reward_usd for liquidation in liquidations) - sum(record.gas_usd for record in records)
     table = _facts()
     table.add_row("unsafe now", Text(str(last.unsafe), "bold red" if last.unsafe else "green"))
     missed = overlooked(records)
-    waiting = f"{missed} unsafe for {OVERLOOKED_BLOCKS} blocks or more and not helped" if missed else "none"
+    waiting = f"{missed} unsafe for {OVERLOOKED_BLOCKS} blocks or more without a liquidation" if missed else "none"
     table.add_row("missed", Text(waiting, "red" if missed else "dim"))
-    table.add_row("rescued", f"{len(rescued(records))} of {ever} that ever were unsafe")
+    table.add_row("rescued", f"{len(rescued(records))} of {ever} accounts that were unsafe")
     full = sum(liquidation.full for liquidation in liquidations if liquidation.kind == "liquidate")
     seized = sum(liquidation.kind == "seize" for liquidation in liquidations)
     table.add_row("liquidations", f"{len(liquidations) - full - seized} partial, {full} full, {seized} seizures")
-    table.add_row("bad debt", f"{dollars(bad_debt(records))}, {dollars(without_keeper_usd)} with no keeper")
+    table.add_row("bad debt", f"{dollars(bad_debt(records))}, {dollars(without_keeper_usd)} without a keeper")
     table.add_row("profit", f"{dollars(profit)} after {dollars(sum(r.gas_usd for r in records))} of gas")
     return table
 
 
 def result_table(result: DemoResult) -> Table:
-    """The end of the demo in figures."""
+    """The figures at the end of the demo."""
     table = Table(title="What the keeper did", title_justify="left", title_style="bold", show_header=False, box=None)
     table.add_column(style="dim")
     table.add_column(justify="right")
@@ -290,16 +290,16 @@ def result_table(result: DemoResult) -> Table:
         ("ever liquidatable", f"{result.liquidatable}"),
         ("rescued, with no debt written off", f"{result.rescued}"),
         ("still open, smaller and safe", f"{result.still_open}"),
-        ("wiped out: no position left", f"{result.wiped_out}"),
+        ("closed: no position left", f"{result.wiped_out}"),
         ("missed: liquidatable at the end", f"{result.missed}"),
         ("liquidations", f"{result.partial} partial, {result.full} full"),
         ("seizures of collateral", f"{result.seized}"),
         ("bad debt", dollars(result.bad_debt_usd)),
         ("bad debt without a keeper", dollars(result.bad_debt_without_keeper_usd)),
         ("bad debt prevented", dollars(prevented)),
-        ("profit after gas, collateral held", dollars(result.profit_usd)),
+        ("profit after gas", dollars(result.profit_usd)),
         ("gas", f"{result.gas_wei / 10**18:.4f} ETH"),
-        ("transactions", f"{result.sent} sent, {result.mined} mined, and {result.reverted} that reverted"),
+        ("transactions", f"{result.sent} sent, {result.mined} mined, {result.reverted} reverted"),
         ("replacements", f"{result.replaced}"),
         (
             "blocks to inclusion",

@@ -28,7 +28,7 @@ KEEPER_WEI = 1_000 * WAD
 
 
 def arena_node(**options: Any) -> Anvil:
-    """A node that mines a block only when told to."""
+    """A node that mines a block only by request."""
     return Anvil(**{"mining": False, "chain_id": CHAIN_ID, "gas_limit": GAS_LIMIT, "base_fee": 10**9, **options})
 
 
@@ -37,7 +37,7 @@ class Arena(Generic[MarketT]):
     """A market with open accounts and a keeper's key. A block is mined by each `step`, `quiet` and `at_prices`.
 
     played: steps of the scenario so far. opened: the block in which the market stood ready. given: units of each token
-    that the keeper's capital began with.
+    that the keeper started with.
     """
 
     anvil: Anvil
@@ -71,7 +71,7 @@ class Arena(Generic[MarketT]):
         return cls(anvil, market, scenario, player, files, keeper, opened=anvil.block_number())
 
     def fund_keeper(self, dollars: int | None = None) -> None:
-        """Give the keeper its capital, the market's usual one or so many dollars, and write the deployment file."""
+        """Give the keeper `dollars`, or the market's default capital, and write the deployment file."""
         if dollars is not None:
             self.market.capital = dollars
         self.market.fund_keeper(self.keeper, 1.0, self.files.deployment)
@@ -109,15 +109,15 @@ class Arena(Generic[MarketT]):
         """A block with these prices, in dollars by label."""
         return await asyncio.to_thread(self.player.step, ScenarioStep(prices, 0.0, "crash"), False)
 
-    # What came of it.
+    # Results.
 
     def held(self) -> dict[bytes, int]:
-        """Units of each of the market's tokens that the holder of the keeper's capital has."""
+        """Units of each of the market's tokens that the keeper, or its executor, has."""
         tokens, holder = self.market.tokens.values(), self.market.holder
         return {token: int(ask(self.market.node, token, "balanceOf(address)", holder)) for token in tokens}
 
     def intents(self) -> list[Intent]:
-        """The journal's."""
+        """All intents of the journal."""
         settings = self.settings()
         history = open_history(settings.database_url.get_secret_value(), settings.data_dir)
         try:
@@ -133,7 +133,7 @@ class Arena(Generic[MarketT]):
 
 @dataclass
 class Running:
-    """A daemon in this event loop."""
+    """A daemon that runs in this event loop."""
 
     daemon: Daemon
     stop: asyncio.Event
@@ -143,7 +143,7 @@ class Running:
 
     @property
     def execution(self) -> Execution:
-        """What sends, once the daemon has started."""
+        """The execution of a daemon that has started."""
         assert self.daemon.stages is not None
         return self.daemon.stages.execution
 
@@ -156,7 +156,7 @@ class Running:
         return [event for event in self.events if event.kind is kind]
 
     async def handled(self, number: int) -> None:
-        """Wait until a block was handled. Raises what ended the daemon, or TimeoutError."""
+        """Wait until the daemon has handled a block. Raises AssertionError when the daemon ended, or TimeoutError."""
         await self.until(lambda: any((event.block or 0) >= number for event in self.of(HEAD_NEW)))
 
     async def until(self, condition: Callable[[], Any]) -> None:
@@ -174,7 +174,7 @@ class Running:
 
 @asynccontextmanager
 async def running(settings: Settings, code: int = 0) -> AsyncIterator[Running]:
-    """The daemon, started; stopped at the end, when it must end with this exit code."""
+    """Start the daemon, and stop it at the end. Raises AssertionError when its exit code is another."""
     stop = asyncio.Event()
     keeper: Running
     daemon = Daemon(settings, lambda event: keeper.emit(event))  # noqa: PLW0108 - it does not exist yet

@@ -16,7 +16,7 @@ _READ_GAS, _CALL_GAS = 3_000_000_000, 30_000_000
 
 
 def block_ref(found: Mapping[str, Any]) -> BlockRef:
-    """A block as the node gives it."""
+    """A block from the node's JSON."""
     return BlockRef(
         number=int(found["number"], 16),
         hash=unhexed(found["hash"]),
@@ -27,7 +27,7 @@ def block_ref(found: Mapping[str, Any]) -> BlockRef:
 
 @dataclass(eq=False, repr=False)
 class Bench:
-    """A node that was started with `mining=False`. Nothing but `mine_at` moves its time."""
+    """A node that was started with `mining=False`. Only `mine_at` advances its time."""
 
     anvil: Anvil
     node: Node
@@ -57,7 +57,7 @@ class Bench:
     def read(
         self, calls: Sequence[Call], block: BlockRef | None = None, timestamp: int | None = None
     ) -> list[CallResult]:
-        """Views and storage at a block or the head, as the keeper reads them; as if its time was `timestamp`."""
+        """Views and storage at a block or the head, as the keeper reads them. `timestamp` replaces the block's time."""
         at = {"blockHash": hexed(block.hash)} if block else "latest"
         time = [] if timestamp is None else [{"time": hex(timestamp)}]
         for contract in {call.to for call in calls if call.storage} - self._codes.keys():

@@ -1,4 +1,4 @@
-"""What must hold of a keeper that worked on an arena: nothing that pays is left, and the journal equals the chain."""
+"""Checks of a keeper that ran on an arena: nothing that pays is left, and the journal equals the chain."""
 
 import asyncio
 
@@ -49,7 +49,7 @@ def _ignore(_event: Event) -> None:
 
 
 def check_books(arena: Arena[MarketT]) -> None:
-    """Every mined order of the executor earned what it demanded, and all together what the executor gained.
+    """Each mined order earned at least its minimum profit, and all together earned what the executor gained.
 
     Raises AssertionError.
     """

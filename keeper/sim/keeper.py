@@ -68,7 +68,7 @@ def remove_journal(journal: Path) -> None:
             WriterLock(lock_of(journal), what=f"the journal {journal}").close()
         except OperatorError:
             raise OperatorError(
-                f"a keeper is at work on {journal}: stop it, or give the demo another place by --data-dir"
+                f"another keeper writes the journal {journal}: stop it, or choose another directory with --data-dir"
             ) from None
     for suffix in ("", "-wal", "-shm"):
         journal.with_name(journal.name + suffix).unlink(missing_ok=True)
@@ -85,16 +85,16 @@ def make_signer(files: KeeperFiles) -> bytes:
 
 
 def capacity(accounts: int) -> dict[str, int]:
-    """Settings for the size of a market: most transactions in flight at once, and reverts in a row before a pause.
+    """Settings by the size of a market: the most transactions in flight, and the most reverts in a row.
 
-    When prices turn, everything in flight may be too late at once.
+    When prices rise again, everything in flight may revert at once.
     """
     most = min(1_000, max(LEAST_IN_FLIGHT, accounts // 3))
     return {"max_in_flight": most, "max_reverts": most}
 
 
 def keeper_settings(files: KeeperFiles, rpc_url: str, values: Mapping[str, Any]) -> Settings:
-    """Node, deployment, key, journal, and `values` by their names in `Settings`. Nothing comes from the environment."""
+    """Node, deployment, key, journal, and `values` by their names in `Settings`; nothing from the environment."""
     own = {
         "rpc_urls": (SecretStr(rpc_url),),
         "chain_id": CHAIN_ID,

@@ -36,7 +36,7 @@ class SimMarket(Protocol):
 
     @property
     def tokens(self) -> Mapping[str, bytes]:
-        """By symbol: what the keeper's capital consists of."""
+        """The tokens of the keeper's capital, by symbol."""
         ...
 
     @property
@@ -46,7 +46,7 @@ class SimMarket(Protocol):
 
     @property
     def prices(self) -> Prices:
-        """Before the first step."""
+        """Prices before the first step."""
         ...
 
     @property
@@ -56,11 +56,11 @@ class SimMarket(Protocol):
 
     @property
     def settings(self) -> Mapping[str, Any]:
-        """Settings of the demo's keeper beside those that it always gets, by their names in `Settings`."""
+        """Settings that a keeper of this market needs beside node, key and files, by their names in `Settings`."""
         ...
 
     def accounts(self, openings: Sequence[Any]) -> list[bytes]:
-        """Whom a scenario's openings are of, in their order."""
+        """The accounts of a scenario's openings, in the same order."""
         ...
 
     def open(self, openings: Sequence[Any]) -> None:
@@ -68,9 +68,9 @@ class SimMarket(Protocol):
         ...
 
     def price_transactions(self, prices: Prices) -> Sequence[Tx]:
-        """What brings oracle and pools from the newest block to these prices: first in the next block, in this order.
+        """Transactions that bring oracle and pools to these prices, with their gas limits.
 
-        Each names its gas.
+        They come first in the next block, in this order.
         """
         ...
 
@@ -79,26 +79,28 @@ class SimMarket(Protocol):
         ...
 
     def state(self, account: bytes, answers: Sequence[bytes | None]) -> AccountState:
-        """An account from the answers to its views; None is one that reverted: InvariantBroken when it may not."""
+        """An account, from the answers to its views; None: that view reverted.
+
+        Raises InvariantBroken when a view reverted that must not.
+        """
         ...
 
     def liquidations(
         self, receipt: Receipt, prices: Prices, gas_usd: float
     ) -> tuple[list[LiquidationRecord], list[tuple[bytes, float]]]:
-        """Liquidations in a transaction of the keeper, and (account, dollars) of the bad debts that were written off.
+        """Liquidations in one transaction of the keeper, and (account, dollars) of bad debts that were written off.
 
-        Their `subject` is a price label where it has one.
-        gas_usd: what the transaction cost, to be shared by its liquidations.
+        `subject` of a liquidation is a price label where there is one. gas_usd: the cost of the transaction, which its
+        liquidations share.
         """
         ...
 
     def fund_keeper(self, keeper: bytes, scale: float, deployment: Path) -> None:
-        """Deploy the keeper's executor where there is one, give it the capital that a market of this scale needs, and
-        write the deployment file."""
+        """Deploy the executor if the market needs one, give it `capital` times `scale`, write the deployment file."""
         ...
 
     def forked(self, node: Node) -> Self:
-        """The same market on another node, a fork, which may send from the accounts that it needs."""
+        """The same market on a fork of its node."""
         ...
 
 

@@ -27,7 +27,7 @@ Progress = Callable[[int, int], None]  # done, of
 
 @dataclass(frozen=True, slots=True)
 class Baseline:
-    """What the same path does to the same accounts when nobody liquidates."""
+    """The same price path on the same accounts without any liquidation."""
 
     records: tuple[BlockRecord, ...]
 
@@ -37,7 +37,7 @@ class Baseline:
 
 
 class Player:
-    """The market and its crowd. All methods block: call them from a thread when a keeper shares the event loop."""
+    """Plays one scenario. All methods block: call them from a thread when a keeper shares the event loop."""
 
     def __init__(
         self, node: Node, market: SimMarket, scenario: Scenario, keeper: bytes, gas_limit: int = GAS_LIMIT
@@ -63,7 +63,7 @@ class Player:
         self.time = self.timestamp()
 
     def baseline(self, progress: Progress) -> Baseline:
-        """Play the whole path with nobody watching, take it back, and mine one block at the first base fee."""
+        """Play the whole path without a keeper, revert it, and mine one block at the first base fee."""
         snapshot, time = self._node.rpc("evm_snapshot"), self.time
         steps = self._scenario.steps
         records = []
@@ -82,7 +82,7 @@ class Player:
         return Baseline(tuple(records))
 
     def step(self, step: ScenarioStep, crowded: bool = True, seconds: int = BLOCK_S) -> BlockRecord:
-        """Mine one block `seconds` after the last: prices first, then the crowd, then whoever else is waiting."""
+        """Mine one block `seconds` after the last: prices first, then the crowd's transactions, then all others."""
         self.time += seconds
         price_transactions = self._market.price_transactions(step.prices)
         others = self._others(step.demand, sum(tx.gas or 0 for tx in price_transactions)) if crowded else ()
@@ -97,7 +97,7 @@ class Player:
         return ScenarioStep(self.prices, demand, phase)
 
     def now(self) -> BlockRecord:
-        """The newest block, as it is."""
+        """The newest block."""
         return self._referee.record(int(self._node.rpc("eth_blockNumber"), 16), "calm", self.prices)
 
     def timestamp(self) -> int:
@@ -105,13 +105,13 @@ class Player:
         return int(self._node.rpc("eth_getBlockByNumber", "latest", False)["timestamp"], 16)
 
     def waiting(self) -> int:
-        """The keeper's transactions that no block has taken yet."""
+        """How many transactions of the keeper are pending."""
         keeper = hexed(self._keeper)
         counts = self._node.batch([("eth_getTransactionCount", (keeper, tag)) for tag in ("pending", "latest")])
         return int(counts[0], 16) - int(counts[1], 16)
 
     def _first(self, price_transactions: Sequence[Tx]) -> Iterator[tuple[str, Sequence[object]]]:
-        """They come before everything else, in their order."""
+        """Requests that send these before everything else, in their order."""
         nonces: dict[bytes, int] = {}
         for index, tx in enumerate(price_transactions):
             sender = hexed(tx.sender)

@@ -1,4 +1,4 @@
-"""What the demo counts: accounts as the contracts themselves see them, liquidations as logs tell them, and blocks."""
+"""What is recorded of each block: accounts by the contracts' own views, and liquidations by their logs."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,8 +8,8 @@ from keeper.model.health import WAD
 
 @dataclass(frozen=True, slots=True)
 class AccountState:
-    """One account by the contract's own views, in 1e18 dollars. Where a protocol weighs what it counts against the
-    requirement, `worth` is what is really left; where health alone does not decide, `liquidatable` does.
+    """One account by the contract's own views, in 1e18 dollars. Where `equity` is
+    weighted, `worth` is the account's net worth; where health alone does not decide, `liquidatable` does.
     """
 
     equity: int
@@ -23,20 +23,20 @@ class AccountState:
 
     @property
     def health(self) -> float:
-        """Infinite where nothing is required, in the direction of the equity."""
+        """Equity over requirement; plus or minus infinity when nothing is required."""
         if self.requirement:
             return self.equity / self.requirement
         return float("inf") if self.equity >= 0 else float("-inf")
 
     @property
     def shortfall_usd(self) -> float:
-        """What the account's creditors would lose if it ended now."""
+        """Negative net worth: what creditors lose if the account is closed now."""
         return max(0, -(self.equity if self.worth is None else self.worth)) / WAD
 
 
 @dataclass(frozen=True, slots=True)
 class LiquidationRecord:
-    """One liquidation or seizure, as its logs tell it. Dollars at the block's prices."""
+    """One liquidation or seizure, from its logs. Dollars at the block's prices."""
 
     block: int
     account: bytes

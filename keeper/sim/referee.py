@@ -1,4 +1,4 @@
-"""The referee: what the contracts themselves say of every account after each block, and what liquidations did in it."""
+"""Reads every account after each block by the contracts' own views, and the liquidations in the block."""
 
 from collections.abc import Sequence
 
@@ -13,7 +13,7 @@ READER = bytes.fromhex("00000000000000000000000000000000deadbeef")
 
 
 class Referee:
-    """Reads blocks of one market for a fixed list of accounts. `keeper`: whose transactions are counted."""
+    """Reads blocks of one market for a fixed list of accounts. Counts the transactions of `keeper`."""
 
     def __init__(self, node: Node, market: SimMarket, accounts: Sequence[bytes], keeper: bytes) -> None:
         self._node = node
@@ -26,7 +26,7 @@ class Referee:
         self._calldata = hexed(self._read.encode([view for asked in views for view in asked]))
 
     def states(self, number: int) -> tuple[AccountState, ...]:
-        """All accounts at one block. Raises InvariantBroken when a view reverts that may not."""
+        """All accounts at one block. Raises InvariantBroken when a view reverts that must not."""
         request = {"to": hexed(READER), "data": self._calldata, "gas": hex(2**53)}
         override = {hexed(READER): {"code": hexed(load_runtime("BulkReader"))}}
         answer = unhexed(self._node.rpc("eth_call", request, hex(number), override))
@@ -38,7 +38,7 @@ class Referee:
         )
 
     def record(self, number: int, phase: str, prices: Prices) -> BlockRecord:
-        """Everything about one block that the demo shows."""
+        """One block with its accounts, liquidations and gas."""
         block, receipts = self._node.batch(
             [("eth_getBlockByNumber", (hex(number), False)), ("eth_getBlockReceipts", (hex(number),))]
         )

@@ -1,4 +1,4 @@
-"""What will happen in the demo, from one seed: who opens which accounts, and the path of prices and of block space."""
+"""A scenario from one seed: the accounts that are opened, and the path of prices and of block space."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -24,7 +24,7 @@ SQUEEZE_DEMAND = 1.0
 
 @dataclass(frozen=True, slots=True)
 class CrashSpec:
-    """How hard the market falls, and on whom. Returns are logarithmic, of the market factor.
+    """How far the market falls, and how close to liquidation accounts are. Log returns of the market factor.
 
     `every`: blocks from one report of the feeds to the next; prices stand still in between, as with real feeds.
     A longer path has no faster and, from `most_crash_blocks` on, no deeper crash, but more calm around it.
@@ -56,7 +56,7 @@ class ScenarioStep:
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """Everything that chance decides. `aftermath` is a second, smaller fall that no keeper of the demo sees."""
+    """Everything that depends on the seed. `aftermath`: a second, smaller fall after the demo's keeper has stopped."""
 
     seed: int
     openings: tuple[Any, ...]  # as the protocol's market opens them
@@ -195,7 +195,7 @@ def _aftermath(
 
 
 def _moved(chance: Random, prices: Mapping[str, float], factor: float, noise: float) -> dict[str, float]:
-    """The next report: the market factor by each one's beta, and noise of its own."""
+    """The next report of each feed: the market factor times its beta, plus noise."""
     return {
         label: round(price * math.exp(BETAS.get(label, 1.0) * factor + chance.gauss(0.0, noise)), 6)
         for label, price in prices.items()

@@ -1,4 +1,4 @@
-"""The pools between a market's tokens: where liquidators sell what they seize, and others move the prices."""
+"""The pools between a market's tokens: liquidators sell seized tokens there."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -32,7 +32,7 @@ class ExitSpec:
 
 @dataclass(frozen=True, slots=True)
 class PricedToken:
-    """A token as the pools need it: `dollars` is its price."""
+    """A token with its price in dollars."""
 
     address: bytes
     decimals: int
@@ -52,7 +52,7 @@ class Exits:
     pools: Mapping[Pool, bytes]
 
     def move(self, pool: Pool, dollars: Mapping[str, float]) -> Tx:
-        """The transaction that trades until the pool's price is that of these dollars."""
+        """The transaction that trades a pool to the price of these dollars."""
         low, high = self.ordered(pool)
         price = sqrt_price(self.tokens[low].unit(dollars[low]) / self.tokens[high].unit(dollars[high]))
         data = calldata("moveTo(address,uint160)", self.pools[pool], price)

@@ -30,12 +30,12 @@ class Uniswap:
         return pool
 
     def mint(self, pool: bytes, lower: int, upper: int, liquidity: int) -> Tx:
-        """Add liquidity between two ticks; take it out again when negative."""
+        """Add liquidity between two ticks, or remove it when negative."""
         name = "mint" if liquidity > 0 else "burn"
         return self._tx(f"{name}(address,int24,int24,uint128)", pool, lower, upper, abs(liquidity))
 
     def swap(self, pool: bytes, zero_for_one: bool, amount: int, limit: int = 0) -> Tx:
-        """Sell `amount` exactly, or buy so much exactly when negative; stops at a sqrt price when one is given."""
+        """Sell `amount` exactly, or buy it exactly when negative; stops at `limit`, a sqrt price, when it is given."""
         bound = limit or (MIN_SQRT_PRICE + 1 if zero_for_one else MAX_SQRT_PRICE - 1)
         return self._tx("swap(address,bool,int256,uint160)", pool, zero_for_one, amount, bound)
 
@@ -56,7 +56,7 @@ def deploy_uniswap(batch: TxBatch) -> Uniswap:
 
 
 def pool_address(factory: bytes, a: bytes, b: bytes, fee: int) -> bytes:
-    """Where CREATE2 puts a pool (`UniswapV3PoolDeployer.deploy`)."""
+    """The CREATE2 address of a pool (`UniswapV3PoolDeployer.deploy`)."""
     salt = keccak(encode(["address", "address", "uint24"], [*sorted((a, b)), fee]))
     code_hash = keccak(bytes.fromhex(core("UniswapV3Pool").code))
     return bytes(keccak(b"\xff" + factory + salt + code_hash))[-20:]

@@ -36,7 +36,7 @@ class Anvil:
         self._lock = threading.Lock()
         self._sent = 0
 
-    # Life.
+    # Start and stop.
 
     def start(self) -> Self:
         """Start it and wait until it answers. Raises OperatorError when it does not come up."""
@@ -122,7 +122,7 @@ class Anvil:
     # Requests.
 
     def rpc(self, method: str, *params: Any) -> Any:
-        """One JSON-RPC request over a kept connection. Raises RpcError, or Transient when it does not answer."""
+        """One JSON-RPC request over a persistent connection. Raises RpcError, or Transient when it does not answer."""
         with self._lock:
             self._sent += 1
             body = {"jsonrpc": "2.0", "id": self._sent, "method": method, "params": params}
@@ -185,7 +185,7 @@ class Anvil:
         return str(self.rpc("eth_sendTransaction", request))
 
     def receipt(self, tx_hash: Hexable, wait_s: float = 10.0) -> dict[str, Any]:
-        """The receipt, waited for: anvil may give a hash before its receipt. Raises Transient when none comes."""
+        """Wait for a receipt: anvil may return a hash before its receipt. Raises Transient when none comes."""
         deadline = time.monotonic() + wait_s
         while (found := self.rpc("eth_getTransactionReceipt", _hexed(tx_hash))) is None:
             if time.monotonic() > deadline:
@@ -195,13 +195,13 @@ class Anvil:
         return receipt
 
     def deploy(self, creation_code: Hexable, *, sender: Hexable) -> bytes:
-        """Deploy where each transaction is mined at once; returns the new address."""
+        """Deploy on a node that mines each transaction at once; returns the new address."""
         receipt = self.receipt(self.send(None, creation_code, sender=sender))
         if int(receipt["status"], 16) != 1:
             raise Transient("a deployment reverted")
         return bytes.fromhex(receipt["contractAddress"][2:])
 
-    # Steering.
+    # Control.
 
     def mine(self, blocks: int = 1, interval_s: int | None = None) -> None:
         """Mine blocks now, `interval_s` apart in chain time."""
@@ -222,7 +222,7 @@ class Anvil:
         return str(self.rpc("evm_snapshot"))
 
     def revert(self, snapshot: str) -> None:
-        """Back to a snapshot, which is used up."""
+        """Revert to a snapshot, which works once."""
         if not self.rpc("evm_revert", snapshot):
             raise Transient(f"anvil has no snapshot {snapshot}")
 

@@ -1,4 +1,4 @@
-"""Contracts that npm packages or forge built, read at run time: linked, deployed by the dozen, called by signature."""
+"""Contracts built by npm packages or forge: read at run time, linked, deployed in batches, called by signature."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -108,7 +108,7 @@ def ask(
 
 
 def log_of(found: Mapping[str, Any]) -> Log:
-    """A log as the node gives it."""
+    """A log from the node's JSON."""
     return Log(
         address=unhexed(found["address"]),
         topics=tuple(unhexed(topic) for topic in found["topics"]),
@@ -121,7 +121,7 @@ def log_of(found: Mapping[str, Any]) -> Log:
 
 
 class TxBatch:
-    """Transactions of one account, sent all at once: where its contracts will be is known beforehand."""
+    """Transactions of one account, sent at once. Addresses of new contracts are computed before they exist."""
 
     def __init__(self, node: Node, sender: bytes) -> None:
         self.sender = sender
@@ -136,7 +136,7 @@ class TxBatch:
         return address
 
     def upcoming(self, count: int) -> list[bytes]:
-        """Addresses of the next contracts, if nothing but them is sent."""
+        """Addresses of the next contracts, if no other transaction comes first."""
         return [created(self.sender, self._nonce + len(self._txs) + ahead) for ahead in range(count)]
 
     def call(self, to: bytes, signature: str, *args: Any, gas: int | None = None) -> None:
@@ -144,7 +144,7 @@ class TxBatch:
         self._txs.append(Tx(self.sender, to, calldata(signature, *args), gas))
 
     def send(self) -> int:
-        """Mine everything; the first block of it. Raises InvariantBroken when one reverts."""
+        """Mine all queued transactions; returns their first block. Raises InvariantBroken when one reverts."""
         with _roomy_blocks(self._node):
             receipts = self._node.send(*self._txs)
         self._nonce += len(self._txs)
@@ -154,7 +154,7 @@ class TxBatch:
 
 @contextmanager
 def _roomy_blocks(node: Node) -> Iterator[None]:
-    """Blocks that take any batch: where one is full, anvil tries later transactions early, and drops them for good."""
+    """Raise the block gas limit for a batch: in a full block, anvil tries later transactions early and drops them."""
     limit = node.rpc("anvil_nodeInfo")["environment"]["gasLimit"]
     node.rpc("evm_setBlockGasLimit", hex(2**40))
     try:

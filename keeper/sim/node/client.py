@@ -47,7 +47,7 @@ class Node:
 
     @classmethod
     def at(cls, url: str) -> "Node":
-        """The node behind an http URL, by JSON-RPC batches."""
+        """The node at an http URL, by JSON-RPC batches."""
         batch = http_batch(url)
         return cls(lambda method, *params: batch([(method, params)])[0], batch)
 
@@ -110,7 +110,7 @@ def _request(tx: Tx, nonce: int) -> dict[str, str]:
 
 
 def impersonate(node: Node, accounts: Sequence[bytes]) -> None:
-    """Let the node send for accounts that have no key, and give them gas money."""
+    """Let the node send for accounts without a key, and give them ether for gas."""
     node.batch([("anvil_impersonateAccount", (hexed(account),)) for account in accounts])
     node.batch([("anvil_setBalance", (hexed(account), hex(1_000 * WAD))) for account in accounts])
 

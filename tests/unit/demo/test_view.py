@@ -78,8 +78,8 @@ def test_the_board_shows_prices_accounts_and_the_last_events() -> None:
     for text in (
         "block 2 of 60",
         "ETH",
-        "1 of 2 that ever were unsafe",
-        "$5,000 with no keeper",
+        "1 of 2 accounts that were unsafe",
+        "$5,000 without a keeper",
         "nonce 7 was replaced",
     ):
         assert text in shown

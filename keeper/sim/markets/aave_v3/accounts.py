@@ -1,4 +1,4 @@
-"""Who uses a seeded market: accounts of every kind that the rules tell apart, each in debt that a fall endangers."""
+"""The accounts of a seeded market: every kind that the rules distinguish, all with debt that is at risk in a fall."""
 
 import math
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ _CHUNK = 50
 
 @dataclass(frozen=True, slots=True)
 class AccountKind:
-    """A sort of account. `room`: by how much its collateral may fall against its debt at least and at most, a share."""
+    """A kind of account. `room`: least and greatest fall of collateral against debt until it is unsafe, a share."""
 
     share: float
     collaterals: tuple[str, ...]
@@ -87,7 +87,7 @@ def _wealth(chance: Random) -> float:
 
 
 def _limits(supplied: Sequence[tuple[str, float]], listing: AaveListing, emode: int) -> tuple[float, float]:
-    """Dollars that the collateral lends at most, and below which debt is safe."""
+    """(dollars that can be borrowed, dollars of debt above which the account is unsafe)."""
     modes = {mode.number: mode for mode in listing.emodes}
     rules = [(modes.get(emode) or listing.reserve(symbol), dollars) for symbol, dollars in supplied]
     return (
@@ -138,7 +138,7 @@ def _open(deployed: DeployedAave, openings: Sequence[AaveOpening]) -> None:
 
 
 def _choices(deployed: DeployedAave, opening: AaveOpening) -> list[Tx]:
-    """What an account does for itself: an isolated asset is no collateral unless it says so."""
+    """The account's own transactions: an isolated asset has to be enabled as collateral."""
     txs = [
         deployed.use_as_collateral(opening.account, symbol)
         for symbol, _ in opening.supplies

@@ -1,4 +1,4 @@
-"""A deployed Aave v3 market, and everything that people and guardians do with it, as transactions."""
+"""A deployed Aave v3 market, and all actions of its users and admins, as transactions."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -39,7 +39,7 @@ class ReserveContracts:
 
 @dataclass(frozen=True, slots=True)
 class DeployedAave:
-    """A market of real Aave v3. What changes it is returned as transactions, to be sent together or one at a time.
+    """A market of real Aave v3. Actions return transactions, to be sent together or one at a time.
 
     `pool` is the proxy. Reserves by symbol; amounts in token units; `emode_feeds`: category -> feed of its own price.
     """
@@ -58,7 +58,7 @@ class DeployedAave:
     emode_feeds: Mapping[int, bytes]
     exits: Exits
 
-    # People.
+    # Users.
 
     def fund(self, symbol: str, accounts: Iterable[bytes], units: int, spender: bytes | None = None) -> list[Tx]:
         """Mint a token to accounts, and let the pool (or `spender`) take it from them."""
@@ -67,11 +67,11 @@ class DeployedAave:
         return [tx for account in accounts for tx in (self.mint(symbol, account, units), Tx(account, token, approval))]
 
     def mint(self, symbol: str, to: bytes, units: int) -> Tx:
-        """Make tokens."""
+        """Mint tokens."""
         return Tx(self.owner, self.reserves[symbol].token, calldata("mint(address,uint256)", to, units))
 
     def supply(self, account: bytes, symbol: str, units: int, for_account: bytes | None = None) -> Tx:
-        """Needs tokens and their approval: see `fund`. The first supply is collateral by itself, but for LINK."""
+        """Needs tokens and their approval: see `fund`. The first supply is enabled as collateral, LINK is not."""
         token = self.reserves[symbol].token
         return self._pool(account, "supply(address,uint256,address,uint16)", token, units, for_account or account, 0)
 
@@ -90,7 +90,7 @@ class DeployedAave:
         return self._pool(account, signature, self.reserves[symbol].token, units, mode, account)
 
     def swap_rate_mode(self, account: bytes, symbol: str, mode: int) -> Tx:
-        """Turns the whole debt of rate mode `mode` into the other one (3.0.2 only)."""
+        """Swap the whole debt of rate mode `mode` to the other mode (3.0.2 only)."""
         return self._pool(account, "swapBorrowRateMode(address,uint256)", self.reserves[symbol].token, mode)
 
     def set_emode(self, account: bytes, category: int) -> Tx:
@@ -101,7 +101,7 @@ class DeployedAave:
         return self._pool(account, signature, self.reserves[symbol].token, used)
 
     def transfer(self, account: bytes, symbol: str, to: bytes, units: int) -> Tx:
-        """Give aTokens away."""
+        """Transfer aTokens."""
         return Tx(account, self.reserves[symbol].a_token, calldata("transfer(address,uint256)", to, units))
 
     def liquidate(
@@ -121,7 +121,7 @@ class DeployedAave:
     # Markets.
 
     def set_price(self, symbol: str, dollars: float) -> Tx:
-        """What the oracle says from now on."""
+        """Set the oracle's price."""
         return self._set_feed(self.reserves[symbol].feed, dollars)
 
     def set_emode_price(self, category: int, dollars: float) -> Tx:
@@ -129,10 +129,10 @@ class DeployedAave:
         return self._set_feed(self.emode_feeds[category], dollars)
 
     def move_pools(self, dollars: Mapping[str, float], pools: Iterable[Pool] | None = None) -> list[Tx]:
-        """Trade pools to these prices: those that are given, or all."""
+        """Trade `pools`, or all of them, to these prices."""
         return [replace(self.exits.move(pool, dollars), gas=MOVE_GAS) for pool in pools or self.exits.pools]
 
-    # Guardians.
+    # Admins.
 
     def configure(self, signature: str, *args: Any) -> Tx:
         """Any function of the pool configurator; give tokens by `self.reserves[symbol].token`."""
@@ -152,11 +152,11 @@ class DeployedAave:
         return self.configure("setReserveFreeze(address,bool)", self.reserves[symbol].token, frozen)
 
     def as_owner(self, to: bytes, signature: str, *args: Any) -> Tx:
-        """Any function of any contract, from the account that may do everything: the oracle's fallback, say."""
+        """Any function of any contract, from the owner: for example the oracle's fallback."""
         return Tx(self.owner, to, calldata(signature, *args))
 
     def cover_deficit(self, symbol: str, units: int) -> list[Tx]:
-        """Burn the owner's aTokens against a reserve's deficit, in the role that Aave calls Umbrella (3.6 only)."""
+        """Burn the owner's aTokens against a reserve's deficit, in the role of Aave's Umbrella (3.6 only)."""
         return [
             self.as_owner(self.provider, "setAddress(bytes32,address)", b"UMBRELLA".ljust(32, b"\0"), self.owner),
             self._pool(self.owner, "eliminateReserveDeficit(address,uint256)", self.reserves[symbol].token, units),
@@ -176,11 +176,11 @@ class DeployedAave:
         return sentinel, sequencer
 
     def set_sequencer(self, sequencer: bytes, down: bool, since: int = 0) -> Tx:
-        """`since`: when it came up last, in seconds."""
+        """`since`: the time when it last came up, in seconds."""
         return Tx(self.owner, sequencer, calldata("setAnswer(bool,uint256)", down, since))
 
     def make_deficit(self, account: bytes, liquidator: bytes, collateral: str, debt: str, dollars: float) -> None:
-        """Send what leaves a debt without collateral: as a deficit of the reserve in 3.6, as the account's in 3.0.2.
+        """Create a debt without collateral: as a deficit of the reserve in 3.6, as the account's in 3.0.2.
 
         A fresh account borrows half of `dollars` of collateral, whose price is down to a quarter for one liquidation.
         """
@@ -201,7 +201,7 @@ class DeployedAave:
         return tuple(ask(self.node, self.pool, signature, account, returns=words, block=block))
 
     def balance(self, token: bytes, account: bytes) -> int:
-        """Of any of the tokens here."""
+        """Units of a token."""
         return int(ask(self.node, token, "balanceOf(address)", account))
 
     def deficit(self, symbol: str) -> int:

@@ -1,4 +1,4 @@
-"""What the liquidations of a market of Aave v3 came to."""
+"""Totals of the liquidations in a market of Aave v3."""
 
 from keeper.abi import load_abi
 from keeper.model.chain import hexed
@@ -9,7 +9,7 @@ _CALL = load_abi("IAavePool").events["LiquidationCall"].topic
 
 
 def covered_dollars(deployed: DeployedAave) -> float:
-    """What all liquidations of the chain repaid, at the first prices."""
+    """Dollars that all liquidations on the chain repaid, at the first prices."""
     wanted = {"address": hexed(deployed.pool), "topics": [hexed(_CALL)], "fromBlock": "0x0"}
     symbols = {item.token: symbol for symbol, item in deployed.reserves.items()}
     total = 0.0

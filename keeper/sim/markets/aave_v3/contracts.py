@@ -70,7 +70,7 @@ def _origin(name: str) -> str:
 
 @cache
 def compiled() -> dict[str, Any]:
-    """file -> contract -> what the compiler made of 3.6, from `build/` when these sources were compiled before."""
+    """file -> contract -> compiler output of 3.6, from `build/` when these sources were compiled before."""
     task = json.dumps(
         {
             "language": "Solidity",
@@ -94,7 +94,7 @@ _ORIGIN_NAMES = (
 
 
 def _sources(files: list[str]) -> Iterator[tuple[str, dict[str, str]]]:
-    """Every file that these import, by the name that the compiler looks it up with."""
+    """Every file that these import, by the compiler's name for it."""
     waiting, seen = list(files), set(files)
     while waiting:
         name = waiting.pop()
@@ -123,7 +123,7 @@ def _package_source(name: str) -> Path:
 
 
 def _compile(task: str) -> dict[str, Any]:
-    """Run npm's compiler. Raises OperatorError when there is no Node, or on any error of it."""
+    """Run npm's compiler. Raises OperatorError when there is no Node, or when it reports an error."""
     node = shutil.which("node")
     if node is None:
         raise OperatorError("Aave v3.6 is compiled by an npm package: put Node 20 or newer on PATH")
@@ -141,7 +141,7 @@ def _compile(task: str) -> dict[str, Any]:
 
 
 def _keep(path: Path, built: dict[str, Any]) -> None:
-    """Write at once, so that no other process reads half of it."""
+    """Write atomically, so that no other process reads a part."""
     path.parent.mkdir(exist_ok=True)
     draft = path.with_suffix(f".{os.getpid()}")
     draft.write_text(json.dumps(built))

@@ -1,4 +1,4 @@
-"""Deploys unmodified Aave v3 on a development node, lists its reserves, and fills them."""
+"""Deploys unmodified Aave v3 on a development node, lists its reserves, and supplies them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -39,7 +39,7 @@ class _Work:
     configurator: bytes
 
     def configure(self, signature: str, *args: Any, gas: int | None = None) -> None:
-        """Tell the configurator something."""
+        """Call a function of the configurator."""
         self.batch.call(self.configurator, signature, *args, gas=gas)
 
 
@@ -121,7 +121,7 @@ def _feed(batch: TxBatch, dollars: float) -> bytes:
 
 
 def _set_oracle(work: _Work, feeds: Mapping[str, bytes], emode_feeds: Mapping[int, bytes]) -> bytes:
-    """The price oracle. The feed of an eMode is listed as if it was an asset: that is how 3.0.2 asks for it."""
+    """The price oracle. The feed of an eMode is listed like an asset: 3.0.2 reads it like that."""
     assets = [*work.tokens.values(), *emode_feeds.values()]
     sources = [*feeds.values(), *emode_feeds.values()]
     arguments = (work.provider, assets, sources, ZERO, ZERO, 10**PRICE_DECIMALS)
@@ -166,7 +166,7 @@ def _list_v36(work: _Work) -> None:
 
 
 def _configure(work: _Work, spec: ReserveSpec) -> None:
-    """What both releases are told of a reserve in the same words."""
+    """Parameters of a reserve that both releases set by the same functions."""
     token = work.tokens[spec.symbol]
     work.configure("setReserveBorrowing(address,bool)", token, True)
     work.configure("setReserveFlashLoaning(address,bool)", token, True)
@@ -204,7 +204,7 @@ def _emodes_v36(work: _Work) -> None:
 
 
 def _fill(work: _Work, spec: ReserveSpec) -> None:
-    """What others may borrow, supplied by the owner."""
+    """Supply what can be borrowed, from the owner."""
     token, owner = work.tokens[spec.symbol], work.batch.sender
     units = int(spec.liquidity / spec.dollars) * 10**spec.decimals
     work.batch.call(token, "mint(address,uint256)", owner, units)

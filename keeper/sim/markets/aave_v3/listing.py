@@ -1,4 +1,4 @@
-"""What an Aave v3 market consists of: reserves with their parameters, eModes, and the pools to sell collateral in."""
+"""The parameters of an Aave v3 market: reserves with their parameters, eModes, and the pools to sell collateral in."""
 
 from dataclasses import dataclass, replace
 
@@ -19,7 +19,7 @@ class Rates:
 
 @dataclass(frozen=True, slots=True)
 class ReserveSpec:
-    """One reserve. `dollars`: its first price; shares in basis points; `liquidity`: dollars that lie there to borrow.
+    """One reserve. `dollars`: its first price; shares in basis points; `liquidity`: dollars that can be borrowed.
 
     debt_ceiling: in cents, 0 is none; an asset that has one is collateral only in isolation. stable: lends at stable
     rates, too (3.0.2 only). emode: its category as collateral and debt, 0 is none.
@@ -64,7 +64,7 @@ class AaveListing:
     flash_premium: int = 5  # basis points
 
     def scaled(self, factor: float) -> "AaveListing":
-        """The same market for more people: there is more to borrow, and pools are deeper."""
+        """The same market for more accounts: more liquidity in reserves and pools."""
         return replace(
             self,
             reserves=tuple(

@@ -25,7 +25,7 @@ from keeper.sim.records import AccountState, LiquidationRecord
 from keeper.sim.scenario import Scenario
 
 CAPITAL_DOLLARS = 50_000  # of each token that is borrowed, for 300 accounts; the rest is flash loans
-MOVE_GAS = 400_000  # of a pool from one report of the feeds to the next: twice what it was seen to take
+MOVE_GAS = 400_000  # of a pool from one report of the feeds to the next: twice the most that was measured
 SETTINGS = {"protocol": "aave_v3", "native_symbol": "WETH", "flash_loans": True}
 ABOUT = (
     "This keeper earns for itself: it repays with its executor's own tokens or a flash loan, and sells what it seizes."
@@ -81,7 +81,7 @@ class AaveSimMarket:
         return [(self.deployed.pool, calldata("getUserAccountData(address)", account))]
 
     def state(self, account: bytes, answers: Sequence[bytes | None]) -> AccountState:
-        """Health by the pool's own factor. A debt without collateral is nothing that anyone could liquidate."""
+        """Health by the pool's own factor. A debt without collateral cannot be liquidated."""
         if answers[0] is None:
             raise InvariantBroken(f"getUserAccountData of {hexed(account)} reverts")
         collateral, debt, _, _, _, health = decode(["uint256"] * 6, answers[0])
@@ -94,7 +94,7 @@ class AaveSimMarket:
         )
 
     def fund_keeper(self, keeper: bytes, scale: float, deployment: Path) -> None:
-        """The executor with a little of every token."""
+        """Deploys the executor and gives it some of each token."""
         batch = TxBatch(self.deployed.node, self.deployed.owner)
         self.executor = batch.create(forged("KeeperExecutor"), keeper, self.deployed.exits.uniswap.factory)
         for spec in self.deployed.listing.reserves:
@@ -144,7 +144,7 @@ class AaveSimMarket:
         )
 
     def _repaid(self, debt: bytes, account: bytes, block: int) -> bool:
-        """Whether nothing of a debt is left after a block."""
+        """Whether a debt is zero after a block."""
         reserve = self.deployed.reserves[self._symbol(debt)]
         tokens = [token for token in (reserve.variable_debt, reserve.stable_debt) if any(token)]
         return not any(ask(self.deployed.node, token, "balanceOf(address)", account, block=block) for token in tokens)
@@ -163,7 +163,7 @@ def _number(data: bytes) -> int:
 
 
 def scenario(seed: int, accounts: int, blocks: int, version: str = V3_6) -> Scenario:
-    """Who has which accounts, and the crash: the same for the same arguments."""
+    """Accounts and price path: the same for the same arguments."""
     steps, aftermath = build_path(seed, blocks)
     return Scenario(seed, build_openings(seed, accounts, version), steps, aftermath)
 

@@ -1,4 +1,4 @@
-"""The crash of a seeded market, block by block: coins fall together, what should trade at par slips, and comes back."""
+"""The crash of a seeded market, block by block: coins fall together, pegged tokens lose their peg and recover."""
 
 import math
 from collections.abc import Mapping
@@ -16,12 +16,12 @@ AFTERMATH_LOG_RETURN = -0.16
 
 
 def by_label(prices: Mapping[str, float]) -> dict[str, float]:
-    """Prices as the demo has them: the coin that pays for gas is ETH."""
+    """Prices by label instead of symbol: the coin that pays for gas is ETH."""
     return {LABELS.get(symbol, symbol): dollars for symbol, dollars in prices.items()}
 
 
 def by_symbol(prices: Mapping[str, float]) -> dict[str, float]:
-    """The way back."""
+    """Prices by symbol instead of label."""
     symbols = {label: symbol for symbol, label in LABELS.items()}
     return {symbols.get(label, label): dollars for label, dollars in prices.items()}
 
@@ -29,7 +29,7 @@ def by_symbol(prices: Mapping[str, float]) -> dict[str, float]:
 def build_path(
     seed: int, blocks: int, listing: AaveListing = DEMO, weather: CrashSpec = CRASH
 ) -> tuple[tuple[ScenarioStep, ...], tuple[ScenarioStep, ...]]:
-    """(the crash with its calm, a second fall that no keeper of the demo sees): the same for the same arguments."""
+    """(the crash with its calm, a second fall after the demo's keeper has stopped): the same for the same arguments."""
     sky = Random(f"aave path {seed}")  # noqa: S311
     plan = phases(sky, blocks, weather)
     crash = [index for index, (phase, _, _) in enumerate(plan) if phase == "crash"]

@@ -1,4 +1,4 @@
-"""Who uses a seeded market: traders both ways with several collaterals, and makers, whom a fall endangers."""
+"""The accounts of a seeded market: long and short traders with several collaterals, and makers."""
 
 import math
 from collections.abc import Sequence
@@ -103,7 +103,7 @@ def _shares(chance: Random, count: int) -> list[float]:
 
 
 def open_accounts(deployed: DeployedCurie, openings: Sequence[CurieOpening]) -> None:
-    """The owner deposits for all of them, each trades for itself, and the mover takes what they did to the prices.
+    """The owner deposits for all, each account trades, and the arbitrageur brings the pools back to the price.
 
     Raises InvariantBroken when the protocol refuses one.
     """
@@ -129,7 +129,7 @@ def open_accounts(deployed: DeployedCurie, openings: Sequence[CurieOpening]) -> 
 
 
 def _choices(deployed: DeployedCurie, opening: CurieOpening) -> list[Tx]:
-    """What an account does for itself."""
+    """The trades and the liquidity of one account."""
     txs = [deployed.trade(opening.account, market, size) for market, size in opening.trades]
     for making in opening.making:
         price = _price(deployed, deployed.spec(making.market))

@@ -1,4 +1,4 @@
-"""A deployed market, and everything that people do in it as transactions to be sent, or sent at once."""
+"""A deployed market, and all actions of its users, as transactions to send."""
 
 import math
 from collections.abc import Mapping
@@ -13,18 +13,16 @@ from keeper.sim.node.artifacts import ask, calldata
 from keeper.sim.node.client import Node, Tx, impersonate
 
 UINT256_MAX = 2**256 - 1
-MARKET_MAKER = bytes.fromhex("40053c0de0000000000000000000000000000001")  # makes the markets, and never runs out
-ARBITRAGEUR = bytes.fromhex(
-    "40053c0de0000000000000000000000000000002"
-)  # trades the pools to a price, and neither does he
-_MUCH = 10**30  # more than any pool holds
+MARKET_MAKER = bytes.fromhex("40053c0de0000000000000000000000000000001")  # its liquidity is the market's own
+ARBITRAGEUR = bytes.fromhex("40053c0de0000000000000000000000000000002")  # trades the pools to a price
+_MUCH = 10**30  # more than any pool has
 _GAS, _EXIT_GAS = 4_000_000, 600_000
 _NO_REFERRAL = bytes(32)
 
 
 @dataclass(frozen=True, slots=True)
 class FeedContracts:
-    """One price: the aggregator that may be set, the protocol's feed on it, and what tokens ask."""
+    """One price: the aggregator that tests can set, the protocol's feed on it, and the dispatcher that tokens read."""
 
     decimals: int
     aggregator: bytes
@@ -66,7 +64,7 @@ class DeployedCurie:
         impersonate(self.node, accounts)
 
     def fund(self, account: bytes, symbol: str, units: int) -> list[Tx]:
-        """A deposit out of nowhere into the vault."""
+        """Mint tokens and deposit them for an account."""
         return [
             self.mint(symbol, self.owner, units),
             self._vault(self.owner, "depositFor(address,address,uint256)", account, self.tokens[symbol], units),
@@ -86,7 +84,7 @@ class DeployedCurie:
         return self._vault(account, "deposit(address,uint256)", self.tokens[symbol], units)
 
     def withdraw(self, account: bytes, symbol: str, units: int | None = None) -> Tx:
-        """So much, or all that is free."""
+        """`units`, or all free collateral."""
         if units is None:
             return self._vault(account, "withdrawAll(address)", self.tokens[symbol])
         return self._vault(account, "withdraw(address,uint256)", self.tokens[symbol], units)
@@ -94,7 +92,7 @@ class DeployedCurie:
     # Positions.
 
     def trade(self, account: bytes, market: str, size: int, sqrt_limit: int = 0) -> Tx:
-        """Buy so much base, or sell it when negative; only up to a sqrt price when one is given."""
+        """Buy `size` of the base, or sell it when negative; stops at `sqrt_limit` when it is given."""
         return self._open(account, market, size, sqrt_limit, in_base=True)
 
     def spend(self, account: bytes, market: str, quote: int, sqrt_limit: int = 0) -> Tx:
@@ -102,30 +100,30 @@ class DeployedCurie:
         return self._open(account, market, quote, sqrt_limit, in_base=False)
 
     def close(self, account: bytes, market: str, sqrt_limit: int = 0, bound: int = 0) -> Tx:
-        """Trade a position away, or what the market's price limit allows of it. `bound`: the opposite amount's."""
+        """Close a position, or as much as the market's price limit allows. `bound`: limit of the opposite amount."""
         params = (self.markets[market].base, sqrt_limit, bound, UINT256_MAX, _NO_REFERRAL)
         return self._house(account, "closePosition((address,uint160,uint256,uint256,bytes32))", params)
 
     def add_liquidity(self, account: bytes, market: str, base: int, quote: int, ticks: tuple[int, int]) -> Tx:
-        """As a maker, between two ticks (multiples of `spacing`): at most so much of both."""
+        """Add at most `base` and `quote` between two ticks (multiples of `spacing`)."""
         params = (self.markets[market].base, base, quote, *ticks, 0, 0, False, UINT256_MAX)
         signature = "addLiquidity((address,uint256,uint256,int24,int24,uint256,uint256,bool,uint256))"
         return self._house(account, signature, params)
 
     def remove_liquidity(self, account: bytes, market: str, lower: int, upper: int, liquidity: int) -> Tx:
-        """Take liquidity out; 0 collects its fees."""
+        """Remove liquidity; 0 only collects its fees."""
         params = (self.markets[market].base, lower, upper, liquidity, 0, 0, UINT256_MAX)
         signature = "removeLiquidity((address,int24,int24,uint128,uint256,uint256,uint256))"
         return self._house(account, signature, params)
 
-    # Liquidations, by whoever.
+    # Liquidations, by anyone.
 
     def cancel_orders(self, sender: bytes, account: bytes, market: str) -> Tx:
-        """Take a maker's liquidity out who has too little margin."""
+        """Remove the liquidity of a maker with too little margin."""
         return self._house(sender, "cancelAllExcessOrders(address,address)", account, self.markets[market].base)
 
     def liquidate(self, sender: bytes, account: bytes, market: str, size: int = 0) -> Tx:
-        """Take over a part of a position; 0 is the most that is allowed."""
+        """Take over a part of a position; 0: as much as allowed."""
         return self._house(sender, "liquidate(address,address,int256)", account, self.markets[market].base, size)
 
     def liquidate_collateral(self, sender: bytes, account: bytes, symbol: str, amount: int, in_usd: bool = True) -> Tx:
@@ -133,18 +131,18 @@ class DeployedCurie:
         signature = "liquidateCollateral(address,address,uint256,bool)"
         return self._vault(sender, signature, account, self.tokens[symbol], amount, in_usd)
 
-    # The owner, and what becomes of closed markets.
+    # The owner, and closed markets.
 
     def configure(self, contract: str, signature: str, *args: object) -> Tx:
         """Any function of one of the contracts that its owner may call."""
         return Tx(self.owner, self.contracts[contract], calldata(signature, *args), _GAS)
 
     def pause_market(self, market: str) -> Tx:
-        """Nobody trades in it any more; its index price stays where it is."""
+        """Stop trading; the index price stays as it is."""
         return Tx(self.owner, self.markets[market].base, calldata("pause()"), _GAS)
 
     def close_market(self, market: str, dollars: float) -> Tx:
-        """A paused market ends, and everyone in it at this price."""
+        """Close a paused market: all positions are settled at this price."""
         return Tx(self.owner, self.markets[market].base, calldata("close(uint256)", round(dollars * 10**18)), _GAS)
 
     def quit_market(self, sender: bytes, account: bytes, market: str) -> Tx:
@@ -154,13 +152,13 @@ class DeployedCurie:
     # Prices and time.
 
     def set_oracle(self, label: str, dollars: float) -> Tx:
-        """A feed's new answer, which the protocol's feed sees at once and remembers when somebody touches it."""
+        """A feed's new answer, which the protocol's feed reads at once and stores at its next update."""
         feed = self.feeds[label]
         answer = round(dollars * 10**feed.decimals)
         return Tx(self.owner, feed.aggregator, calldata("set(int256)", answer))
 
     def move_pool(self, market: str, dollars: float) -> list[Tx]:
-        """The mover's trade until the pool is at a price, seen from where it is now; none when it is there already.
+        """The arbitrageur's trade that brings the pool to a price; none when it is there already.
 
         The protocol lets a trade move a pool by at most `most_ticks` from where it was up to 15 s ago, and not away
         from the index price when that is further than 10 %: it reverts then.
@@ -201,7 +199,7 @@ class DeployedCurie:
         return int(self.node.rpc("eth_getBlockByNumber", "latest", False)["timestamp"], 16)
 
     def warp(self, seconds: int) -> None:
-        """Mine an empty block so much later."""
+        """Mine an empty block `seconds` later."""
         self.node.rpc("evm_setNextBlockTimestamp", hex(self.timestamp() + seconds))
         self.node.rpc("evm_mine")
 
@@ -217,7 +215,7 @@ class DeployedCurie:
         )
 
     def maker_liquidity(self) -> list[Tx]:
-        """What the house puts into the pools, around the feeds' first prices."""
+        """The initial liquidity of the pools, around the feeds' first prices."""
         made = []
         for spec in self.listing.markets:
             price = float(self.listing.feeds[spec.feed][1])

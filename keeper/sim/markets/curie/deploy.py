@@ -23,7 +23,7 @@ CORE = "@perp/curie-contract"
 PROXIES = f"{CORE}/node_modules/@openzeppelin/contracts"
 FEEDS = "@perp/perp-oracle-contract"
 WARM_UP_S = 1_801  # the pools' observations reach back that far: before, no view of margin answers
-DEEP_POCKET = 10**12  # dollars of the house, and of the one who moves the pools
+DEEP_POCKET = 10**12  # dollars of the market maker, and of the arbitrageur
 _CARDINALITY_GAS = 25_000  # an observation
 _POOL_GAS = 6_000_000
 
@@ -75,7 +75,7 @@ class _Build:
 
 
 def deploy(node: Node, listing: CurieListing = DEMO, owner: bytes | None = None) -> DeployedCurie:
-    """A market that is open: its pools hold liquidity, and 30 minutes have passed. `owner`: an unlocked account.
+    """An open market: its pools have liquidity, and 30 minutes have passed. `owner`: an unlocked account.
 
     Raises OperatorError when the packages are not installed.
     """
@@ -117,7 +117,7 @@ def _feed(build: _Build, decimals: int, dollars: float) -> FeedContracts:
 
 
 def _contracts(build: _Build, factory: bytes) -> None:
-    """The contracts around the virtual tokens, and what they are told of each other."""
+    """The contracts around the virtual tokens, and their addresses set in each other."""
     at = build.at
     two, three, four, seven = (f"initialize({','.join(['address'] * count)})" for count in (2, 3, 4, 7))
     config, fund, quote = at["ClearingHouseConfig"], at["InsuranceFund"], at["QuoteToken"]
@@ -168,7 +168,7 @@ def _list_collaterals(build: _Build, tokens: Mapping[str, bytes], feeds: Mapping
 
 
 def _fill(build: _Build, tokens: Mapping[str, bytes]) -> None:
-    """Dollars for the insurance fund, the house and the mover; the owner may deposit for anyone."""
+    """Dollars for insurance fund, market maker and arbitrageur; approvals so that the owner can deposit for anyone."""
     batch, usd, unit = build.batch, tokens[build.listing.settlement], 10**build.listing.settlement_decimals
     batch.call(usd, "mint(address,uint256)", build.at["InsuranceFund"], build.listing.insurance_fund * unit)
     for token in tokens.values():
@@ -179,7 +179,7 @@ def _fill(build: _Build, tokens: Mapping[str, bytes]) -> None:
 
 
 def _virtual(build: _Build, token: bytes) -> None:
-    """A virtual token belongs to the clearing house."""
+    """Mint a virtual token to the clearing house."""
     build.batch.call(token, "mintMaximumTo(address)", build.at["ClearingHouse"])
     build.batch.call(token, "addWhitelist(address)", build.at["ClearingHouse"])
 

@@ -1,4 +1,4 @@
-"""What a Perpetual Protocol v2 market consists of: feeds, collaterals, markets, parameters, and pools to sell in.
+"""The parameters of a Perpetual Protocol v2 market: feeds, collaterals, markets, parameters, and pools to sell in.
 
 Ratios are in millionths, as the contracts have them; dollars are whole dollars unless marked otherwise.
 """
@@ -26,7 +26,7 @@ class CurieCollateralSpec:
 
 @dataclass(frozen=True, slots=True)
 class CurieMarketSpec:
-    """A market, and the liquidity that the house puts into it: `dollars` of each side, within each price factor."""
+    """A market, and its initial liquidity: `dollars` of each side, within each price factor."""
 
     symbol: str
     feed: str
@@ -41,7 +41,7 @@ class CurieMarketSpec:
 
 @dataclass(frozen=True, slots=True)
 class OwnerParameters:
-    """What the owner sets, of CollateralManager down to `dust`, then of ClearingHouseConfig and the feeds."""
+    """The owner's parameters: of CollateralManager down to `dust`, then of ClearingHouseConfig and the feeds."""
 
     most_collaterals: int = 5
     debt_ratio: int = 750_000  # debtNonSettlementTokenValueRatio
@@ -72,7 +72,7 @@ class CurieListing:
     settlement_decimals: int = 6
 
     def scaled(self, factor: float) -> "CurieListing":
-        """The same market for more people: liquidity and the insurance fund grow, ratios do not."""
+        """The same market for more accounts: liquidity and the insurance fund grow, ratios do not."""
 
         def more(spec: Any) -> Any:
             return replace(spec, dollars=int(spec.dollars * factor))

@@ -37,7 +37,7 @@ ABOUT = (
     "This keeper is the protocol's own: it ranks bad debt prevented like profit (KEEPER_BAD_DEBT_WEIGHT=1) and pays up "
     "to $10 for a liquidation that earns nothing (KEEPER_MIN_PROFIT_USD=-10)."
 )
-# Mark prices follow the pools within 15 s: whoever is liquidated between two reports is closed at about his mark.
+# Mark prices follow the pools within 15 s: a liquidation between two reports closes at about the mark price.
 CRASH = CrashSpec(slope=-0.007, jump=-0.016, every=3)
 _FEED_GAS = 100_000
 
@@ -55,7 +55,7 @@ class CurieSimMarket:
     settings: Mapping[str, Any] = field(default_factory=lambda: SETTINGS)
     capital: int = CAPITAL_DOLLARS  # what the executor is given, times the scale
     executor: bytes = b""
-    _plain: set[bytes] = field(default_factory=set)  # who has no collateral that anyone could buy: nothing to ask
+    _plain: set[bytes] = field(default_factory=set)  # accounts without collateral that could be liquidated
 
     @property
     def node(self) -> Node:
@@ -86,7 +86,7 @@ class CurieSimMarket:
         open_accounts(self.deployed, openings)
 
     def price_transactions(self, prices: Prices) -> list[Tx]:
-        """Feeds first, for the pools may not leave them behind."""
+        """Feeds first: the protocol limits how far a pool may be from its feed."""
         feeds = [self.deployed.set_oracle(label, dollars) for label, dollars in prices.items()]
         txs = [Tx(tx.sender, tx.to, tx.data, _FEED_GAS) for tx in feeds]
         for spec in self.deployed.listing.markets:
@@ -104,7 +104,7 @@ class CurieSimMarket:
         )
 
     def state(self, account: bytes, answers: Sequence[bytes | None]) -> AccountState:
-        """Liquidatable is who holds too little for his positions, or owes too much for his collateral."""
+        """Liquidatable: too little margin for the positions, or too much debt for the collateral."""
         given = [answer for answer in answers if answer is not None]
         if len(given) < len(answers):
             raise InvariantBroken(f"a margin view of {hexed(account)} reverts")
@@ -113,7 +113,7 @@ class CurieSimMarket:
         return AccountState(value, requirement, liquidatable=seizable or (requirement > 0 and value < requirement))
 
     def fund_keeper(self, keeper: bytes, scale: float, deployment: Path) -> None:
-        """The executor with dollars, and nothing else."""
+        """Deploys the executor and gives it dollars."""
         batch, listing = TxBatch(self.deployed.node, self.deployed.owner), self.deployed.listing
         self.executor = batch.create(forged("KeeperExecutor"), keeper, self.deployed.exits.uniswap.factory)
         units = int(self.capital * scale) * 10**listing.settlement_decimals
@@ -157,7 +157,7 @@ class CurieSimMarket:
         return liquidations, debts
 
     def _described(self, call: Log, prices: Prices) -> tuple[str, str, float, bool]:
-        """(kind, subject, dollars, whether nothing is left of it) of the protocol's own log of a liquidation."""
+        """(kind, subject, dollars, whether it was full) of a liquidation, from the protocol's own log."""
         account, token, amount = call.topics[1][12:], call.topics[2][12:], int.from_bytes(call.data[:32], "big")
         at, block, listing = self.deployed.contracts, call.block_number, self.deployed.listing
         if call.topics[0] == _LIQUIDATED:
@@ -169,7 +169,7 @@ class CurieSimMarket:
         return "seize", spec.symbol, amount / 10**spec.decimals * prices[spec.feed], full
 
     def _held(self, contract: bytes, view: str, account: bytes, token: bytes, block: int) -> int:
-        """What is left after a block."""
+        """What an account still holds after a block."""
         found = ask(
             self.deployed.node, contract, f"{view}(address,address)", account, token, returns=["int256"], block=block
         )
@@ -184,7 +184,7 @@ class CurieSimMarket:
 def scenario(
     seed: int, accounts: int, blocks: int, listing: CurieListing = DEMO, weather: CrashSpec = CRASH
 ) -> Scenario:
-    """Who has which accounts, and the crash: the same for the same arguments."""
+    """Accounts and price path: the same for the same arguments."""
     sky = Random(f"curie path {seed}")  # noqa: S311
     prices = {label: float(dollars) for label, (_, dollars) in listing.feeds.items()}
     steps, aftermath = price_path(sky, blocks, prices, weather)

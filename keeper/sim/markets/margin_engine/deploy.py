@@ -73,7 +73,7 @@ class DeployedEngine:
         return Tx(owner, self.tokens[symbol], data)
 
     def trade(self, account: bytes, market: str, size: int) -> Tx:
-        """A trade at whatever the price is."""
+        """A trade at any price."""
         limit = UINT256_MAX if size > 0 else 0
         return Tx(account, self.engine, self.call("trade", self.markets[market], size, limit))
 

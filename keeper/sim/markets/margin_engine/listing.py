@@ -1,4 +1,4 @@
-"""What the demo's market consists of: feeds, collaterals, markets and their brackets."""
+"""The parameters of the demo's market: feeds, collaterals, markets and their brackets."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -63,7 +63,7 @@ class EngineListing:
     settlement_decimals: int = 6
 
     def scaled(self, factor: float) -> "EngineListing":
-        """The same market for more people: what is capped for all of them together grows, rates and steps do not."""
+        """The same market for more accounts: caps for all accounts together grow, rates and steps do not."""
 
         def more(amount: int) -> int:
             return int(amount * factor)
