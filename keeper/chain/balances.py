@@ -13,7 +13,7 @@ _BALANCE_OF = load_abi("IERC20Metadata").functions["balanceOf"]
 async def token_balances(
     reader: ChainReader, block: BlockRef, owner: bytes, tokens: Collection[bytes]
 ) -> dict[bytes, int]:
-    """Units of each token at a block. Raises Transient when a token does not answer."""
+    """Units of each token at a block. Raises Transient when balanceOf fails."""
     ordered = sorted(tokens)
     if not ordered:
         return {}
@@ -21,6 +21,6 @@ async def token_balances(
     balances = {}
     for token, result in zip(ordered, results, strict=True):
         if not result.ok or len(result.data) < 32:
-            raise Transient(f"token {checksum(token)} does not answer balanceOf")
+            raise Transient(f"balanceOf failed for token {checksum(token)}")
         balances[token] = int(_BALANCE_OF.decode(result.data)[0])
     return balances

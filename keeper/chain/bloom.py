@@ -1,4 +1,4 @@
-"""The bloom filter of a block header: it can prove that a log is not there, never that it is."""
+"""The bloom filter of a block header: it proves that a log is absent, never that it is present."""
 
 from functools import lru_cache
 
@@ -20,7 +20,7 @@ def _mask(value: bytes) -> int:
 
 
 def may_contain(bloom: bytes, wanted: LogFilter) -> bool:
-    """Whether a block with this bloom may have a log that the filter lets through. False without a bloom."""
+    """Whether a block with this bloom may have a log that matches the filter. False without a bloom."""
     bits = int.from_bytes(bloom, "big")
     if not bits:
         return False

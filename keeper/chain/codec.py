@@ -1,7 +1,7 @@
-"""What nodes say, as typed structures: an answer that is null, short, or of another shape is refused, never guessed.
+"""Answers of nodes as typed structures. An answer that is null, short or malformed raises Transient.
 
 Logs go from JSON bytes to `Log` without a dict in between: 100,000 of them (83 MB) take about as long as `json.loads`
-takes for the bytes alone, measured side by side.
+takes for the bytes alone.
 """
 
 from collections.abc import Iterable, Sequence
@@ -67,7 +67,7 @@ class WireLog(msgspec.Struct, rename="camel", gc=False):
 
 
 class WireReceipt(msgspec.Struct, rename="camel"):
-    """A receipt; some nodes give one without a block while the transaction is pending."""
+    """A receipt. Some nodes return one without a block while the transaction is pending."""
 
     transaction_hash: str
     block_number: str | None
@@ -90,7 +90,7 @@ _MESSAGES = msgspec.json.Decoder(Envelope | list[Envelope])
 
 
 def messages(body: bytes | str) -> list[Envelope]:
-    """The messages of a body or frame, batch or not. Raises ValueError when it is anything else."""
+    """The messages of a body or frame, batch or not. Raises ValueError for anything else."""
     try:
         found = _MESSAGES.decode(body)
     except UnicodeDecodeError as error:
@@ -101,7 +101,7 @@ def messages(body: bytes | str) -> list[Envelope]:
 
 
 def shaped(raw: bytes | msgspec.Raw, kind: type[T]) -> T:
-    """A result as `kind`. Raises Transient when it is not one."""
+    """Decode a result as `kind`. Raises Transient when it is something else."""
     try:
         return msgspec.json.decode(raw, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -115,7 +115,7 @@ def quantity(text: str, limit: int = _LARGEST_WORD) -> int:
     except ValueError:
         value = -1
     if not 0 <= value < limit:
-        raise Transient("unusable answer: not a quantity")
+        raise Transient("unusable answer: not a hex quantity")
     return value
 
 
@@ -125,7 +125,7 @@ def octets(text: str) -> bytes:
         value = bytes.fromhex(text[2:])
     except ValueError:
         value = b""
-    if text.startswith("0x") and len(text) == 2 + 2 * len(value):  # fromhex overlooks white space
+    if text.startswith("0x") and len(text) == 2 + 2 * len(value):  # fromhex ignores white space
         return value
     raise Transient("unusable answer: not hex data")
 
@@ -134,7 +134,7 @@ def fixed(text: str, size: int = HASH_BYTES) -> bytes:
     """Exactly `size` bytes of 0x-prefixed hex. Raises Transient."""
     value = octets(text)
     if len(value) != size:
-        raise Transient(f"unusable answer: {len(value)} bytes where {size} are due")
+        raise Transient(f"unusable answer: {len(value)} bytes instead of {size}")
     return value
 
 
@@ -153,7 +153,7 @@ def block_of(wire: WireBlock) -> BlockRef:
 
 
 class _Seen(dict[str, bytes]):
-    """Decoded words of one answer: addresses, topics and hashes come again and again."""
+    """Caches the decoded addresses, topics and hashes of one answer, which repeat."""
 
     def __init__(self, size: int) -> None:
         self._size = size
@@ -164,12 +164,12 @@ class _Seen(dict[str, bytes]):
 
 
 def logs_in(wires: Iterable[WireLog]) -> list[Log]:
-    """Raises Transient for malformed fields and for a log that its node has taken back."""
+    """Raises Transient for malformed fields and for a log that is marked as removed."""
     hashes, addresses = _Seen(HASH_BYTES), _Seen(ADDRESS_BYTES)
     logs = []
     for wire in wires:
         if wire.removed:
-            raise Transient("unusable answer: a log of a block that is no longer in the chain")
+            raise Transient("unusable answer: a log marked as removed by a reorg")
         logs.append(
             Log(
                 addresses[wire.address],
@@ -185,7 +185,7 @@ def logs_in(wires: Iterable[WireLog]) -> list[Log]:
 
 
 def logs_of(wires: Iterable[WireLog], wanted: LogFilter) -> list[Log]:
-    """Logs in chain order. Raises Transient when one is malformed, was not asked for, or comes twice."""
+    """Logs in chain order. Raises Transient when one is malformed, was not asked for, or appears twice."""
     logs = logs_in(wires)
     addresses, topics = frozenset(wanted.addresses), frozenset(wanted.topics)
     if any(not _is_wanted(log, addresses, topics) for log in logs):
@@ -197,7 +197,7 @@ def logs_of(wires: Iterable[WireLog], wanted: LogFilter) -> list[Log]:
 
 
 def select(logs: Sequence[Log], wanted: LogFilter) -> list[Log]:
-    """The logs that a filter lets through."""
+    """The logs that match a filter."""
     addresses, topics = frozenset(wanted.addresses), frozenset(wanted.topics)
     return [log for log in logs if _is_wanted(log, addresses, topics)]
 

@@ -1,6 +1,6 @@
 """How many requests one node gets at once: half after each "too many requests", one more after enough successes.
 
-Reads wait in line by priority; when the line is long, the least important leave it. Sends do not stand in it.
+Reads wait in a queue by priority; a full queue drops the least important. Sends do not wait in it.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ from keeper.clock import Clock
 from keeper.errors import Transient
 
 MOST_AT_ONCE = 16
-_LONGEST_LINE = 256
+_LONGEST_QUEUE = 256
 _FIRST_WAIT_S = 0.5
 _LONGEST_OWN_WAIT_S = 5.0
 _LONGEST_WAIT_S = 600.0
@@ -28,19 +28,19 @@ _LIMIT_EXCEEDED, _TOO_MANY = -32005, 429
 
 
 class Priority(IntEnum):
-    """Who is served first when a node is busy."""
+    """Which read goes first when a node is busy."""
 
-    BLOCK = 0  # what the newest block needs
+    BLOCK = 0  # reads for the newest block
     WORK = 1
-    SPARE = 2  # can be left out
+    SPARE = 2  # can be skipped
 
 
 class Shed(Unserved):
-    """A read was not asked: the node wants to be left alone, or more important ones wait. It says nothing of it."""
+    """A read was not sent: the node asked to wait, or the queue is full. The node is not at fault."""
 
 
 def asks_to_wait(error: Transient) -> bool:
-    """Whether a node's error says that it is asked too much too fast, rather than for too much at once."""
+    """Whether a node's error means too many requests, rather than one request for too much."""
     if isinstance(error, HttpStatus):
         return error.overloaded
     if not isinstance(error, RpcError):
@@ -63,7 +63,7 @@ class ConcurrencyLimit:
         self._clock = clock
         self._patience_s = patience_s
         self._jitter = jitter
-        self._line: list[tuple[Priority, int, asyncio.Future[None]]] = []
+        self._queue: list[tuple[Priority, int, asyncio.Future[None]]] = []
         self._turn = count()
         self._open_at = float("-inf")
         self._own_wait_s = 0.0
@@ -76,31 +76,31 @@ class ConcurrencyLimit:
 
     @property
     def wait_s(self) -> float:
-        """Seconds that the node wants to be left alone for."""
+        """Seconds until the node may be asked again."""
         return max(self._open_at - self._clock.monotonic(), 0.0)
 
     async def enter(self, priority: Priority) -> None:
-        """Wait for a slot. Raises Shed when that would take too long for what it is."""
+        """Wait for a slot. Raises Shed when that would take too long for this priority."""
         while wait_s := self.wait_s:
             if priority is Priority.SPARE or wait_s > self._patience_s:
-                raise Shed(f"asked to wait {wait_s:.1f} s")
+                raise Shed(f"not sent: the node asked to wait {wait_s:.1f} s")
             await asyncio.sleep(wait_s)
         if self.used < self.limit:
             self.used += 1
             return
-        await self._stand(priority)
+        await self._queue_up(priority)
 
     def leave(self) -> None:
-        """A slot is free."""
+        """Free a slot."""
         self.used -= 1
-        while self._line and self.used < self.limit:
-            _, _, waiting = heappop(self._line)
+        while self._queue and self.used < self.limit:
+            _, _, waiting = heappop(self._queue)
             if not waiting.done():
                 self.used += 1
                 waiting.set_result(None)
 
     def throttle(self, retry_after_s: float | None) -> None:
-        """The node asks for less: halve the slots, and wait as long as it says, and a little more."""
+        """The node asks for less: halve the slots, and wait as long as it says plus some jitter."""
         self.limit = max(self.limit // 2, 1)
         self._earned = 0
         self._own_wait_s = min(max(self._own_wait_s * 2, _FIRST_WAIT_S), _LONGEST_OWN_WAIT_S)
@@ -109,7 +109,7 @@ class ConcurrencyLimit:
         self._open_at = max(self._open_at, until)
 
     def served(self) -> None:
-        """A read went well: one more slot after as many as there are."""
+        """A read succeeded: add a slot after as many successes as there are slots."""
         self._own_wait_s = 0.0
         if self.limit == MOST_AT_ONCE:
             return
@@ -117,23 +117,23 @@ class ConcurrencyLimit:
         if self._earned >= self.limit:
             self.limit, self._earned = self.limit + 1, 0
 
-    async def _stand(self, priority: Priority) -> None:
-        if len(self._line) >= _LONGEST_LINE:
+    async def _queue_up(self, priority: Priority) -> None:
+        if len(self._queue) >= _LONGEST_QUEUE:
             self._shed(priority)
         waiting: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        heappush(self._line, (priority, next(self._turn), waiting))
+        heappush(self._queue, (priority, next(self._turn), waiting))
         try:
             await waiting
         except asyncio.CancelledError:
             if waiting.done() and not waiting.cancelled() and waiting.exception() is None:
-                self.leave()  # the slot came too late
+                self.leave()  # the slot came after the cancellation
             raise
 
     def _shed(self, priority: Priority) -> None:
-        """Send away the least important of the line. Raises Shed when that is the newcomer."""
-        worst = max(self._line)
+        """Drop the least important of the queue. Raises Shed when that is the new one."""
+        worst = max(self._queue)
         if worst[0] <= priority:
-            raise Shed("too many requests are waiting already")
-        self._line.remove(worst)
+            raise Shed("not sent: the queue of reads is full")
+        self._queue.remove(worst)
         if not worst[2].done():
-            worst[2].set_exception(Shed("too many more important requests are waiting"))
+            worst[2].set_exception(Shed("not sent: the queue of reads is full of more important ones"))

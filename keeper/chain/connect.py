@@ -1,4 +1,4 @@
-"""The one way in: `connect` gives a `Chain`, everything that the other stages need of the network."""
+"""`connect` returns a `Chain`: reader, sender and heads over one pool of nodes."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -37,16 +37,16 @@ class Chain:
 
     @property
     def problem(self) -> str:
-        """Why nothing new may be decided on what the nodes say; empty while they can be relied on."""
+        """Why nothing new may be planned on what the nodes say; empty while they are reliable."""
         return self._pool.problem
 
     @property
     def requests(self) -> Counter[str]:
-        """How many requests went out so far, by method."""
+        """How many requests were sent so far, by method."""
         return self._pool.requests
 
     def heads(self, poll_interval_s: float = 1.0) -> Heads:
-        """New heads: pushed where a WebSocket or IPC endpoint is given, else polled."""
+        """New heads: by subscription where a WebSocket or IPC endpoint is given, else polled."""
         heads = Heads(self._pool, self._streams, poll_interval_s, self._timeout_s, self._emit, self._clock)
         self._heads.append(heads)
         return heads
@@ -81,7 +81,7 @@ async def connect(
     policy: PoolPolicy | None = None,
     clock: Clock | None = None,
 ) -> Chain:
-    """Dial the nodes, in order of preference. Raises OperatorError when none answers or one serves another chain."""
+    """Connect to nodes, in order of preference. Raises OperatorError when none answers or one serves another chain."""
     pool = NodePool(urls, chain_id, timeout_s, emit, clock, policy)
     try:
         await pool.dial()

@@ -25,7 +25,7 @@ from keeper.errors import Transient
 T = TypeVar("T")
 Request = tuple[str, Sequence[Any]]
 
-# What the newest block needs goes before everything else.
+# Reads for the newest block go before all others.
 _OF_THE_BLOCK = frozenset(
     {
         "eth_getBlockByNumber",
@@ -43,14 +43,14 @@ _OF_THE_BLOCK = frozenset(
 
 @dataclass(slots=True)
 class Abilities:
-    """What this node's `eth_call` can do, found out once."""
+    """Which overrides this node's `eth_call` supports."""
 
     code_override: bool = False
     time_override: bool = False
 
 
 class Endpoint:
-    """A node behind one URL or IPC path. Its `name` is safe to log. Every method raises Transient."""
+    """A node at one URL or IPC path. `name` is safe to log. Every method raises Transient."""
 
     def __init__(
         self,
@@ -75,21 +75,21 @@ class Endpoint:
         self._transport = _transport(url, timeout_s, notify)
 
     async def request(self, kind: type[T], method: str, *params: Any) -> T:
-        """The result of one request as `kind`. A lost connection is tried once more, so reads only."""
+        """The result of one request as `kind`. Retried once after a lost connection, so for reads only."""
         try:
             return await self._request(kind, method, params)
         except Disconnected:  # a kept connection that the node had closed
             return await self._request(kind, method, params)
 
     async def request_once(self, kind: type[T], method: str, *params: Any) -> T:
-        """As `request`, but the bytes leave at most once, and ahead of the queue of reads."""
+        """As `request`, but never retried, and ahead of the queue of reads."""
         (envelope,) = await self._exchange([(method, params)])
         return self._result(envelope, kind, method)
 
     async def batch(
         self, requests: Sequence[Request], priority: Priority = Priority.WORK
     ) -> list[msgspec.Raw | RpcError]:
-        """Many requests in one; answers in their order, matched by id. Reads only."""
+        """Send a JSON-RPC batch; answers are in the order of the requests, matched by id. For reads only."""
         envelopes = await self._read(requests, priority, batch=True)
         return [
             self._error(envelope, method) or envelope.result
@@ -132,14 +132,14 @@ class Endpoint:
         except TimeoutError:
             raise Transient(f"{self.name}: no answer to {requests[0][0]} within {self._timeout_s:g} s") from None
         except Transient as error:
-            self._mind(error)
+            self._slow_down_if_asked(error)
             error.args = (f"{self.name}: {scrub(str(error), self._secrets)}",)
             raise
         self.concurrency.served()
         return [answers[number] for number in ids]
 
-    def _mind(self, error: Transient) -> None:
-        """Ask less when the node says that it is too much."""
+    def _slow_down_if_asked(self, error: Transient) -> None:
+        """Lower the concurrency limit when the node reports too many requests."""
         if asks_to_wait(error):
             self.concurrency.throttle(error.retry_after_s if isinstance(error, HttpStatus) else None)
 
@@ -156,7 +156,7 @@ class Endpoint:
         if found is None:
             return None
         error = RpcError(found.code, scrub(found.message, self._secrets), found.data, method)
-        self._mind(error)
+        self._slow_down_if_asked(error)
         return error
 
 
@@ -169,12 +169,12 @@ def served(answer: msgspec.Raw | RpcError, kind: type[T]) -> T:
 
 def _transport(url: str, timeout_s: float, notify: Notify | None) -> Transport:
     if url.startswith(("http://", "https://")):
-        return HttpTransport(url, MOST_AT_ONCE * 2)  # as many again as reads may take: for sends
+        return HttpTransport(url, MOST_AT_ONCE * 2)  # half for reads, half for sends
     if url.startswith(("ws://", "wss://")):
         return WebSocketTransport(url, timeout_s, notify)
     return IpcTransport(url, notify)
 
 
 def pushes(url: str) -> bool:
-    """Whether subscriptions can be had there."""
+    """Whether the endpoint supports subscriptions."""
     return not url.startswith(("http://", "https://"))

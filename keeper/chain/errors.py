@@ -1,4 +1,4 @@
-"""Errors of the network layer, and the rule that no text of ours carries a URL's path, user, password or query."""
+"""Errors of the network layer, and the functions that keep credentials in URLs out of their texts."""
 
 import re
 from typing import Any
@@ -12,11 +12,11 @@ _SHORTEST_SECRET = 6
 
 
 class Unserved(Transient):
-    """A node that is up cannot serve this request: it lags, has pruned, or refuses."""
+    """A node that is up cannot serve this request: it is behind, has pruned the state, or refuses."""
 
 
 class RpcError(Unserved):
-    """A node's JSON-RPC error, as it said it. `data` is whatever came with it."""
+    """A node's JSON-RPC error with its code, message and data."""
 
     def __init__(self, code: int, message: str, data: Any = None, method: str = "") -> None:
         super().__init__(f"{method}: {message} ({code})" if method else f"{message} ({code})")
@@ -27,7 +27,7 @@ class RpcError(Unserved):
 
 
 class StateMissing(Unserved):
-    """A node does not have the state of the block that a read is pinned to: pruned, or not there yet."""
+    """A node does not have the state of the block that a read is pinned to: pruned, or not imported yet."""
 
     _WORDS = re.compile(
         r"missing trie node|header not found|header for hash not found|unknown block|block not found|"
@@ -37,20 +37,20 @@ class StateMissing(Unserved):
 
     @classmethod
     def says(cls, error: RpcError) -> bool:
-        """Whether a node's error is about that."""
+        """Whether a node's error says so."""
         return cls._WORDS.search(error.message.lower()) is not None
 
 
 class Unreachable(Transient):
-    """No connection could be made: the request certainly did not leave."""
+    """No connection could be made: the request was not sent."""
 
 
 class Disconnected(Transient):
-    """The connection was lost before the answer came: the request may have been served."""
+    """The connection was lost before the answer: the request may have been served."""
 
 
 class HttpStatus(Transient):
-    """An HTTP error without a JSON-RPC answer. `retry_after_s`: what the node asks to wait, if it does."""
+    """An HTTP error without a JSON-RPC answer. `retry_after_s`: seconds to wait, if the node says so."""
 
     WAIT = frozenset({429, 503})
 
@@ -61,7 +61,7 @@ class HttpStatus(Transient):
 
     @property
     def overloaded(self) -> bool:
-        """The node has too much to do: asking at once again makes it worse."""
+        """Whether the node is overloaded and must not be asked again at once."""
         return self.status in self.WAIT
 
 
@@ -88,7 +88,7 @@ def secrets_of(url: str) -> tuple[str, ...]:
 
 
 def scrub(text: str, secrets: tuple[str, ...] = ()) -> str:
-    """A node's own words, safe to log: on one line, not too long, without URLs' paths and without `secrets`."""
+    """A node's message, safe to log: one line, of bounded length, without paths of URLs and without `secrets`."""
     text = _URL.sub(lambda match: redact(match.group()), " ".join(text.split()))
     for secret in secrets:
         text = text.replace(secret, "***")

@@ -1,4 +1,4 @@
-"""Who a node is and what it can do: asked when it is dialled, and again when it comes back."""
+"""Asks a node for its chain and its abilities: at the first connection, and after it was down."""
 
 from keeper.chain import multicall
 from keeper.chain.codec import WireBlock, block_of, octets
@@ -7,20 +7,20 @@ from keeper.chain.errors import RpcError
 from keeper.chain.node_errors import is_overload
 from keeper.model.chain import Call, hexed
 
-_CLOCK = b"keeper.clock.probe.1"  # 20 bytes: an address that nobody has the key of
+_CLOCK = b"keeper.clock.probe.1"  # 20 bytes: an address without a known key
 _TIMESTAMP_CODE = "0x4260005260206000f3"  # returns TIMESTAMP
 _OTHER_TIME = 0x7FFF_FFFF
 _WORD = 32
 
 
 async def genesis_of(endpoint: Endpoint) -> bytes | None:
-    """Hash of block 0; None where a node no longer has it."""
+    """Hash of block 0; None where the node has pruned it."""
     found = await endpoint.request(WireBlock | None, "eth_getBlockByNumber", "0x0", False)  # type: ignore[arg-type]
     return block_of(found).hash if found else None
 
 
 async def probe(endpoint: Endpoint) -> None:
-    """Whether `eth_call` honours overrides of code and of the block's time: nodes refuse them, or ignore them."""
+    """Find out whether `eth_call` supports overrides of code and of block time: some nodes refuse or ignore them."""
     time = await _timestamp(endpoint, {"time": hex(_OTHER_TIME)})
     endpoint.abilities.time_override = time == _OTHER_TIME
     if time is None:
@@ -29,7 +29,7 @@ async def probe(endpoint: Endpoint) -> None:
 
 
 async def _timestamp(endpoint: Endpoint, *overrides: dict[str, str]) -> int | None:
-    """The newest block's time, as code that an override puts there sees it through the bulk reader."""
+    """The newest block's time as read by code that a state override puts on the chain, through the bulk reader."""
     request = {"to": hexed(multicall.READER), "data": hexed(multicall.pack([Call(_CLOCK, b"")]))}
     codes = {**multicall.overrides({}), hexed(_CLOCK): {"code": _TIMESTAMP_CODE}}
     try:

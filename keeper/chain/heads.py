@@ -1,7 +1,7 @@
-"""The newest head, pushed by a subscription or polled; whoever reads it gets the latest, never a backlog.
+"""The newest head, pushed by a subscription or polled. A reader gets the latest head, never a backlog.
 
-A subscription has a connection of its own. When it is silent for two block times the head is polled meanwhile, and
-when polling shows that it missed blocks, its connection is replaced: absence of a message proves nothing.
+A subscription has a connection of its own. When no head arrives for two block times, the head is polled; when polling
+finds blocks that the subscription missed, the connection is replaced.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ _LONGEST_PAUSE_S = 5.0
 
 
 class Pace:
-    """How fast blocks come, from their own timestamps, and what silence that makes suspicious. Pure."""
+    """The block time, from timestamps of blocks, and the timeouts that follow from it. Pure."""
 
     def __init__(self, poll_interval_s: float) -> None:
         self._poll_interval_s = poll_interval_s
@@ -49,17 +49,17 @@ class Pace:
 
     @property
     def silence_s(self) -> float:
-        """Seconds after which a silent subscription is no longer relied on."""
+        """Seconds without a head after which the subscription is backed up by polling."""
         return _SILENT_BLOCKS * self.block_time_s
 
     @property
     def stalled_s(self) -> float:
-        """Seconds without a new block after which a person should know."""
+        """Seconds without a new block after which `head.stalled` is emitted."""
         return max(_STALLED_BLOCKS * self.block_time_s, _STALLED_S)
 
 
 class Slot:
-    """Holds one head, the latest; what was seen before does not count as new."""
+    """Holds one head, the latest. A head that was seen before is not new."""
 
     def __init__(self) -> None:
         self._seen: deque[bytes] = deque(maxlen=_REMEMBERED)
@@ -67,7 +67,7 @@ class Slot:
         self._filled = asyncio.Event()
 
     def offer(self, block: BlockRef) -> bool:
-        """Whether it is new."""
+        """Store a head. Returns whether it is new."""
         if block.hash in self._seen:
             return False
         self._seen.append(block.hash)
@@ -76,7 +76,7 @@ class Slot:
         return True
 
     def put_back(self, block: BlockRef) -> None:
-        """It was taken, but could not be used: it counts as new once more, unless there is a newer one."""
+        """Store a head again that was taken but could not be handled, unless there is a newer one."""
         if self._latest is None and self._seen and self._seen[-1] == block.hash:
             self._latest = block
             self._filled.set()
@@ -85,7 +85,7 @@ class Slot:
         self._filled.set()
 
     async def take(self) -> BlockRef | None:
-        """Wait for a head that was not taken yet; None when woken without one."""
+        """Wait for a head that was not taken yet; None when `wake` was called without one."""
         await self._filled.wait()
         self._filled.clear()
         latest, self._latest = self._latest, None
@@ -93,9 +93,9 @@ class Slot:
 
 
 class Heads:
-    """`async for block in heads`: each time the newest block, skipping those that came meanwhile. Close it after use.
+    """`async for block in heads` gives the newest block each time and skips those in between. Close it after use.
 
-    streams: URLs of nodes that push heads, by preference; without any the pool is polled.
+    streams: URLs of nodes with subscriptions, by preference; without any the pool is polled.
     """
 
     def __init__(
@@ -117,14 +117,14 @@ class Heads:
         self._watched = -1  # the newest head when the nodes were last compared
         self._pace = Pace(poll_interval_s)
         self._slot = Slot()
-        self._pushed_at = float("-inf")  # when the subscription last spoke
-        self._moved_at = 0.0  # when a new head last came
+        self._pushed_at = float("-inf")  # when the subscription last sent a head
+        self._moved_at = 0.0  # when a new head last arrived
         self._stalled = False
         self._number = -1  # of the newest head
-        self._told = -1  # the newest head's when the subscription began or last spoke
-        self._owed = False  # the chain is ahead of what the subscription has told
+        self._told = -1  # the newest head when the subscription started or last sent one
+        self._owed = False  # the chain is ahead of the subscription
         self._missed = asyncio.Event()
-        self._tried, self._tries = b"", 0  # the head that was given again, and how often
+        self._tried, self._tries = b"", 0  # the head that is being retried, and how often
         self._returning: asyncio.TimerHandle | None = None
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -144,7 +144,7 @@ class Heads:
                     task.result()  # raises what ended it
 
     def again(self, block: BlockRef) -> None:
-        """Give a head once more, after a pause that grows, unless a newer one comes: it could not be handled."""
+        """Give a head again that could not be handled, after a pause that grows, unless a newer one arrives first."""
         self._tries = self._tries + 1 if block.hash == self._tried else 0
         self._tried = block.hash
         pause_s = min(self._poll_interval_s * 2**self._tries, _LONGEST_PAUSE_S)
@@ -155,7 +155,7 @@ class Heads:
         self._slot.put_back(block)
 
     async def close(self) -> None:
-        """End its tasks and its connection; whoever waits for a head stops."""
+        """End the tasks and the connection; a loop over the heads ends."""
         if self._returning:
             self._returning.cancel()
         for task in self._tasks:
@@ -182,7 +182,7 @@ class Heads:
                 self._stalled = False
                 self._pool.stalled("")
 
-    # Polling: always, or while the subscription is silent.
+    # Polling: always, or while no head arrives by subscription.
 
     async def _poll(self) -> None:
         await self._look()
@@ -199,9 +199,9 @@ class Heads:
             self._warn_when_stalled()
 
     async def _look(self) -> None:
-        """Compare the nodes, and take the newest head: of several nodes never one below what was known."""
+        """Compare the nodes and take the newest head; with several nodes never one below the known head."""
         self._watched = self._number
-        with suppress(Transient):  # the pool has said which node is down
+        with suppress(Transient):  # the pool has reported which node is down
             block = await self._watch.newest()
             if len(self._pool.endpoints) == 1 or block.number >= self._number:
                 self._offer(block)
@@ -216,7 +216,7 @@ class Heads:
         fields = {"age_s": round(age_s, 1), "endpoint": endpoint}
         self._emit(Event(HEAD_STALLED, f"no new block for {age_s:.0f} s", fields=fields))
 
-    # The subscription: kept up for ever, one node after another.
+    # The subscription: restarted for ever, on one node after another.
 
     async def _subscribe(self) -> None:
         pause_s = 0.0
@@ -224,20 +224,26 @@ class Heads:
         while True:
             before = self._pushed_at
             name, problem = await self._listen(self._streams[turn % len(self._streams)])
-            if self._pushed_at > before or not turn:  # said once, until it speaks again
+            if self._pushed_at > before or not turn:  # reported once, until a head arrives again
                 fields = {"endpoint": name, "error": problem}
-                self._emit(Event(NODE_DOWN, f"{name} pushes no heads any more: {problem}", fields=fields))
+                self._emit(
+                    Event(
+                        NODE_DOWN,
+                        f"newHeads subscription at {name} ended: {problem.removeprefix(f'{name}: ')}",
+                        fields=fields,
+                    )
+                )
                 pause_s = 0.0
             pause_s = min(max(pause_s * 2, _FIRST_PAUSE_S), _LONGEST_PAUSE_S)
             turn += 1
             await asyncio.sleep(pause_s)
 
     async def _listen(self, url: str) -> tuple[str, str]:
-        """Follow one subscription to its end: who, and why it ended."""
+        """Run one subscription until it ends. Returns the endpoint's name and why it ended."""
         endpoint = Endpoint(url, self._timeout_s, self._pool.requests, notify=self._take)
         try:
             await endpoint.request_once(str, "eth_subscribe", "newHeads")
-            await self._look()  # what came before it began
+            await self._look()  # blocks before the subscription started
             self._heard()
             self._missed.clear()
             ends = [asyncio.create_task(endpoint.wait_closed()), asyncio.create_task(self._missed.wait())]
@@ -254,7 +260,7 @@ class Heads:
             await endpoint.close()
 
     def _take(self, notice: WireNotice) -> None:
-        """A head that was pushed. Raises Transient, which ends the connection, when it is not one."""
+        """Take a pushed head. Raises Transient, which ends the connection, for anything else."""
         self._offer(block_of(shaped(notice.result, WireBlock)))
         self._heard()
         self._pushed_at = self._clock.monotonic()

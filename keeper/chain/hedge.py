@@ -1,4 +1,4 @@
-"""A read that is asked of a second node when the first takes longer than usual; the first usable answer wins."""
+"""Hedged reads: a second node is asked when the first is slow; the first usable answer counts."""
 
 import asyncio
 from collections import deque
@@ -15,9 +15,9 @@ _MOST_LATE = 8
 
 
 class LateAnswers:
-    """Answers that are still due to reads that another node has answered: so few that they do not pile up.
+    """Reads that another node has answered already, a bounded number.
 
-    They are waited for, not cancelled: how long they take says how fast their node is.
+    They run to their end, so that the latency of their node is known.
     """
 
     def __init__(self) -> None:
@@ -28,7 +28,7 @@ class LateAnswers:
         return len(self._tasks) < _MOST_LATE
 
     def take(self, tasks: Iterable[asyncio.Task[Any]], wanted: bool) -> None:
-        """Look after these until they end; at once when they are no longer wanted."""
+        """Keep these until they end; cancel them when they are not wanted."""
         for task in tasks:
             self._tasks.add(task)
             task.add_done_callback(self._end)
@@ -38,7 +38,7 @@ class LateAnswers:
     def _end(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
         if not task.cancelled():
-            task.exception()  # seen: nobody else will ask
+            task.exception()  # retrieved, as nothing else awaits it
 
     async def close(self) -> None:
         tasks = list(self._tasks)
@@ -49,7 +49,7 @@ class LateAnswers:
 
 
 class Latencies:
-    """The newest answers' times of one node, in seconds."""
+    """Latencies of one node's newest answers, in seconds."""
 
     def __init__(self) -> None:
         self._newest: deque[float] = deque(maxlen=64)
@@ -58,7 +58,7 @@ class Latencies:
         self._newest.append(seconds)
 
     def p95(self, otherwise: float) -> float:
-        """`otherwise` before there are enough of them."""
+        """The 95th percentile; `otherwise` while there are fewer than eight answers."""
         if len(self._newest) < 8:
             return otherwise
         ordered = sorted(self._newest)
@@ -66,9 +66,9 @@ class Latencies:
 
 
 async def first_answer(tries: Sequence[Try[T]], patience_s: float, late: LateAnswers) -> T:
-    """What the first try gives. The next one begins when one has failed, or once when the first takes too long.
+    """The answer of the first try that gives one. The next try starts when one fails, and once after `patience_s`.
 
-    Raises Transient, what a node said rather than what was wrong with the way to it, when no try gives anything.
+    Raises Transient when every try failed: an error that a node returned rather than a connection error.
     """
     waiting = deque(tries)
     running: set[asyncio.Task[T]] = set()
@@ -99,6 +99,6 @@ async def first_answer(tries: Sequence[Try[T]], patience_s: float, late: LateAns
 
 
 def worst(problems: Sequence[Transient]) -> Transient:
-    """What to tell of several failures: what a node said, else what came first."""
+    """The failure to report: one that a node returned, else the first."""
     said = [problem for problem in problems if isinstance(problem, Unserved)]
-    return next(iter([*said, *problems]), Transient("no node can be asked now"))
+    return next(iter([*said, *problems]), Transient("no node is available"))

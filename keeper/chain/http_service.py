@@ -1,4 +1,4 @@
-"""HTTP to services beside the nodes (signers, relays): bounded in time and size, and no text of it carries a URL."""
+"""HTTP to signers and relays, bounded in time and size. No error text contains a URL's path or credentials."""
 
 import asyncio
 import ssl
@@ -15,7 +15,7 @@ LARGEST_ANSWER = 256 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An HTTP answer, whatever its status."""
+    """An HTTP answer of any status."""
 
     status: int
     body: bytes
@@ -35,7 +35,7 @@ class HttpService:
         return await self._ask("GET", path, None, {})
 
     async def post(self, body: bytes, path: str = "", headers: Mapping[str, str] | None = None) -> Answer:
-        """JSON, sent at most once. Raises Transient: Unreachable where it certainly did not arrive."""
+        """Send JSON, never retried. Raises Transient: Unreachable when it was not sent."""
         return await self._ask("POST", path, body, {"Content-Type": "application/json", **(headers or {})})
 
     async def close(self) -> None:
@@ -76,5 +76,5 @@ class HttpService:
 
 
 def _trust(url: str) -> ssl.SSLContext:
-    """The machine's certificates and those of SSL_CERT_FILE; nobody's where nothing is encrypted."""
+    """The machine's certificates and those of SSL_CERT_FILE; none for plain HTTP, which saves loading them."""
     return ssl.create_default_context() if url.startswith("https:") else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)

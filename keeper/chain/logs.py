@@ -1,4 +1,4 @@
-"""Logs, none missed: by block hash and checked against the header's bloom, or by ranges that adapt to the node."""
+"""Reads logs without missing any: by block hash, checked against the bloom, or by ranges that adapt to the node."""
 
 from collections.abc import AsyncIterator
 from contextlib import suppress
@@ -21,7 +21,7 @@ _MOST_WAITS = 8  # in a row, for one page
 
 
 class LogReader:
-    """Answers "which logs" so that an empty answer means that there are none."""
+    """Reads logs so that an empty answer proves that there are none."""
 
     def __init__(self, pool: NodePool) -> None:
         self._pool = pool
@@ -34,9 +34,9 @@ class LogReader:
         return await self._confirm_none(block, wanted)
 
     async def _confirm_none(self, block: BlockRef, wanted: LogFilter) -> list[Log]:
-        """The bloom says that there may be logs and a node says that there are none: it may not have indexed them yet.
+        """The bloom allows logs and a node returned none: the node may not have indexed the block yet.
 
-        Any node that has some is believed; else the block's receipts decide; without those the same question again.
+        Take the logs of any node that has some, else those of the block's receipts, else ask once more.
         """
         for endpoint in self._pool.in_order():
             with suppress(Transient):
@@ -50,7 +50,7 @@ class LogReader:
     async def between(self, first: int, last: int, wanted: LogFilter) -> AsyncIterator[list[Log]]:
         """Logs of canonical blocks first..last, in order, in pages. Raises Transient when one block cannot be served.
 
-        A page that a node refuses is halved, down to one block; ranges grow again where there is little.
+        A range that a node refuses is halved, down to one block; ranges grow again where there are few logs.
         """
         span = _FIRST_SPAN
         waits = 0
@@ -95,21 +95,21 @@ async def _logs_of_block(endpoint: Endpoint, block: BlockRef, wanted: LogFilter)
 
 
 async def _logs_of_receipts(endpoint: Endpoint, block: BlockRef, wanted: LogFilter) -> list[Log]:
-    """Raises Transient unless the receipts account for all gas of the block."""
+    """Raises Transient unless the gas of the receipts adds up to that of the block."""
     receipts = await endpoint.request(list[WireReceipt], "eth_getBlockReceipts", hexed(block.hash))
     gas_used = max((quantity(receipt.cumulative_gas_used) for receipt in receipts), default=0)
     logs = logs_in(log for receipt in receipts for log in receipt.logs)
     if gas_used != block.gas_used or any(log.block_hash != block.hash for log in logs):
-        raise Transient(f"{endpoint.name}: unusable answer: not all receipts of block {block}")
+        raise Transient(f"{endpoint.name}: unusable answer: receipts of block {block} are missing")
     return sorted(select(logs, wanted), key=lambda log: log.index)
 
 
 async def _logs_of_range(endpoint: Endpoint, first: int, last: int, wanted: LogFilter) -> list[Log]:
-    """Asked together with block `last`: a node that lags answers a range it does not have with what it has."""
+    """Ask for block `last` in the same batch: a node that is behind returns a part of the range without an error."""
     where = _filter(wanted, fromBlock=hex(first), toBlock=hex(last))
     answer, head = await endpoint.batch([("eth_getLogs", [where]), ("eth_getBlockByNumber", [hex(last), False])])
     if block_of(served(head, WireBlock)).number != last:
-        raise Transient(f"{endpoint.name}: unusable answer: another block than {last}")
+        raise Transient(f"{endpoint.name}: unusable answer: not block {last}")
     logs = logs_of(served(answer, list[WireLog]), wanted)
     if logs and not first <= logs[0].block_number <= logs[-1].block_number <= last:
         raise Transient(f"{endpoint.name}: unusable answer: a log outside blocks {first} to {last}")

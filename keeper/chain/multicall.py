@@ -1,6 +1,7 @@
-"""Many views in one `eth_call`: packs `BulkReader.read((address,bytes)[])` and unpacks its answer. Pure.
+"""Many views in one `eth_call`: encodes `BulkReader.read((address,bytes)[])` and decodes its answer. Pure.
 
-By hand, since it runs in every block: see `contracts/src/BulkReader.sol` and the ABI specification for the layout.
+Encoded by hand for speed, as it runs in every block. The layout is in `contracts/src/BulkReader.sol` and the ABI
+specification.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,7 +15,7 @@ from keeper.model.chain import Call, CallResult, hexed
 
 _WORD = 32
 _READ_SLOTS = keccak(text="readSlots()")[:4]
-READER = b"keeper.bulk-reader.1"  # 20 bytes: an address that nobody has the key of
+READER = b"keeper.bulk-reader.1"  # 20 bytes: an address without a known key
 
 
 @cache
@@ -23,10 +24,10 @@ def _readers() -> dict[str, dict[str, str]]:
 
 
 def overrides(codes: Mapping[bytes, bytes], calls: Sequence[Call] = ()) -> dict[str, dict[str, str]]:
-    """The state override that puts the reader's code where no contract is, and that of `calls` that bring their own.
+    """The state override with the code of the bulk reader, and of `calls` that carry code of their own.
 
-    codes: contracts whose storage is read, and their code: it moves aside for a reader of slots, which hands on to it
-    whatever else is called.
+    codes: code of each contract whose storage is read. A slot reader takes its place, and forwards all other calls to
+    the contract's code at another address.
     """
     found = _readers() | {hexed(call.to): {"code": hexed(call.code)} for call in calls if call.code}
     for contract, code in codes.items():
@@ -36,13 +37,13 @@ def overrides(codes: Mapping[bytes, bytes], calls: Sequence[Call] = ()) -> dict[
 
 
 def _mirror(contract: bytes) -> bytes:
-    """Where a contract's own code stands meanwhile: see `contracts/src/SlotReader.sol`."""
+    """The address to which a contract's own code is moved: see `contracts/src/SlotReader.sol`."""
     return keccak(b"keeper.mirror" + contract)[-20:]
 
 
 @cache
 def clock() -> Call:
-    """Asks the reader for the time of the block that it runs in."""
+    """A call that returns the timestamp of the block in which the bulk read runs."""
     return Call(READER, load_abi("BulkReader").functions["clock"].encode())
 
 
@@ -66,7 +67,7 @@ def unpack(data: bytes, count: int) -> list[CallResult]:
     """The results of `count` calls. Raises Transient when the answer is not what `read` returns."""
     start = _at(data, 0)
     if _at(data, start) != count:
-        raise Transient(f"unusable answer: not {count} results")
+        raise Transient(f"unusable answer: not {count} results of a bulk read")
     base = start + _WORD
     return [_result(data, base + _at(data, base + _WORD * index)) for index in range(count)]
 
@@ -77,13 +78,13 @@ def _result(data: bytes, place: int) -> CallResult:
     size = _at(data, where)
     begin = where + _WORD
     if success > 1 or begin + size > len(data):
-        raise Transient("unusable answer: a malformed result")
+        raise Transient("unusable answer: malformed bulk read")
     return CallResult(success == 1, data[begin : begin + size])
 
 
 def _at(data: bytes, place: int) -> int:
     if place + _WORD > len(data):
-        raise Transient("unusable answer: cut short")
+        raise Transient("unusable answer: bulk read is too short")
     return int.from_bytes(data[place : place + _WORD], "big")
 
 

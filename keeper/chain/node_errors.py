@@ -1,6 +1,7 @@
-"""What a node's error means: a reverted call, a refused transaction, or nothing. Pure.
+"""What a node's error means: a reverted call, a refused transaction, or an unknown outcome. Pure.
 
-Read in geth, reth, erigon and nethermind; anvil's were measured. Words decide, since codes are shared and differ.
+The words are from the sources of geth, reth, erigon and nethermind, and measured on anvil. Words decide, as codes
+differ between nodes.
 """
 
 import re
@@ -90,13 +91,13 @@ _REFUSALS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
 
 
 def is_overload(error: RpcError) -> bool:
-    """The node is busy: it did not look at what it was asked."""
+    """Whether the node is overloaded and did not process the request."""
     text = error.message.lower()
     return error.code in _OVERLOAD_CODES or any(word in text for word in _OVERLOAD)
 
 
 def reverted(error: RpcError) -> CallResult | None:
-    """What an `eth_call`'s error says of the call: its revert data, empty when it halted; None when it says nothing."""
+    """The revert data of an `eth_call`'s error, empty when the EVM halted; None when the error is not a revert."""
     text = error.message.lower()
     data = _revert_data(error.data)
     if error.code in _REVERT_CODES or any(word in text for word in _REVERTED):
@@ -109,7 +110,7 @@ def reverted(error: RpcError) -> CallResult | None:
 
 
 def _revert_data(data: Any) -> bytes | None:
-    """Revert data wherever a node puts it: plain hex, "Reverted 0x...", or a nested object."""
+    """Find revert data in any form: plain hex, "Reverted 0x...", or a nested object."""
     if isinstance(data, dict):
         inner = data.get("data", data.get("originalError"))
         return _revert_data(inner)
@@ -119,12 +120,12 @@ def _revert_data(data: Any) -> bytes | None:
 
 
 def judge(error: RpcError) -> SendResult:
-    """What an `eth_sendRawTransaction`'s error says of the transaction.
+    """Classify an `eth_sendRawTransaction` error: accepted, refused with a reason, or unknown.
 
     A transaction that the node has already is accepted. Reasons: nonce_too_low, nonce_too_high, underpriced (its fee
     is below what the node or the block asks), replacement_underpriced, insufficient_funds, gas_limit, fee_cap (the node
-    refuses to spend so much), intrinsic_gas, pool_full, in_flight_limit (of a delegated account), other. Words
-    that nobody knows leave the outcome unknown.
+    refuses to spend so much), intrinsic_gas, pool_full, in_flight_limit (of a delegated account), other. An
+    unrecognised message leaves the outcome unknown.
     """
     text = error.message.lower()
     if is_overload(error):

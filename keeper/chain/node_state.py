@@ -1,6 +1,6 @@
-"""What one node is worth asking, as a state machine. Pure: time comes in as an argument, waits come out as numbers.
+"""The state machine of one node. Pure: time is an argument, waits are results.
 
-Edges are enumerated. A node that was down or of another chain is dialled again before it may serve anything.
+A node that was down or on another chain must show its chain id again before it serves reads.
 """
 
 import random
@@ -20,10 +20,10 @@ Random = Callable[[], float]  # from 0 to 1
 class NodeState(StrEnum):
     """States of a node."""
 
-    DIALING = "dialing"  # it has not shown yet who it is
+    DIALING = "dialing"  # its chain is not known yet
     ALIVE = "alive"
     BEHIND = "behind"  # its head is too far below the newest one
-    OUT_OF_SYNC = "out_of_sync"  # it tells another history than the other nodes
+    OUT_OF_SYNC = "out_of_sync"  # it has other blocks than the other nodes
     WRONG_CHAIN = "wrong_chain"
     DOWN = "down"  # the circuit is open
 
@@ -40,11 +40,11 @@ _CONNECTED = frozenset({NodeState.ALIVE, NodeState.BEHIND, NodeState.OUT_OF_SYNC
 
 
 class NodeHealth:
-    """One node's state, its circuit breaker, and the newest block that it has shown."""
+    """One node's state, its circuit breaker and its newest block."""
 
     def __init__(self, jitter: Random = random.random) -> None:
         self.state = NodeState.DIALING
-        self.head = -1  # number of the newest block it has shown
+        self.head = -1  # number of its newest block
         self.failures = 0  # in a row
         self._jitter = jitter
         self._pause_s = 0.0
@@ -54,11 +54,11 @@ class NodeHealth:
 
     @property
     def connected(self) -> bool:
-        """It has shown who it is, and the circuit is closed."""
+        """Its chain is right, and the circuit is closed."""
         return self.state in _CONNECTED
 
     def wait_s(self, now: float) -> float:
-        """Seconds until it may be dialled again; 0 when it may be asked."""
+        """Seconds until it may be dialled again; 0 when it may be asked now."""
         closed = self.connected or self.state is NodeState.DIALING
         return 0.0 if closed else max(self._asked_again_at - now, 0.0)
 
@@ -68,15 +68,15 @@ class NodeHealth:
             return 0, max(self._last_until, self._slow_until) > now
         return (1 if self.connected else 2), self.wait_s(now) > 0
 
-    # What happens to it.
+    # Events.
 
     def dial(self) -> None:
-        """It is about to be asked who it is."""
+        """Its chain is about to be checked."""
         if self.state is not NodeState.DIALING:
             self._move(NodeState.DIALING)
 
     def recognised(self) -> None:
-        """It serves our chain."""
+        """It serves the right chain."""
         self._move(NodeState.ALIVE)
 
     def refused(self, now: float) -> None:
@@ -85,17 +85,17 @@ class NodeHealth:
         self._asked_again_at = now + LONGEST_PAUSE_S
 
     def served(self) -> None:
-        """It gave a usable answer."""
+        """It returned a usable answer."""
         self.failures, self._pause_s, self._last_until = 0, 0.0, 0.0
 
     def overtaken(self, now: float) -> None:
-        """Another node answered first, though asked later."""
+        """A node that was asked later answered first."""
         self._slow_until = now + LONGEST_PAUSE_S
 
     def failed(self, now: float, unreachable: bool) -> None:
-        """It gave no usable answer. The circuit opens after some of these, or at once when it cannot be reached."""
+        """It returned no usable answer. The circuit opens after three in a row, at once when it is unreachable."""
         if self.state in (NodeState.DOWN, NodeState.WRONG_CHAIN):
-            return  # an answer that was still due when the circuit opened
+            return  # a request from before the circuit opened
         self.failures += 1
         self._last_until = now + min(FIRST_PAUSE_S * 2 ** (self.failures - 1), LONGEST_PAUSE_S)
         if self.connected and self.failures < _MOST_FAILURES and not unreachable:
@@ -105,7 +105,7 @@ class NodeHealth:
         self._asked_again_at = now + self._pause_s * (_LEAST_JITTER + (1 - _LEAST_JITTER) * self._jitter())
 
     def compare(self, behind: bool, differs: bool) -> bool:
-        """Beside the other nodes. Returns whether its state changed."""
+        """Set the state after a comparison with the other nodes. Returns whether it changed."""
         if not self.connected:
             return False
         state = NodeState.OUT_OF_SYNC if differs else NodeState.BEHIND if behind else NodeState.ALIVE

@@ -1,4 +1,4 @@
-"""The nodes, in order of preference: reads go to the first that gives a usable answer, soon."""
+"""The nodes, in order of preference: a read goes to the first that is up, and to a second when that is slow."""
 
 import asyncio
 import random
@@ -23,7 +23,7 @@ T = TypeVar("T")
 W = TypeVar("W")
 
 _SOONEST_HEDGE_S = 0.02
-_FIRST_HEDGE_S = 0.5  # before it is known how fast the nodes are
+_FIRST_HEDGE_S = 0.5  # before latencies are measured
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +31,8 @@ class PoolPolicy:
     """How nodes are compared, in blocks, and how their pauses are spread."""
 
     lag: int = 3  # a node further behind the newest head is asked last
-    reorg: int = 128  # below the head by so much, two nodes may not differ
-    jitter: Random = random.random  # from 0 to 1, so that many keepers do not come back to a node at the same moment
+    reorg: int = 128  # nodes must agree on blocks that far below the head
+    jitter: Random = random.random  # from 0 to 1: spreads the retries of many keepers
 
 
 class NodePool:
@@ -62,38 +62,38 @@ class NodePool:
         self._dialled = False
         self._announced = ""
 
-    # Whether what they say can be acted on.
+    # Whether the nodes are reliable.
 
     @property
     def problem(self) -> str:
-        """Why nothing new may be decided on what these nodes say; empty while all is well."""
+        """Why nothing new may be planned on what these nodes say; empty while they are reliable."""
         states = [endpoint.health.state for endpoint in self.endpoints]
         if NodeState.OUT_OF_SYNC in states:
             return "nodes disagree about the chain's history"
         if NodeState.ALIVE not in states:
-            return "every node is behind" if NodeState.BEHIND in states else "no node answers"
+            return "every node is behind the newest head" if NodeState.BEHIND in states else "no node answers"
         return self._stalled
 
     def stalled(self, why: str) -> None:
-        """The head stands still; empty: it moves again."""
+        """Set why the head does not move; empty when it moves again."""
         self._stalled = why
         self.announce()
 
     def announce(self) -> None:
-        """Say so when it became ready, or no longer is."""
+        """Emit an event when planning stops or resumes."""
         problem = self.problem
         if not self._dialled or bool(problem) == bool(self._announced):
             return
         self._announced = problem
         if problem:
-            self._emit(Event(CHAIN_UNREADY, f"nothing new is planned: {problem}", fields={"reason": problem}))
+            self._emit(Event(CHAIN_UNREADY, f"planning stopped: {problem}", fields={"reason": problem}))
         else:
-            self._emit(Event(CHAIN_READY, "the chain can be read"))
+            self._emit(Event(CHAIN_READY, "planning resumed: a node is up and in sync"))
 
     # Reading.
 
     async def dial(self) -> None:
-        """Ask every node who it is. Raises OperatorError for a wrong chain, or when none answers."""
+        """Check every node's chain. Raises OperatorError for a wrong chain, or when no node answers."""
         problems: list[tuple[Endpoint, Transient]] = []
         for endpoint in self.endpoints:
             try:
@@ -111,11 +111,11 @@ class NodePool:
         self._dialled = True
 
     async def request(self, kind: type[T], method: str, *params: Any) -> T:
-        """A read, from the first node that can serve it. Raises Transient when none can."""
+        """Send a read to the first node that can serve it. Raises Transient when none can."""
         return await self.run(lambda endpoint: endpoint.request(kind, method, *params))
 
     async def fetch(self, parse: Callable[[W], T], kind: type[W], method: str, *params: Any) -> T:
-        """As `request`, for what `parse` makes of the answer: a node whose answer it refuses has not served it."""
+        """As `request`, with the answer parsed. The next node is asked when `parse` raises Transient."""
 
         async def parsed(endpoint: Endpoint) -> T:
             return parse(await endpoint.request(kind, method, *params))
@@ -123,9 +123,9 @@ class NodePool:
         return await self.run(parsed)
 
     async def run(self, operation: Callable[[Endpoint], Awaitable[T]], hedged: bool = True) -> T:
-        """A read that may take several requests to one and the same node. Raises Transient when none serves it.
+        """Run a read that takes one or more requests to one node. Raises Transient when no node serves it.
 
-        hedged: a second node is asked as well when the first takes longer than nearly all reads lately.
+        hedged: a second node is asked as well when the first is slower than 95 % of recent reads.
         """
         worth = self._worth_asking()
         if hedged and len(worth) > 1 and worth[1].health.state is NodeState.ALIVE:
@@ -153,7 +153,7 @@ class NodePool:
         return answer
 
     async def ask(self, endpoint: Endpoint, operation: Callable[[Endpoint], Awaitable[T]]) -> T:
-        """One node, once it has shown that it is of our chain. Raises Transient."""
+        """Run an operation on one node, whose chain is checked first if it is new. Raises Transient."""
         if not endpoint.health.connected:
             await self._redial(endpoint)
         started = self._clock.monotonic()
@@ -167,7 +167,7 @@ class NodePool:
         return answer
 
     def in_order(self) -> list[Endpoint]:
-        """By preference: those that failed lately or cannot be relied on at the end."""
+        """By preference; nodes that failed lately, are behind or disagree come last."""
         now = self._clock.monotonic()
         return sorted(self.endpoints, key=lambda endpoint: endpoint.health.rank(now))
 
@@ -177,7 +177,7 @@ class NodePool:
             await endpoint.close()
 
     def _worth_asking(self) -> list[Endpoint]:
-        """In order, busy ones after others that are as good, without those whose circuit is open."""
+        """In order, without nodes whose circuit is open; among equals busy nodes come last."""
         now = self._clock.monotonic()
         self._revive(now)
 
@@ -189,7 +189,7 @@ class NodePool:
         return sorted(closed, key=key) or self.in_order()[:1]
 
     def _revive(self, now: float) -> None:
-        """Dial nodes that were away, beside the reads that others serve."""
+        """Dial nodes that were down, while others serve the reads."""
         for node in self.endpoints:
             away = self._dialled and not node.health.connected and not node.health.wait_s(now)
             if away and len(self.endpoints) > 1 and not self._dialing[node].locked():
@@ -197,7 +197,7 @@ class NodePool:
 
     @staticmethod
     def _patience_s(nodes: Sequence[Endpoint]) -> float:
-        """Seconds that nearly all answers of the fastest node take."""
+        """The 95th percentile of the fastest node, in seconds."""
         return max(min(node.latencies.p95(_FIRST_HEDGE_S) for node in nodes), _SOONEST_HEDGE_S)
 
     def _note_failure(self, endpoint: Endpoint, error: Transient) -> None:
@@ -210,19 +210,20 @@ class NodePool:
 
     def _down(self, endpoint: Endpoint, problem: str) -> None:
         fields = {"endpoint": endpoint.name, "error": problem}
-        self._emit(Event(NODE_DOWN, f"{endpoint.name} does not answer: {problem}", fields=fields))
+        message = f"node {endpoint.name} failed: {problem.removeprefix(f'{endpoint.name}: ')}"
+        self._emit(Event(NODE_DOWN, message, fields=fields))
 
-    # Who they are.
+    # Which chain they serve.
 
     async def _redial(self, endpoint: Endpoint) -> None:
-        """Ask who it is, unless the circuit is open. Raises Transient."""
+        """Check a node's chain again, unless its circuit is open. Raises Transient."""
         health = endpoint.health
         async with self._dialing[endpoint]:
             if health.connected:
                 return
             before = health.state
             if wait_s := health.wait_s(self._clock.monotonic()):
-                raise Transient(f"{endpoint.name} is {health.state}: not asked for another {wait_s:.1f} s")
+                raise Transient(f"node {endpoint.name} is {health.state}: next try in {wait_s:.1f} s")
             try:
                 await self._recognise(endpoint)
             except OperatorError as error:
@@ -236,7 +237,7 @@ class NodePool:
         self.announce()
 
     async def _recognise(self, endpoint: Endpoint) -> None:
-        """Chain id, genesis, and what its `eth_call` can do. Raises OperatorError for another chain's node."""
+        """Check chain id and genesis, and find out what `eth_call` supports. Raises OperatorError for another chain."""
         endpoint.health.dial()
         chain_id = quantity(await endpoint.request(str, "eth_chainId"))
         if chain_id != self.chain_id:

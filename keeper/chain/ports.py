@@ -1,4 +1,4 @@
-"""What the other stages need from the network. `keeper/chain` implements it; tests may, too."""
+"""What the other stages need from the network. `keeper/chain` implements it, and so may tests."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, Protocol
@@ -8,7 +8,7 @@ from keeper.model.intent import Route, SendResult
 
 
 class ChainReader(Protocol):
-    """Reads, each pinned to a block hash where the node allows it. All raise Transient when no usable answer comes."""
+    """Reads, each pinned to a block hash where the node allows it. All raise Transient without a usable answer."""
 
     async def head(self) -> BlockRef:
         """The newest block."""
@@ -27,7 +27,7 @@ class ChainReader(Protocol):
         ...
 
     def logs_between(self, first: int, last: int, wanted: LogFilter) -> AsyncIterator[list[Log]]:
-        """Logs of canonical blocks first..last, in order, in pages whose range adapts to what the node can serve."""
+        """Logs of canonical blocks first..last, in order, in pages of as many blocks as the node can serve."""
         ...
 
     async def read(self, block: BlockRef, calls: Sequence[Call]) -> list[CallResult]:
@@ -50,10 +50,10 @@ class ChainReader(Protocol):
 
 
 class ChainSender(Protocol):
-    """Sending and following transactions."""
+    """Sends transactions and looks for them on the chain."""
 
     async def send_raw(self, raw: bytes) -> SendResult:
-        """Hand over signed bytes to all nodes, once each; never retried silently. Does not raise."""
+        """Send signed bytes to all nodes, once each, never retried. Does not raise."""
         ...
 
     async def receipt(self, tx_hash: bytes) -> Receipt | None:
@@ -70,14 +70,14 @@ class ChainSender(Protocol):
 
 
 class PrivateSender(Protocol):
-    """Sending through relays, which show transactions to builders only."""
+    """Sends through relays, which show transactions to builders only."""
 
     async def send_private(self, raw: bytes, route: Route, head: int, until: int) -> SendResult:
-        """Offer signed bytes once: for blocks up to `until`, a bundle for the block after `head`. Does not raise."""
+        """Send signed bytes once, for blocks up to `until`; a bundle for the block after `head`. Does not raise."""
         ...
 
     async def cancel_private(self, raw: bytes, route: Route) -> bool:
-        """Ask for an offer to be forgotten. True when that was promised. Does not raise."""
+        """Ask the relays to cancel. True when all confirmed. Does not raise."""
         ...
 
     async def close(self) -> None: ...

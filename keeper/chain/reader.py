@@ -18,7 +18,7 @@ from keeper.model.chain import BlockRef, Call, CallResult, Log, LogFilter, hexed
 
 _MOST_CALLS = 512
 _MOST_BYTES = 200_000
-_TRIES = 3  # of a read that was answered as of another block
+_TRIES = 3  # of a read that was answered for another block
 _MOST_PLAIN_CALLS = 100
 _WORD = 32
 Pinned = dict[str, str]
@@ -49,7 +49,7 @@ class NodeReader:
         return self._logs.between(first, last, wanted)
 
     async def read(self, block: BlockRef, calls: Sequence[Call]) -> list[CallResult]:
-        """Results in the order of the calls; one request while the calls fit into one, whatever their number."""
+        """Results in the order of the calls; one request for as many calls as fit into one."""
         results: list[CallResult] = []
         while len(results) < len(calls):
             chunk = _first_of(calls[len(results) : len(results) + self._most_calls])
@@ -62,12 +62,12 @@ class NodeReader:
         return results
 
     async def _learn_codes(self, calls: Sequence[Call]) -> None:
-        """Code never changes where it is: a proxy's neither."""
+        """Read the code of contracts whose storage is read, once: code at an address never changes."""
         for contract in {call.to for call in calls if call.storage} - self._codes.keys():
             if code := await self.code(contract):
                 self._codes[contract] = code
             else:
-                raise Transient(f"0x{contract.hex()}, whose storage is read, has no code yet")
+                raise Transient(f"no code at 0x{contract.hex()}, whose storage is to be read")
 
     async def call(
         self, call: Call, sender: bytes, block: BlockRef, timestamp: int | None = None, gas: int | None = None
@@ -99,7 +99,7 @@ class NodeReader:
 
 
 def _first_of(calls: Sequence[Call]) -> Sequence[Call]:
-    """As many as one request carries: calldata costs gas, also in an `eth_call`."""
+    """As many calls as fit into one request: calldata costs gas, also in an `eth_call`."""
     sizes = accumulate(len(call.data) for call in calls)
     return calls[: max(sum(1 for size in sizes if size <= _MOST_BYTES), 1)]
 
@@ -117,7 +117,7 @@ async def _block(
         raise Unserved(f"{endpoint.name} does not have block {which}")
     block = block_of(found)
     if number not in (None, block.number) or block_hash not in (None, block.hash):
-        raise Transient(f"{endpoint.name}: unusable answer: another block than {which}")
+        raise Transient(f"{endpoint.name}: unusable answer: not block {which}")
     return block
 
 
@@ -136,24 +136,24 @@ async def _call(endpoint: Endpoint, request: dict[str, str], block: BlockRef, *o
 async def _read(
     endpoint: Endpoint, block: BlockRef, calls: Sequence[Call], codes: Mapping[bytes, bytes]
 ) -> list[CallResult] | None:
-    """None when one `eth_call` cannot carry so many. codes: of the contracts whose storage is read."""
+    """None when so many calls need more gas than one `eth_call` has. codes: of contracts whose storage is read."""
     if not endpoint.abilities.code_override:
         return await _read_plainly(endpoint, block, calls)
     overrides = multicall.overrides({call.to: codes[call.to] for call in calls if call.storage}, calls)
     request = {"to": hexed(multicall.READER), "data": hexed(multicall.pack([*calls, multicall.clock()]))}
     for _ in range(_TRIES):
         answer = await _call(endpoint, request, block, overrides)
-        if not answer.ok:  # the reader itself never reverts: it ran out of gas
+        if not answer.ok:  # the bulk reader never reverts: it ran out of gas
             return None if len(calls) > 1 else await _read_plainly(endpoint, block, calls)
         *results, clock = multicall.unpack(answer.data, len(calls) + 1)
         if _ran_in(block, clock):
             break
     else:
-        raise Unserved(f"{endpoint.name} answered as of another block than {block}")
-    # A call that failed without a word may only have been left without gas by those before it: ask it alone.
+        raise Unserved(f"{endpoint.name} answered for another block than {block}")
+    # A call that failed without revert data may have run out of gas that earlier calls used: send it alone.
     mute = [index for index, result in enumerate(results) if not result.ok and not result.data]
     if len(calls) == 1 and calls[0].code:
-        return results  # it was
+        return results  # it was alone
     alone = await _ask_alone(endpoint, block, [calls[index] for index in mute], codes)
     for index, result in zip(mute, alone, strict=True):
         results[index] = result
@@ -163,15 +163,17 @@ async def _read(
 async def _ask_alone(
     endpoint: Endpoint, block: BlockRef, calls: Sequence[Call], codes: Mapping[bytes, bytes]
 ) -> list[CallResult]:
-    """Views without the bulk reader; what brings its own code needs it."""
+    """Each call by itself: without the bulk reader, except calls that carry code of their own."""
     plain = iter(await _read_plainly(endpoint, block, [call for call in calls if not call.code]))
     own = [await _read(endpoint, block, [call], codes) if call.code else None for call in calls]
     return [found[0] if found else next(plain) for found in own]
 
 
 def _ran_in(block: BlockRef, clock: CallResult) -> bool:
-    """Whether a bulk read saw the block's own time. A node may be between two blocks, or not honour the hash; one that
-    was left without gas for this says nothing. Genesis has a time of its own in some nodes."""
+    """Whether a bulk read saw the block's timestamp: a node may be between two blocks, or ignore the block hash.
+
+    True when there was no gas left to tell, and for genesis, whose timestamp differs in some nodes.
+    """
     return not clock.ok or block.number == 0 or int.from_bytes(clock.data, "big") == block.timestamp
 
 

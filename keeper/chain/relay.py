@@ -1,7 +1,7 @@
-"""Private relays: transactions for builders that no public pool sees. Their word is evidence only, like a node's.
+"""Private relays: send transactions to builders and not to the public pool.
 
-`eth_sendPrivateTransaction` and `eth_sendBundle` as Flashbots documents them, and the calls that take them back. Each
-request carries `X-Flashbots-Signature` by a throwaway key, which relays ask for and which says nothing about us.
+`eth_sendPrivateTransaction` and `eth_sendBundle` as Flashbots documents them, and the calls that cancel them. Each
+request carries `X-Flashbots-Signature`, which relays require, by a random key that identifies nobody.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ _OK = 200
 
 
 class Relay:
-    """One relay. One that used up its time is left alone for as long again."""
+    """One relay. After a timeout it is not asked again for as long as the timeout."""
 
     def __init__(self, url: str, timeout_s: float) -> None:
         self._http = HttpService(url, timeout_s)
@@ -40,7 +40,7 @@ class Relay:
         self._ids = count(1)
 
     async def send(self, raw: bytes, route: Route, head: int, until: int) -> SendResult:
-        """Offer signed bytes for the blocks up to `until`, or as a bundle for the one after `head`. Does not raise."""
+        """Send signed bytes for blocks up to `until`, or as a bundle for the block after `head`. Does not raise."""
         try:
             answer = await self._ask(*_offer(raw, route, head, until))
         except RpcError as error:
@@ -51,10 +51,10 @@ class Relay:
             return SendResult(SendStatus.UNKNOWN, "no_answer", str(error))
         if _acknowledges(answer, raw, route):
             return SendResult(SendStatus.ACCEPTED)
-        return SendResult(SendStatus.UNKNOWN, "other_answer", f"{self._http.name} answered something else")
+        return SendResult(SendStatus.UNKNOWN, "other_answer", f"{self._http.name} did not acknowledge the transaction")
 
     async def cancel(self, raw: bytes, route: Route) -> bool:
-        """Take an offer back. True when the relay says that it did; does not raise."""
+        """Cancel what was sent. True when the relay confirms; does not raise."""
         tx_hash = keccak(raw)
         if route is Route.BUNDLE:
             method, what = "eth_cancelBundle", {"replacementUuid": _uuid(tx_hash)}
@@ -69,10 +69,10 @@ class Relay:
         await self._http.close()
 
     async def _ask(self, method: str, what: dict[str, Any]) -> Any:
-        """The result of one request, sent at most once. Raises Transient."""
+        """The result of one request, never retried. Raises Transient."""
         now = asyncio.get_running_loop().time
         if now() < self._silent_until:
-            raise Transient(f"{self._http.name}: it did not answer a moment ago")
+            raise Transient(f"{self._http.name}: not asked, as it did not answer a moment ago")
         started = now()
         number = next(self._ids)
         body = msgspec.json.encode({"jsonrpc": "2.0", "id": number, "method": method, "params": [what]})
@@ -102,17 +102,17 @@ class Relay:
 
 
 class Relays:
-    """All relays that are set, asked at once."""
+    """All relays of KEEPER_RELAY_URLS, asked at once."""
 
     def __init__(self, urls: Sequence[str], timeout_s: float) -> None:
         self._relays = [Relay(url, timeout_s) for url in urls]
 
     async def send_private(self, raw: bytes, route: Route, head: int, until: int) -> SendResult:
-        """As `Relay.send`, of all replies together."""
+        """As `Relay.send`; the replies are merged."""
         return merged(await asyncio.gather(*(relay.send(raw, route, head, until) for relay in self._relays)))
 
     async def cancel_private(self, raw: bytes, route: Route) -> bool:
-        """True when every relay says that it took the offer back."""
+        """True when every relay confirms the cancellation."""
         return all(await asyncio.gather(*(relay.cancel(raw, route) for relay in self._relays)))
 
     async def close(self) -> None:
@@ -121,7 +121,7 @@ class Relays:
 
 
 def _offer(raw: bytes, route: Route, head: int, until: int) -> tuple[str, dict[str, Any]]:
-    """Method and parameter. A bundle is for one block, and is offered again for the next."""
+    """Method and parameter. A bundle is for one block, and is sent again for the next."""
     if route is Route.BUNDLE:
         bundle = {"txs": [hexed(raw)], "blockNumber": hex(head + 1), "replacementUuid": _uuid(keccak(raw))}
         return "eth_sendBundle", bundle
@@ -136,7 +136,7 @@ def _acknowledges(answer: Any, raw: bytes, route: Route) -> bool:
 
 
 def _refusal(error: RpcError) -> SendResult:
-    """What a relay's error says: it has the transaction, it is busy, or it does not want it."""
+    """Classify a relay's error: it has the transaction, it is overloaded, or it refuses."""
     if is_overload(error):
         return SendResult(SendStatus.UNKNOWN, "overloaded", str(error))
     verdict = judge(error)
@@ -146,5 +146,5 @@ def _refusal(error: RpcError) -> SendResult:
 
 
 def _uuid(tx_hash: bytes) -> str:
-    """The name under which a bundle is replaced and taken back: of the transaction, so that a restart knows it."""
+    """The id by which a bundle is replaced and cancelled, from the transaction's hash: a restart computes the same."""
     return str(UUID(bytes=tx_hash[:16], version=4))

@@ -1,4 +1,4 @@
-"""Sending and following transactions. A reply is evidence, not truth: accepted, refused, or unknown."""
+"""Sends transactions and looks for them on the chain. A send is accepted, refused, or of unknown outcome."""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -25,13 +25,12 @@ class NodeSender:
 
     def __init__(self, pool: NodePool) -> None:
         self._pool = pool
-        self._late: set[asyncio.Task[SendResult]] = set()  # to nodes that had not answered when another accepted
+        self._late: set[asyncio.Task[SendResult]] = set()  # sends to nodes that had not answered when another accepted
 
     async def send_raw(self, raw: bytes) -> SendResult:
-        """Hand over signed bytes to all nodes at once, once each, until one has them. Does not raise.
+        """Send signed bytes to all nodes at once, once each; returns when one accepts them. Does not raise.
 
-        Replies are merged as `replies.merged` does; reasons are those of `node_errors.judge`. The other nodes get the
-        bytes as well, whoever answers first.
+        Replies are merged by `replies.merged`; reasons are those of `node_errors.judge`. The other sends go on.
         """
         waiting = {asyncio.create_task(self._send(endpoint, raw)) for endpoint in self._pool.in_order()}
         for task in waiting:
@@ -44,7 +43,7 @@ class NodeSender:
         return merged(replies)
 
     async def close(self) -> None:
-        """Wait no longer for nodes whose answer was not needed."""
+        """Cancel the sends to nodes whose answer was not needed."""
         late = list(self._late)
         for task in late:
             task.cancel()
@@ -67,20 +66,20 @@ class NodeSender:
         except Transient as error:
             reason = "no_answer" if left and not isinstance(error, Unreachable) else NOT_SENT
             return SendResult(SendStatus.UNKNOWN, reason, str(error))
-        return SendResult(SendStatus.UNKNOWN, "other_hash", f"{endpoint.name} answered another transaction's hash")
+        return SendResult(SendStatus.UNKNOWN, "other_hash", f"{endpoint.name} returned the hash of another transaction")
 
     async def receipt(self, tx_hash: bytes) -> Receipt | None:
-        """None while no node has it mined. Raises Transient."""
+        """None while it is not mined on any node. Raises Transient."""
 
         def parse(found: WireReceipt) -> Receipt | None:
             if fixed(found.transaction_hash) != tx_hash:
-                raise Transient("unusable answer: another receipt")
+                raise Transient("unusable answer: the receipt of another transaction")
             return receipt_of(found)
 
         return await self._first(parse, WireReceipt, "eth_getTransactionReceipt", tx_hash)
 
     async def transaction(self, tx_hash: bytes) -> Mapping[str, Any] | None:
-        """As the node gives it; None when no node knows it. Raises Transient."""
+        """The node's JSON object; None when no node knows the transaction. Raises Transient."""
 
         def parse(found: dict[str, Any]) -> dict[str, Any]:
             if found.get("hash") != hexed(tx_hash):
@@ -94,7 +93,7 @@ class NodeSender:
         return await self._pool.fetch(quantity, str, "eth_getTransactionCount", hexed(account), "latest")
 
     async def _first(self, parse: Callable[[W], T | None], kind: type[W], method: str, tx_hash: bytes) -> T | None:
-        """The first node's that has one: a null may come from a node that lags. Raises Transient when none answers."""
+        """The first answer that is not null, as a node may be behind. Raises Transient when none answers."""
 
         async def look(endpoint: Endpoint) -> T | None:
             found = await endpoint.request(kind | None, method, hexed(tx_hash))  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""Looks at every node's head: which is the newest, which node is behind, and which tells another history."""
+"""Compares the heads of all nodes: which is the newest, which node is behind, which has other blocks."""
 
 import asyncio
 from collections import Counter
@@ -19,18 +19,18 @@ Seen = tuple[BlockRef, BlockRef | None]  # a node's head, and its block at the h
 
 
 class Watch:
-    """Rounds over all nodes of a pool; one node costs one request, more cost one batch each."""
+    """Asks all nodes of a pool for their heads: one request for a single node, else one batch each."""
 
     def __init__(self, pool: NodePool, emit: Emit) -> None:
         self._pool = pool
         self._emit = emit
-        self._compared = -1  # the best head when histories were last compared
-        self._looking: set[Endpoint] = set()  # their heads are still due: they are not asked again meanwhile
+        self._compared = -1  # the newest head when block hashes were last compared
+        self._looking: set[Endpoint] = set()  # nodes that have not answered yet: not asked again meanwhile
         self._slow = LateAnswers()
-        self._odd: dict[Endpoint, Event] = {}  # whose history differs, and what to say about it
+        self._odd: dict[Endpoint, Event] = {}  # nodes with other blocks, and the event that reports each
 
     async def newest(self) -> BlockRef:
-        """The newest head of a node that can be relied on. Raises Transient when no node tells."""
+        """The newest head among reliable nodes. Raises Transient when no node answers."""
         if len(self._pool.endpoints) == 1:
             return await self._pool.fetch(block_of, WireBlock, "eth_getBlockByNumber", "latest", False)
         best = max(node.health.head for node in self._pool.endpoints)
@@ -50,12 +50,12 @@ class Watch:
         await self._slow.close()
 
     async def _round(self, deep: int | None) -> dict[Endpoint, Seen]:
-        """What the nodes answer; slow ones are not waited for once one has told. Raises Transient when none does."""
+        """Heads by node. Once one has answered, slow nodes are not waited for. Raises Transient when none answers."""
         idle = [node for node in self._pool.endpoints if node not in self._looking]
         asked = {asyncio.create_task(self._look(node, deep)): node for node in idle}
         waiting = set(asked)
         seen: dict[Endpoint, Seen] = {}
-        problem = Transient("no node tells its head")
+        problem = Transient("no node returned its newest block")
         while waiting:
             done, waiting = await asyncio.wait(
                 waiting, timeout=_PATIENCE_S if seen else None, return_when=asyncio.FIRST_COMPLETED
@@ -89,14 +89,14 @@ class Watch:
         return head, old
 
     def _compare(self, blocks: dict[Endpoint, BlockRef]) -> None:
-        """Who differs from most nodes, or from the first of them, at a height that no reorg reaches."""
+        """Note nodes that differ from the majority, or from the first node, at a height that no reorg reaches."""
         if len(blocks) < 2:
             return
         (usual, _), *others = Counter(block.hash for block in blocks.values()).most_common()
         self._odd = {}
         for node, block in blocks.items() if others else ():
             if block.hash != usual:
-                message = f"{node.name} has another block {block.number} than the other nodes: they disagree"
+                message = f"node {node.name} has another hash for block {block.number} than the other nodes"
                 fields = {
                     "endpoint": node.name,
                     "height": block.number,
@@ -106,7 +106,7 @@ class Watch:
                 self._odd[node] = Event(NODE_DISAGREES, message, block.number, fields)
 
     def _place(self) -> None:
-        """Each node beside the others."""
+        """Update each node's state from its head, and report changes."""
         best = max(node.health.head for node in self._pool.endpoints)
         for node in self._pool.endpoints:
             behind = best - node.health.head
@@ -115,7 +115,7 @@ class Watch:
             if node.health.state is NodeState.OUT_OF_SYNC:
                 self._emit(self._odd[node])
             elif node.health.state is NodeState.BEHIND:
-                message = f"{node.name} is {behind} blocks behind"
+                message = f"node {node.name} is {behind} blocks behind the newest head"
                 self._emit(Event(NODE_LAGGING, message, best, {"endpoint": node.name, "behind": behind}))
         self._pool.announce()
 

@@ -1,4 +1,4 @@
-"""web3 for cold paths, over the same connections as everything else. Imported late: web3 takes a second."""
+"""web3 for cold paths, over the keeper's own connections. Imported late, as importing web3 takes a second."""
 
 import msgspec
 from web3 import AsyncWeb3
@@ -14,7 +14,7 @@ _SENDING = frozenset({"eth_sendRawTransaction", "eth_sendTransaction"})
 
 
 class PoolProvider(AsyncJSONBaseProvider):
-    """web3's provider over a pool of nodes. It reads only: transactions leave through the sender."""
+    """web3's provider over a pool of nodes, for reads only: transactions go through the sender."""
 
     def __init__(self, pool: NodePool) -> None:
         super().__init__()
@@ -23,7 +23,7 @@ class PoolProvider(AsyncJSONBaseProvider):
     async def make_request(self, method: RPCEndpoint, params: object) -> RPCResponse:
         """Raises Transient, or Refused for a transaction."""
         if method in _SENDING:
-            raise Refused(RefusalCode.SENDING_NOT_ALLOWED, f"{method} does not go through web3")
+            raise Refused(RefusalCode.SENDING_NOT_ALLOWED, f"{method} is not allowed through web3")
         arguments = list(params) if isinstance(params, list | tuple) else [params]
         try:
             result = await self._pool.request(msgspec.Raw, method, *arguments)

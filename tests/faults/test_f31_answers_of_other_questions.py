@@ -39,5 +39,5 @@ async def test_a_batch_in_another_order_is_put_in_order(anvil: Anvil) -> None:
 
 
 async def test_a_batch_in_which_an_id_comes_twice_is_refused_as_a_whole(anvil: Anvil) -> None:
-    with pytest.raises(Transient, match="ids are not the request's"):
+    with pytest.raises(Transient, match="ids are not those of the request"):
         await batch_of(anvil, same_id)

@@ -1,1 +1,1 @@
-"""How bytes travel to a node and back: HTTP with kept connections, WebSocket, IPC. Answers are matched by id only."""
+"""JSON-RPC over HTTP, WebSocket and IPC. Answers are matched to requests by id only."""

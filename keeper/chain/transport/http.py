@@ -10,13 +10,13 @@ from keeper.chain.errors import Disconnected, HttpStatus
 from keeper.chain.transport.base import LARGEST_MESSAGE, by_id, unreachable
 from keeper.errors import Transient
 
-_KEPT_S = 15.0  # shorter than servers keep idle connections, so that we do not write into a closed one
+_KEPT_S = 15.0  # shorter than servers keep idle connections, so that no request goes to a closed one
 _LARGE_BODY = 1024 * 1024
 _HTTP_OK = 200
 
 
 class HttpTransport:
-    """POST over kept connections. One session for the life of the endpoint."""
+    """POST over keep-alive connections. One session for the life of the endpoint."""
 
     def __init__(self, url: str, connections: int) -> None:
         self._url = url
@@ -25,7 +25,7 @@ class HttpTransport:
 
     async def exchange(self, body: bytes, ids: Sequence[int]) -> dict[int, Envelope]:
         try:
-            data = body if len(body) < _LARGE_BODY else BytesIO(body)  # as aiohttp wants it
+            data = body if len(body) < _LARGE_BODY else BytesIO(body)  # aiohttp warns about large bytes
             async with self._open().post(self._url, data=data, allow_redirects=False) as response:
                 if (response.content_length or 0) > LARGEST_MESSAGE:
                     raise Transient("unusable answer: too large")
@@ -41,14 +41,14 @@ class HttpTransport:
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=self._connections, keepalive_timeout=_KEPT_S),
                 cookie_jar=aiohttp.DummyCookieJar(),
-                timeout=aiohttp.ClientTimeout(total=None),  # the endpoint keeps the time
+                timeout=aiohttp.ClientTimeout(total=None),  # the endpoint has the timeout
                 headers={"Content-Type": "application/json"},
             )
         return self._session
 
     @staticmethod
     def _answers(content: bytes, status: int, retry_after: str | None, ids: Sequence[int]) -> dict[int, Envelope]:
-        """Some nodes give JSON-RPC errors with an HTTP error status: those are answers, too, unless it is a wait."""
+        """Some nodes return JSON-RPC errors with an HTTP error status: these count as answers, except 429 and 503."""
         if status in HttpStatus.WAIT:
             raise _status_error(status, retry_after)
         try:

@@ -56,7 +56,7 @@ class IpcTransport(StreamTransport):
 
 
 class JsonSplitter:
-    """Cuts a stream into JSON documents, with newlines between them or without."""
+    """Splits a stream into JSON documents, with or without newlines between them."""
 
     def __init__(self) -> None:
         self._parts: list[bytes] = []
@@ -64,7 +64,7 @@ class JsonSplitter:
         self._decoder = JSONDecoder()
 
     def feed(self, chunk: bytes) -> list[bytes]:
-        """The documents that are complete now. Raises Disconnected when too much comes without an end."""
+        """The documents that are complete now. Raises Disconnected when one is too large."""
         self._keep(chunk)
         if b"\n" not in chunk and not _may_end(chunk):
             return []
@@ -81,10 +81,10 @@ class JsonSplitter:
         self._parts.append(part)
         self._size += len(part)
         if self._size > LARGEST_MESSAGE:
-            raise Disconnected("connection lost (a message without an end)")
+            raise Disconnected("connection closed (a message above 256 MiB)")
 
     def _whole(self, rest: bytes) -> tuple[list[bytes], bytes]:
-        """Documents that no newline ends, and what is left."""
+        """Documents without a newline after them, and the rest."""
         found: list[bytes] = []
         with suppress(JSONDecodeError, UnicodeDecodeError, RecursionError):
             text = rest.decode()

@@ -12,15 +12,15 @@ from keeper.errors import Transient
 
 
 class StreamTransport(ABC):
-    """One connection that carries many requests at once and subscriptions' notices. Connects when first used."""
+    """One connection for concurrent requests and subscriptions. Connects when first used."""
 
     def __init__(self, notify: Notify | None = None) -> None:
         self._notify = notify
         self._waiting: dict[int, asyncio.Future[Envelope]] = {}
         self._reader: asyncio.Task[None] | None = None
         self._connecting = asyncio.Lock()
-        self._heard = 0  # messages so far
-        self._mute = False  # a request ran out of time without a word from the other side: the line may be dead
+        self._heard = 0  # messages received so far
+        self._mute = False  # a request timed out and nothing was received meanwhile: the connection may be dead
 
     @abstractmethod
     async def _connect(self) -> None:
@@ -32,7 +32,7 @@ class StreamTransport(ABC):
 
     @abstractmethod
     async def _receive(self) -> list[bytes | str]:
-        """Whole JSON messages as they come. Raises Disconnected."""
+        """The next whole JSON messages. Raises Disconnected."""
 
     @abstractmethod
     async def _disconnect(self) -> None: ...
@@ -54,7 +54,7 @@ class StreamTransport(ABC):
             for number, future in waiting.items():
                 self._waiting.pop(number, None)
                 if not future.cancel() and not future.cancelled():
-                    future.exception()  # seen: another id's failure is raised already
+                    future.exception()  # retrieved: the failure of another id is raised already
 
     async def _ensure_connected(self) -> None:
         async with self._connecting:
@@ -66,7 +66,7 @@ class StreamTransport(ABC):
             self._reader = asyncio.create_task(self._read())
 
     async def _read(self) -> None:
-        """Hand every message to whoever waits for its id, until the connection ends."""
+        """Pass each message to the request that waits for its id, until the connection ends."""
         reason: Transient = Disconnected("connection lost")
         try:
             while True:
@@ -75,7 +75,7 @@ class StreamTransport(ABC):
         except Transient as error:
             reason = error
         except ValueError:
-            reason = Disconnected("connection lost (not JSON)")
+            reason = Disconnected("connection closed (a message that is not JSON)")
         finally:
             for future in self._waiting.values():
                 if not future.done():
@@ -94,7 +94,7 @@ class StreamTransport(ABC):
                 self._notify(shaped(envelope.params, WireNotice))
 
     async def wait_closed(self) -> None:
-        """Until the connection ends."""
+        """Wait until the connection ends."""
         if self._reader is not None:
             await asyncio.wait([self._reader])
 

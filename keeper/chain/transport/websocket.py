@@ -64,8 +64,11 @@ class WebSocketTransport(StreamTransport):
 
 
 def _acknowledge(transport: asyncio.Transport) -> None:
-    """Acknowledge what was received at once, where the system can: a node that waits for that before it sends its next
-    small answer (Nagle's algorithm) would wait for 40 ms. The system forgets the option, so it is set each time."""
+    """Send the TCP acknowledgement at once, where the system can.
+
+    A node with Nagle's algorithm waits for it before its next small answer, 40 ms with delayed acknowledgements. The
+    kernel resets the option, so it is set each time.
+    """
     option = getattr(socket, "TCP_QUICKACK", None)
     connection = transport.get_extra_info("socket")
     if option is not None and connection is not None:

@@ -185,5 +185,5 @@ async def test_another_transactions_receipt_is_refused(anvil: Anvil, proxy: Faul
     await sender.send_raw(raw)
     anvil.receipt(keccak(raw))
     proxy.when("eth_getTransactionReceipt").do(answer(lambda found: found | {"transactionHash": "0x" + "ab" * 32}))
-    with pytest.raises(Transient, match="another receipt"):
+    with pytest.raises(Transient, match="the receipt of another"):
         await sender.receipt(keccak(raw))

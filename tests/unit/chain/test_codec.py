@@ -239,7 +239,7 @@ def test_logs_come_in_chain_order_and_not_twice() -> None:
 
 
 def test_a_log_taken_back_is_refused() -> None:
-    with pytest.raises(Transient, match="no longer in the chain"):
+    with pytest.raises(Transient, match="marked as removed"):
         logs(body_of([LOG | {"removed": True}]))
 
 
