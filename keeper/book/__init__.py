@@ -1,1 +1,1 @@
-"""Columns of exact integers for every account: folded from logs, followed block by block, rolled back on a reorg."""
+"""The book: exact integers of every account, built from logs, updated block by block, rolled back on a reorg."""

@@ -1,4 +1,4 @@
-"""The parity audit: local health against the contract's own view, on a sample in every block. It trips, never heals."""
+"""The parity audit: compares local health with the contract's own view, for some accounts in every block."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,14 +11,14 @@ from keeper.protocols.base import Protocol, Snapshot
 
 @dataclass(frozen=True, slots=True)
 class Mismatch:
-    """An account whose local health is not what the contract says."""
+    """An account whose local health differs from the contract's."""
 
     account: bytes
     difference: str
 
 
 class Auditor:
-    """Chooses the sample: accounts that just changed first, then all others in turn."""
+    """Chooses the accounts: those that just changed first, then all others in turn."""
 
     def __init__(self, sample: int) -> None:
         self._sample = sample

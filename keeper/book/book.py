@@ -1,4 +1,4 @@
-"""The book: every account of one protocol as of one block, and how to take the last blocks back."""
+"""The book: every account of one protocol as of one block, with the newest blocks revocable."""
 
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,7 +14,7 @@ from keeper.protocols.columns import Columns, Undo, Writer
 
 @dataclass(frozen=True, slots=True)
 class _Layer:
-    """What one block changed: enough to go back to the block before it."""
+    """What one block changed: enough to roll it back."""
 
     block: BlockRef
     undo: tuple[Undo, ...]
@@ -49,14 +49,14 @@ class Book:
         return self._base.number if self._base else 0
 
     def depth_of(self, block_hash: bytes) -> int | None:
-        """How many blocks above it would have to be taken back; None when it is not among the newest."""
+        """How many blocks above it would have to be rolled back; None when it is not among the newest."""
         for depth, layer in enumerate(reversed(self._layers)):
             if layer.block.hash == block_hash:
                 return depth
         return len(self._layers) if self._base and self._base.hash == block_hash else None
 
     def load(self, logs: Iterable[Log]) -> None:
-        """Fold final logs with no way back. Call `rebase` afterwards."""
+        """Fold final logs, which cannot be rolled back. Call `rebase` afterwards."""
         writer = Writer(self.columns)
         state = self.state
         for log in logs:
@@ -66,16 +66,18 @@ class Book:
         self.unread.update(map(self.columns.accounts.address, writer.touched))
 
     def rebase(self, block: BlockRef) -> None:
-        """Say which block the book now stands for; nothing before it can be taken back."""
+        """Set the block of the book's state; it and older blocks cannot be rolled back."""
         self._base = block
         self._layers.clear()
 
     def apply(self, block: BlockRef, logs: Iterable[Log]) -> None:
-        """Fold one block on top of the head. Raises InvariantBroken when it is not the head's child; then and when
-        folding fails, the book is as it was."""
+        """Fold one block on top of the head. Raises InvariantBroken when it is not the head's child.
+
+        On any error the book is unchanged.
+        """
         head = self.head
         if head is None or block.parent != head.hash or block.number != head.number + 1:
-            raise InvariantBroken(f"block {block} does not follow {head}")
+            raise InvariantBroken(f"block {block} is not the child of {head}")
         writer = Writer(self.columns)
         state = self.state
         try:
@@ -92,12 +94,11 @@ class Book:
             self._base = self._layers.popleft().block
 
     def learn(self, state: Any) -> None:
-        """Facts that were looked up at the head, as a part of its block."""
+        """Set the state after lookups at the head, as a part of its block."""
         self.state = state
 
     def take_in(self, answers: Mapping[bytes, Sequence[CallResult]]) -> None:
-        """Fold what was read of accounts at the head, as a part of its block. Accounts that are gone, or of which
-        nothing was asked, are left out."""
+        """Fold reads of accounts at the head, as a part of its block. Unknown accounts and empty reads are skipped."""
         writer = Writer(self.columns)
         row = self.columns.accounts.row
         known = {account: found for account, found in answers.items() if found and row(account) is not None}
@@ -114,7 +115,7 @@ class Book:
             self._layers.append(replace(top, undo=undo, read=top.read.union(known)))
 
     def roll_back(self, depth: int) -> list[BlockRef]:
-        """Take back the newest `depth` blocks and return them, newest first."""
+        """Roll back the newest `depth` blocks and return them, newest first."""
         dropped = []
         for _ in range(depth):
             layer = self._layers.pop()

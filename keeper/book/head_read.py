@@ -1,4 +1,4 @@
-"""The bulk read at the book's head: what no log announces, and the contract's own view of the audit sample."""
+"""The bulk read at the book's head: state that no log announces, and the contract's own view for the audit."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from keeper.chain.ports import ChainReader
 from keeper.model.chain import Call, CallResult
 from keeper.protocols.base import Protocol, Snapshot
 
-_LOOKS = 2  # at a block whose audit finds a difference
+_LOOKS = 2  # reads of a block whose audit finds a difference
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +34,8 @@ class HeadReader:
     async def read(self, book: Book, beside: Sequence[Call]) -> HeadRead:
         """Read at the book's head; `beside` are calls of the caller's own. Raises Transient.
 
-        A difference counts only when it is there again: a node that is between two blocks may answer with the state of
-        one and the time of the other.
+        A read whose audit finds a difference is repeated once: a node between two blocks may answer with the state of
+        one and the timestamp of the other.
         """
         rows = self._auditor.choose(book)
         unread = set(book.unread)

@@ -1,4 +1,4 @@
-"""Builds a book from logs: all of them, or the range that was missed."""
+"""Builds a book from all logs, or adds a range of logs to one."""
 
 from keeper.book.book import Book
 from keeper.chain.ports import ChainReader
@@ -19,16 +19,16 @@ class BookLoader:
         self._protocol = protocol
         self._start_block = start_block
         self._undo_blocks = undo_blocks
-        self._succeeded = False  # a book was built once: what fails now is not the deployment file's fault
+        self._succeeded = False  # a book was built once, so the deployment file is right
 
     def empty(self) -> Book:
         return Book(self._protocol, self._undo_blocks)
 
     async def rebuild(self, head: BlockRef) -> tuple[Book, int]:
-        """A book of all logs from the first block up to `head`, and how many they were.
+        """A book of all logs from the start block to `head`, and the number of logs.
 
-        The log filter may grow while logs are folded, as protocols list things: then all is read again with the larger
-        filter. Raises OperatorError when the first book does not match the contract.
+        The log filter may grow while logs are folded, as protocols list markets: then all logs are read again with the
+        larger filter. Raises OperatorError when the first book does not match the contract.
         """
         wanted, known = self._protocol.log_filter(self._protocol.initial_state()), None
         while known != wanted:
@@ -46,13 +46,13 @@ class BookLoader:
         return book, logs
 
     async def look_up(self, book: Book) -> None:
-        """What logs name but do not describe, at the book's head."""
+        """Read what logs name but do not describe, at the book's head."""
         for _ in range(_MOST_LOOKUPS):
             if not (asked := self._protocol.lookups(book.state)):
                 return
             assert book.head is not None
             book.learn(self._protocol.looked_up(book.state, await self._reader.read(book.head, asked)))
-        raise InvariantBroken(f"{self._protocol.name} still asks after {_MOST_LOOKUPS} rounds of lookups")
+        raise InvariantBroken(f"adapter {self._protocol.name} still has lookups after {_MOST_LOOKUPS} rounds")
 
     async def extend(self, book: Book, first: int, head: BlockRef, wanted: LogFilter) -> int:
         """Fold canonical blocks first..head: by range up to the tail, then one by one by hash. Returns logs folded."""
@@ -74,7 +74,7 @@ class BookLoader:
         return count
 
     async def _cross_check(self, book: Book) -> None:
-        """Raises OperatorError when the contract says something else than its logs."""
+        """Raises OperatorError when the contract's views differ from the state rebuilt from logs."""
         checks = self._protocol.cross_checks(book.state)
         assert book.head is not None
         results = await self._reader.read(book.head, [call for call, _ in checks]) if checks else []
@@ -83,6 +83,6 @@ class BookLoader:
 
     def _mistaken(self) -> str:
         return (
-            f"KEEPER_DEPLOYMENT: the logs from block {self._start_block} on do not tell what the contract says: "
+            f"KEEPER_DEPLOYMENT: state rebuilt from logs since block {self._start_block} does not match the contract: "
             "the address is another contract's, or start_block is later than its deployment"
         )

@@ -31,8 +31,8 @@ class Advance:
 class BookSync:
     """The book of one protocol at the head of the chain.
 
-    Costs two requests a block, whatever the number of accounts: the logs by block hash, and one bulk read of what
-    no log announces, of the protocol and of the accounts that the block touched, together with the audit sample.
+    Two requests a block for any number of accounts: the logs by block hash, and one bulk read of what no log announces
+    (of the protocol and of the accounts that the block touched) together with the audit.
     """
 
     def __init__(
@@ -51,19 +51,19 @@ class BookSync:
         self._undo_blocks = undo_blocks
         self._loader = BookLoader(reader, protocol, start_block, undo_blocks)
         self._head_reader = HeadReader(reader, protocol, audit_accounts)
-        self._whole = True  # what no log announces was read at the book's head, too, and handled
+        self._whole = True  # the bulk read at the book's head was done and handled
         self.book = self._loader.empty()
 
     def look_again(self) -> None:
-        """What the last head brought could not be used: bring it once more when the head is given again."""
+        """The last head could not be handled: `advance` returns it once more when it is given again."""
         self._whole = False
 
     async def advance(self, head: BlockRef, beside: Sequence[Call] = ()) -> Advance | None:
-        """Bring the book to `head`, with one more block to read. None when the book is there already, or past it.
+        """Bring the book to `head`. None when it is there already, or past it.
 
-        beside: calls of the caller's own, for the block's bulk read. Where no node has the state of `head` any more,
-        or yet, the newest block is tried instead, once. Raises Transient when the node cannot say what happened; the
-        book then stands at an earlier block, whole.
+        beside: calls of the caller's own, for the block's bulk read. When no node has the state of `head`, the newest
+        block is tried instead, once. Raises Transient when a node cannot serve a read; the book is then consistent, at
+        an earlier block or empty.
         """
         try:
             return await self.move_to(head, beside)
@@ -96,14 +96,14 @@ class BookSync:
         dropped = self.book.roll_back(self.book.depth_of(path[-1].parent) or 0)
         if dropped:
             self._report_reorg(dropped, path)
-        if self._wanted() != watched:  # a listing was rolled back: what older blocks say of it must go, too
+        if self._wanted() != watched:  # a listing was rolled back: its older logs must go, too
             await self._start_over(head)
             return await self._read(beside, dropped=dropped)
         logs = 0
         for block in reversed(path):
             logs += await self._apply(block)
         await self._look_up()
-        if self._wanted() != watched:  # what was just listed may have logs that nobody asked for
+        if self._wanted() != watched:  # a new listing may have older logs, which were not asked for
             await self._start_over(head)
         return await self._read(beside, len(path), logs, dropped)
 
@@ -116,7 +116,7 @@ class BookSync:
         return len(logs)
 
     async def _look_up(self) -> None:
-        """What the book wants to watch depends on the answers, so without them it is dropped."""
+        """Do the lookups. On an error the book is dropped, as its log filter depends on the answers."""
         try:
             await self._loader.look_up(self.book)
         except BaseException:
@@ -124,36 +124,36 @@ class BookSync:
             raise
 
     async def _path_to(self, head: BlockRef) -> list[BlockRef] | None:
-        """Blocks from `head` down to a child of one the book knows; None when the fork is deeper than its layers."""
+        """Blocks from `head` down to a child of a block in the book; None when the fork is deeper than the book."""
         path = [head]
         while self.book.depth_of(path[-1].parent) is None:
             if path[-1].number <= self.book.oldest + 1:
                 return None
             parent = await self._reader.block_by_hash(path[-1].parent)
             if parent.hash != path[-1].parent or parent.number != path[-1].number - 1:
-                raise Transient(f"asked for the parent of block {path[-1]}, got {parent}")
+                raise Transient(f"unusable answer: asked for the parent of block {path[-1]}, got block {parent}")
             path.append(parent)
         return path
 
     async def _replace_all(self, head: BlockRef) -> list[BlockRef]:
-        """A reorg deeper than the book can roll back: read all again. Returns the blocks that are gone."""
+        """A reorg deeper than the book can roll back: read all logs again. Returns the dropped blocks."""
         old = self.book
         await self._resync(head)
         assert old.head is not None
         depth = old.head.number - old.oldest + 1
-        message = f"a reorg deeper than {depth - 1} blocks: all accounts were rebuilt"
+        message = f"reorg deeper than {depth - 1} blocks: rebuilt all accounts from logs"
         fields = {"depth": depth, "dropped": hexed(old.head.hash), "adopted": hexed(head.hash)}
         self._emit(Event(HEAD_REORG, message, head.number, fields))
         self._emit(Event(HEAD_DEEP_REORG, message, head.number, fields))
         return old.recent(depth)
 
     async def _start_over(self, head: BlockRef) -> None:
-        """Read all again, as the book lacks logs or has too many: until that is done there is none."""
+        """Drop the book, which lacks logs or has too many, and read all logs again."""
         self.book = self._loader.empty()
         await self._resync(head)
 
     async def _resync(self, head: BlockRef) -> None:
-        """A new book from the first block on; the old one stays in place until the new one is whole."""
+        """Build a new book from the start block; the old one is kept until the new one is complete."""
         started = time.monotonic()
         self.book, logs = await self._loader.rebuild(head)
         accounts = len(self.book.columns)
@@ -163,10 +163,10 @@ class BookSync:
             "from_block": self._start_block,
             "elapsed_s": round(time.monotonic() - started, 3),
         }
-        self._emit(Event(BOOK_SYNCED, f"{accounts} accounts rebuilt from {logs} logs", head.number, fields))
+        self._emit(Event(BOOK_SYNCED, f"rebuilt {accounts} accounts from {logs} logs", head.number, fields))
 
     async def _catch_up(self, head: BlockRef) -> None:
-        """Many blocks were missed: fold them by range when the book's head is still canonical, else read all again."""
+        """After many missed blocks: fold them by range while the book's head is canonical, else read all logs again."""
         known = self.book.head
         assert known is not None
         same = await self._reader.block_by_number(known.number)
@@ -192,7 +192,7 @@ class BookSync:
         return Advance(found.snapshot, applied, logs, tuple(dropped), found.mismatches, found.answers, found.beside)
 
     def _report_reorg(self, dropped: list[BlockRef], path: list[BlockRef]) -> None:
-        message = f"{len(dropped)} blocks replaced from block {dropped[-1].number} on"
+        message = f"reorg: {len(dropped)} blocks replaced from block {dropped[-1].number} on"
         fields = {"depth": len(dropped), "dropped": hexed(dropped[0].hash), "adopted": hexed(path[0].hash)}
         self._emit(Event(HEAD_REORG, message, path[0].number, fields))
 
