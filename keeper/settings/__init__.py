@@ -1,4 +1,4 @@
-"""Settings from the environment and `.env`: validated here, at the boundary, once."""
+"""Settings from the environment and `.env`, validated once at the start."""
 
 from keeper.settings.environment import load_settings
 from keeper.settings.model import DEVELOPMENT_CHAINS, PREFIX, Settings

@@ -33,36 +33,41 @@ class Settings(BaseSettings):
     rpc_urls: NodeUrls = setting(
         ..., "Chain", "Comma-separated http(s), ws(s) URLs or IPC paths of nodes, in order of preference", min_length=1
     )
-    chain_id: int = setting(..., "Chain", "Refused when a node answers another", gt=0)
+    chain_id: int = setting(..., "Chain", "Chain id; a node with another one is refused", gt=0)
     poll_interval_s: float = setting(
-        1.0, "Chain", "Seconds between looks for a new block where no WebSocket or IPC endpoint is given", gt=0, le=60
+        1.0, "Chain", "Seconds between polls for a new block where no WebSocket or IPC endpoint is given", gt=0, le=60
     )
-    request_timeout_s: float = setting(5.0, "Chain", "Seconds after which a request has failed", gt=0, le=120)
+    request_timeout_s: float = setting(5.0, "Chain", "Timeout of a request, in seconds", gt=0, le=120)
     max_lag_blocks: int = setting(
-        3, "Chain", "Blocks that a node may be behind the newest head before others are asked instead", ge=0, le=1000
+        3,
+        "Chain",
+        "Blocks that a node may be behind the newest head; beyond, other nodes are asked first",
+        ge=0,
+        le=1000,
     )
 
     protocol: str = setting(
         ...,
         "Protocol",
-        "margin_engine, curie, aave_v3 (docs/protocols.md), or an installed plug-in's name",
+        "margin_engine, curie, aave_v3 (docs/protocols.md), or the name of an installed plug-in",
         min_length=1,
     )
     deployment: Path = setting(
-        ..., "Protocol", "Path of the deployment file: which addresses it needs, docs/protocols.md says"
+        ..., "Protocol", "Path of the deployment file; docs/protocols.md says which addresses it needs"
     )
 
-    live: bool = setting(False, "Sending", "Send transactions. Without it nothing is signed and nothing leaves")
+    live: bool = setting(False, "Sending", "Send transactions. Without it nothing is signed and nothing is sent")
     keystore_file: Path | None = setting(None, "Sending", "Encrypted keystore (V3) of the signer")
     keystore_password: SecretStr | None = setting(
-        None, "Sending", "Its password; better given as KEEPER_KEYSTORE_PASSWORD_FILE"
+        None, "Sending", "Password of the keystore; better given as KEEPER_KEYSTORE_PASSWORD_FILE"
     )
     private_key: SecretStr | None = setting(
         None,
         "Sending",
-        "Raw key; better given as KEEPER_PRIVATE_KEY_FILE. As plain text refused on chain ids but 31337 and 1337",
+        "Private key of the signer; better given as KEEPER_PRIVATE_KEY_FILE. "
+        "In plain text it is refused on all chain ids except 31337 and 1337",
     )
-    allow_plain_key: bool = setting(False, "Sending", "Accept KEEPER_PRIVATE_KEY on any chain")
+    allow_plain_key: bool = setting(False, "Sending", "Accept KEEPER_PRIVATE_KEY in plain text on every chain")
     remote_signer_url: SecretServiceUrl | None = setting(
         None, "Sending", "URL of a signer with Web3Signer's eth1 API; needs KEEPER_SIGNER_ADDRESS"
     )
@@ -70,24 +75,42 @@ class Settings(BaseSettings):
         None, "Sending", "Address whose key the remote signer holds", pattern=r"^0x[0-9a-fA-F]{40}$"
     )
     kms_key_id: str | None = setting(None, "Sending", "Key in AWS KMS (id, ARN or alias); needs keeper[aws]")
-    kms_region: str | None = setting(None, "Sending", "Its region, where the AWS configuration does not say")
-    kms_endpoint_url: ServiceUrl | None = setting(None, "Sending", "Another endpoint of KMS, such as one in a VPC")
+    kms_region: str | None = setting(
+        None, "Sending", "AWS region of the KMS key, where the AWS configuration does not set it"
+    )
+    kms_endpoint_url: ServiceUrl | None = setting(
+        None, "Sending", "Another URL of AWS KMS, such as an endpoint in a VPC"
+    )
     signer_timeout_s: float = setting(
-        2.0, "Sending", "Seconds that a signature may take; then it is left out, and costs no nonce", gt=0, le=60
+        2.0,
+        "Sending",
+        "Timeout of a signature, in seconds; then the transaction is skipped and its nonce is free again",
+        gt=0,
+        le=60,
     )
 
     relay_urls: ServiceUrls = setting(
-        (), "Sending", "Comma-separated http(s) URLs of private relays, all asked at once; none: everything is public"
+        (),
+        "Sending",
+        "Comma-separated http(s) URLs of private relays, which all get each transaction; empty: public nodes get them",
     )
     relay_mode: Literal["private", "bundle"] = setting(
-        "private", "Sending", "What relays are sent: private is eth_sendPrivateTransaction, bundle is eth_sendBundle"
+        "private",
+        "Sending",
+        "Method that sends to relays: private is eth_sendPrivateTransaction, bundle is eth_sendBundle",
     )
-    relay_blocks: int = setting(3, "Sending", "Blocks that relays have to get a transaction mined", ge=1, le=100)
+    relay_blocks: int = setting(3, "Sending", "Blocks in which relays must get a transaction mined", ge=1, le=100)
     relay_fallback: Literal["public", "cancel"] = setting(
-        "public", "Sending", "What follows then: public sends it to the nodes, cancel never shows it to them"
+        "public",
+        "Sending",
+        "What follows then: public sends it to public nodes; cancel cancels it, so that they never get it",
     )
     relay_min_usd: Decimal = setting(
-        Decimal(0), "Sending", "Liquidations worth less go to public nodes at once", ge=0, le=1_000_000_000
+        Decimal(0),
+        "Sending",
+        "Liquidations worth less than so many USD are sent to public nodes at once",
+        ge=0,
+        le=1_000_000_000,
     )
 
     target_health: Decimal = setting(
@@ -96,47 +119,53 @@ class Settings(BaseSettings):
     min_profit_usd: Decimal = setting(
         Decimal(0),
         "Liquidation",
-        "Least profit of a liquidation, net of gas and exit costs; negative pays for solvency",
+        "Least profit of a liquidation in USD, net of gas and exit costs; a negative value accepts losses",
         ge=-1_000_000,
         le=1_000_000,
     )
     bad_debt_weight: Decimal = setting(
         Decimal(0),
         "Liquidation",
-        "What a dollar of bad debt prevented adds to an account's rank: "
-        "0 for profit only, 1 and more for a protocol's own keeper",
+        "What a dollar of prevented bad debt adds to an account's rank, in dollars of profit: "
+        "0 for profit only, 1 or more for a protocol's own keeper",
         ge=0,
         le=1000,
     )
-    deadline_blocks: int = setting(6, "Liquidation", "Give up (and cancel) after so many blocks", ge=1, le=1000)
+    deadline_blocks: int = setting(
+        6, "Liquidation", "Blocks after which a liquidation that is not mined is cancelled", ge=1, le=1000
+    )
     cooldown_blocks: int = setting(
-        3, "Liquidation", "Blocks to leave an account alone after a failed attempt", ge=0, le=10_000
+        3, "Liquidation", "Blocks in which an account is skipped after a failed attempt", ge=0, le=10_000
     )
     flash_loans: bool = setting(
-        True, "Liquidation", "Borrow what a liquidation needs for its duration, where protocol and executor can"
+        True, "Liquidation", "Pay for liquidations with flash loans, where protocol and executor support them"
     )
     max_batch: int = setting(
         1,
         "Liquidation",
-        "Most liquidations in one transaction, where an executor makes them",
+        "Most liquidations in one transaction, where an executor contract is used",
         ge=1,
         le=50,
     )
-    max_in_flight: int = setting(16, "Liquidation", "Most transactions on their way at once", ge=1, le=1000)
+    max_in_flight: int = setting(16, "Liquidation", "Most transactions in flight at once", ge=1, le=1000)
 
     max_fee_gwei: Decimal = setting(Decimal(500), "Gas", "Hard cap on maxFeePerGas", gt=0, le=1_000_000)
     priority_fee_gwei: Decimal = setting(Decimal(1), "Gas", "Priority fee of a first attempt", ge=0, le=10_000)
-    gas_share: Decimal = setting(Decimal("0.5"), "Gas", "Share of a block's gas limit that may be used", gt=0, le=1)
+    gas_share: Decimal = setting(
+        Decimal("0.5"), "Gas", "Share of a block's gas limit that the keeper may use", gt=0, le=1
+    )
     base_fee_denominator: int = setting(8, "Gas", "The chain's base-fee change denominator", ge=2, le=10_000)
     base_fee_elasticity: int = setting(2, "Gas", "The chain's gas-target elasticity", ge=1, le=100)
     native_price_usd: Decimal | None = setting(
         None,
         "Gas",
-        "Price of the native coin; when not set, the price feed named by KEEPER_NATIVE_SYMBOL",
+        "Price of the native coin in USD; when not set, that of KEEPER_NATIVE_SYMBOL",
         gt=0,
         le=10_000_000,
     )
-    native_symbol: str = setting("ETH", "Gas", "Market or collateral of the protocol that prices the native coin")
+    native_symbol: str = setting(
+        "ETH", "Gas", "Market or collateral of the protocol whose price is that of the native coin"
+    )
 
     data_dir: Path = setting(Path("keeper-data"), "State", "Directory of the journal and other files")
     database_url: SecretStr = setting(
@@ -145,44 +174,52 @@ class Settings(BaseSettings):
         "Journal: sqlite:///file, relative to KEEPER_DATA_DIR, or postgresql+psycopg://user:password@host/database",
     )
     standby: bool = setting(
-        False, "State", "While another keeper holds the signer, wait with a warm book and take over when it is gone"
+        False, "State", "While another keeper uses the signer, follow the chain and take over when the other one ends"
     )
     lease_s: float | None = setting(
         None,
         "State",
-        "PostgreSQL: seconds after which a keeper that hangs is succeeded (one that dies is at once); "
-        "when not set, half the time between blocks, 1 to 6",
+        "PostgreSQL: seconds after which another keeper takes over from one that hangs (from one that ended, at once); "
+        "when not set, half the block time, 1 to 6",
         ge=0.2,
         le=600,
     )
 
     max_price_move: Decimal = setting(
-        Decimal("0.30"), "Safety", "A price that moves by a larger share within a block is reported", gt=0, le=10
+        Decimal("0.30"), "Safety", "A price that moves by a larger share within one block is reported", gt=0, le=10
     )
-    max_reverts: int = setting(5, "Safety", "Reverts in a row after which sending is held", ge=1, le=1000)
+    max_reverts: int = setting(5, "Safety", "Reverts in a row after which sending stops", ge=1, le=1000)
     breaker_reset_blocks: int = setting(
-        50, "Safety", "Blocks after which a held keeper tries again", ge=1, le=1_000_000
+        50,
+        "Safety",
+        "Blocks after which the breakers reverts, journal and rebuilt close by themselves",
+        ge=1,
+        le=1_000_000,
     )
     max_loss_usd_day: Decimal | None = setting(
         None,
         "Safety",
-        "Dollars that transactions may lose in 24 hours before sending is held; gains do not make up for losses",
+        "USD that transactions may lose in 24 hours before sending stops; gains are not deducted from losses",
         gt=0,
     )
     max_gas_usd_hour: Decimal | None = setting(
-        None, "Safety", "Dollars of gas in an hour above which sending is held until the hour is cheaper", gt=0
+        None, "Safety", "USD of gas in an hour above which sending stops, until the last hour cost less", gt=0
     )
     missed_blocks: int = setting(
-        12, "Safety", "Blocks with something worth sending and nothing of ours mined, before an alert", ge=1, le=10_000
+        12,
+        "Safety",
+        "Blocks in a row with a liquidation worth sending and none of this keeper mined, before an alert",
+        ge=1,
+        le=10_000,
     )
     price_policy: Literal["strict", "follow"] = setting(
         "strict",
         "Safety",
-        "Prices older than KEEPER_MAX_PRICE_AGE_S: strict leaves their accounts alone; "
-        "follow acts on what is profitable at the reference price as well",
+        "Prices older than KEEPER_MAX_PRICE_AGE_S: strict skips accounts that depend on them; "
+        "follow liquidates what is also profitable at the reference price",
     )
     max_price_age_s: int = setting(
-        0, "Safety", "Seconds after which a price counts as stale, beside the protocol's own rule; 0 is off", ge=0
+        0, "Safety", "Seconds after which a price is stale, in addition to the protocol's own rule; 0 is off", ge=0
     )
     reference_feeds: Pairs = setting(
         {},
@@ -195,27 +232,41 @@ class Settings(BaseSettings):
     deviation_policy: Literal["hold", "follow"] = setting(
         "hold",
         "Safety",
-        "Prices that differ from their reference or sit at their feed's bounds: hold leaves their accounts alone; "
-        "follow acts on what is profitable at the reference price as well",
+        "Prices that differ from their reference or are at their feed's bounds: hold skips their accounts; "
+        "follow liquidates what is also profitable at the reference price",
     )
     sequencer_feed: Address | None = setting(
-        None, "Safety", "Chainlink's uptime feed of the chain's sequencer: nothing is sent while it is down"
+        None, "Safety", "Chainlink's uptime feed of the chain's sequencer; nothing is sent while the sequencer is down"
     )
     sequencer_grace_s: int = setting(
-        3600, "Safety", "Seconds after the sequencer is back in which nothing is sent", ge=0, le=86_400
+        3600, "Safety", "Seconds in which nothing is sent after the sequencer is up again", ge=0, le=86_400
     )
     stuck_s: float = setting(
-        3.0, "Safety", "Seconds for which the program may not react before the log says so", gt=0, le=3600
+        3.0,
+        "Safety",
+        "Seconds for which the event loop may be blocked before `keeper.stuck` is reported",
+        gt=0,
+        le=3600,
     )
     audit_accounts: int = setting(8, "Safety", "Accounts compared with the contract in every block", ge=0, le=1000)
-    undo_blocks: int = setting(128, "Safety", "Deepest reorg that is rolled back without a resync", ge=1, le=10_000)
+    undo_blocks: int = setting(
+        128,
+        "Safety",
+        "Deepest reorg, in blocks, that is rolled back; after a deeper one all accounts are rebuilt from logs",
+        ge=1,
+        le=10_000,
+    )
 
-    log_level: LevelName = setting("info", "Watching", "debug, info, warning, error or critical, for the terminal")
+    log_level: LevelName = setting(
+        "info", "Watching", "Least level shown on the terminal: debug, info, warning, error or critical"
+    )
     log_json: str | None = setting(None, "Watching", "Path of the JSON-lines log; - for standard error")
-    alert_urls: WebhookUrls = setting((), "Watching", "Webhook URLs: Slack, Discord, or any that takes JSON")
-    alert_level: LevelName = setting("error", "Watching", "Least severity that is sent to webhooks")
+    alert_urls: WebhookUrls = setting(
+        (), "Watching", "Comma-separated webhook URLs: Slack, Discord, or any that accepts JSON"
+    )
+    alert_level: LevelName = setting("error", "Watching", "Least level that is sent to webhooks")
     alert_repeat_s: float = setting(
-        300.0, "Watching", "Seconds in which the same alert is not sent again", ge=0, le=86_400
+        300.0, "Watching", "Seconds in which the same alert is not repeated", ge=0, le=86_400
     )
     metrics_port: int = setting(0, "Watching", "Port of the Prometheus metrics on 127.0.0.1; 0 is off", ge=0, le=65_535)
     idle_s: float = setting(60.0, "Watching", "Seconds between keeper.idle heartbeats", gt=0, le=86_400)
