@@ -1,4 +1,4 @@
-"""ABI encoding from the minimal ABIs in `abis/`, without web3, which is slow to import and slow where it counts."""
+"""ABI encoding from the minimal ABIs in `abis/`, without web3, which is slow to import and slow to encode."""
 
 import json
 from collections.abc import Sequence
@@ -32,7 +32,7 @@ class Function:
         return self.selector + encode(self.inputs, args)
 
     def arguments(self, data: bytes) -> tuple[Any, ...]:
-        """What calldata was made of, addresses in hex; raises eth_abi's DecodingError when it is short or malformed."""
+        """Arguments of calldata, addresses in hex; raises eth_abi's DecodingError when it is short or malformed."""
         return tuple(decode(self.inputs, data[4:]))
 
     def decode(self, data: bytes) -> tuple[Any, ...]:

@@ -1,4 +1,4 @@
-"""The only clocks of the program, so that tests can set them."""
+"""The clocks of the program: tests replace them."""
 
 import time
 from datetime import UTC, datetime
@@ -6,7 +6,7 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """Wall time for people, monotonic time for waits."""
+    """Wall-clock time for people, monotonic time for timeouts."""
 
     def now(self) -> float:
         """Unix seconds."""
@@ -33,5 +33,5 @@ def iso(seconds: float) -> str:
 
 
 def uptime() -> float:
-    """Seconds that never go back and count a machine's sleep, too, for what must not be held for too long."""
+    """Seconds that never go back and go on while the machine sleeps, for leases."""
     return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))

@@ -1,4 +1,4 @@
-"""The five error families. Each carries the decision of whoever catches it."""
+"""The error families. Each one implies what the code that catches it does."""
 
 
 class KeeperError(Exception):
@@ -6,7 +6,7 @@ class KeeperError(Exception):
 
 
 class OperatorError(KeeperError):
-    """Something only the operator can mend: one line that says what happened, which setting, what to do.
+    """Something that only the operator can fix: one line with what happened, which setting, and what to do.
 
     `exit_code`: 2 wrong settings or input, 3 another keeper holds this signer, 4 preflight failed.
     """
@@ -17,7 +17,7 @@ class OperatorError(KeeperError):
 
 
 class Transient(KeeperError):
-    """A node, relay or signer gave no usable answer: try again, or elsewhere. It says nothing about the chain."""
+    """A node, relay or signer gave no usable answer: retry, or ask another. The state of the chain is unknown."""
 
 
 class Unwritable(KeeperError):
@@ -33,7 +33,7 @@ class LeaseLost(Unwritable):
 
 
 class Refused(KeeperError):
-    """A definite no, for this account or this call: skip it, with the reason.
+    """A definite refusal for one account or one call: skip it, with the reason.
 
     `code`: one of `keeper.model.refusal.RefusalCode`; a plug-in may use a word of its own.
     """
@@ -45,4 +45,4 @@ class Refused(KeeperError):
 
 
 class InvariantBroken(KeeperError):
-    """What must never happen did: stop sending and tell a person. Never healed silently. The exit code is 5."""
+    """Something that must never happen: stop sending, and alert a person. Exit code 5."""

@@ -1,4 +1,4 @@
-"""What risk says of all accounts in one block: who is unsafe, who cannot be judged, and how near the rest is."""
+"""Health of all accounts in one block: which are unsafe, which cannot be judged, which is nearest to liquidation."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -8,7 +8,7 @@ from keeper.model.health import Health
 
 @dataclass(frozen=True, slots=True)
 class Unsafe:
-    """An account that exact integers call liquidatable."""
+    """An account that is liquidatable by exact integers."""
 
     row: int
     address: bytes
@@ -33,5 +33,5 @@ class Assessment:
     active: int = 0  # of them, holding anything
     decided: int = 0  # of them, decided in integers
     nearest: Nearest | None = None
-    # Whom integers refuse to judge: address -> (code, why), as of `Refused`. Those "unpriced" are in `unpriced`, too.
+    # Accounts that cannot be judged: address -> (code, why), as of `Refused`. Those "unpriced" are in `unpriced`, too.
     refused: Mapping[bytes, tuple[str, str]] = field(default_factory=dict)

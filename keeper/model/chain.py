@@ -1,4 +1,4 @@
-"""What comes from a node: blocks, logs, calls and receipts. Hashes and addresses are raw bytes inside the program."""
+"""Blocks, logs, calls and receipts. Hashes and addresses are raw bytes inside the program."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -36,7 +36,7 @@ class Log:
 
 @dataclass(frozen=True, slots=True)
 class LogFilter:
-    """Which logs matter: any of the addresses, and any of the first topics (empty means all)."""
+    """Which logs to read: any of the addresses, and any of the first topics (empty means all)."""
 
     addresses: tuple[bytes, ...]
     topics: tuple[bytes, ...] = ()
@@ -47,8 +47,8 @@ class Call:
     """A call to a contract: a view in a bulk read, or what a transaction carries.
 
     `storage`: a raw read instead, in bulk reads only. `data` is then storage slots, 32 bytes each, and the answer is
-    their values, packed alike (see `storage_read`). `code`: runtime code that stands at `to` during a bulk read, for
-    views that take several steps on the chain; a node that cannot do this gives an empty answer.
+    their values, packed alike (see `storage_read`). `code`: runtime code placed at `to` during a bulk read, for
+    views that take several steps on the chain; a node without code overrides gives an empty answer.
     """
 
     to: bytes
@@ -58,7 +58,7 @@ class Call:
 
 
 def storage_read(contract: bytes, slots: Iterable[int]) -> Call:
-    """Values that no view gives, or that would cost too much by view."""
+    """A read of storage slots, for values without a view or with an expensive one."""
     return Call(contract, b"".join(slot.to_bytes(32, "big") for slot in slots), storage=True)
 
 

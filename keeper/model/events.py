@@ -1,6 +1,6 @@
-"""Log events: stable codes with a level, what they mean, and what an operator does. `docs/events.md` is made from this.
+"""Log events: stable codes with level, meaning and what an operator does. `docs/events.md` is generated from this.
 
-Stages do not log. They hand `Event`s to an `Emit` that the composition root gives them; `keeper/observe` listens.
+Stages do not log. They pass `Event`s to an `Emit` that `keeper/app` gives them; `keeper/observe` listens.
 """
 
 from collections.abc import Callable, Mapping
@@ -51,20 +51,20 @@ def _kind(code: str, level: Level, meaning: str, fields: str = "", action: str =
     return EVENTS[code]
 
 
-KEEPER_STARTED = _kind("keeper.started", Level.INFO, "The daemon began.", "version protocol chain_id live signer")
+KEEPER_STARTED = _kind("keeper.started", Level.INFO, "The daemon started.", "version protocol chain_id live signer")
 KEEPER_STOPPED = _kind(
     "keeper.stopped",
     Level.INFO,
     "The daemon ended.",
     "reason",
-    "If you did not stop it: read the reason, start it again.",
+    "If you did not stop it: read the reason, then start it again.",
 )
 KEEPER_IDLE = _kind(
     "keeper.idle",
     Level.INFO,
-    "Heartbeat: a quiet market is not a broken keeper.",
+    "Heartbeat: the keeper works, even when nothing happens.",
     "accounts nearest_health nearest_account head_age_s in_flight",
-    "Alert when it stops coming.",
+    "Alert when it is missing for several times KEEPER_IDLE_S.",
 )
 HEAD_NEW = _kind(
     "head.new", Level.DEBUG, "A new block was applied.", "hash timestamp base_fee_wei logs unsafe elapsed_ms"
@@ -72,51 +72,57 @@ HEAD_NEW = _kind(
 HEAD_REORG = _kind(
     "head.reorg",
     Level.WARNING,
-    "The chain replaced blocks; the book was rolled back and followed.",
+    "A reorg: the book was rolled back and the new blocks were applied.",
     "depth dropped adopted",
-    "Nothing, unless it is frequent or deep: then look at the node and its peers.",
+    "Nothing, unless reorgs are frequent or deep: then check the node and its peers.",
 )
 HEAD_DEEP_REORG = _kind(
     "head.deep_reorg",
     Level.ERROR,
-    "The chain replaced more blocks than can be rolled back; "
-    "everything was read again before anything new was planned.",
+    "A reorg was deeper than the book can roll back. All accounts were rebuilt from logs before anything was planned.",
     "depth dropped adopted",
-    "Look at the chain's own status and at the node: such a reorg is rare. Compare the books with `keeper pnl`.",
+    "Check the chain's status page and the node: such a reorg is rare. Check profit and loss with `keeper pnl`.",
 )
 HEAD_STALLED = _kind(
     "head.stalled",
     Level.ERROR,
-    "No new block for longer than expected.",
+    "No new block for five block times, at least 30 seconds.",
     "age_s endpoint",
-    "Check the node and the chain's own status.",
+    "Check the node and the chain's status page.",
 )
 NODE_DOWN = _kind(
-    "node.down", Level.ERROR, "An endpoint does not answer.", "endpoint error", "Check the node; add another endpoint."
+    "node.down",
+    Level.ERROR,
+    "An endpoint gave no usable answer, or its newHeads subscription ended.",
+    "endpoint error",
+    "Check the node, or add another endpoint to KEEPER_RPC_URLS.",
 )
 NODE_LAGGING = _kind(
-    "node.lagging", Level.WARNING, "An endpoint is behind the others.", "endpoint behind", "Check the node's sync."
+    "node.lagging",
+    Level.WARNING,
+    "An endpoint is more than KEEPER_MAX_LAG_BLOCKS behind the newest head. Others are asked first.",
+    "endpoint behind",
+    "Check the node's sync.",
 )
 NODE_DISAGREES = _kind(
     "node.disagrees",
     Level.CRITICAL,
     "Two nodes have different blocks at a height that no reorg reaches. Nothing new is planned.",
     "endpoint height hash other_hash",
-    "Find out which one is right (another node, an explorer) and take the other out of KEEPER_RPC_URLS.",
+    "Find out which node is right (compare with an explorer) and remove the other from KEEPER_RPC_URLS.",
 )
 CHAIN_UNREADY = _kind(
     "chain.unready",
     Level.ERROR,
-    "What the nodes say cannot be acted on: all are down or behind, the head stands still, or they disagree. "
-    "Nothing new is planned; what is on its way is followed.",
+    "No node is reliable: all are down or behind, no block arrives, or nodes disagree. Nothing new is planned.",
     "reason",
-    "Read the reason; it goes on by itself when a node can be relied on again. Add another endpoint.",
+    "Read the reason. The keeper continues by itself once a node is reliable again. Add another endpoint.",
 )
-CHAIN_READY = _kind("chain.ready", Level.INFO, "The nodes can be relied on again; planning goes on.")
+CHAIN_READY = _kind("chain.ready", Level.INFO, "A node is reliable again; planning continues.")
 BLOCK_SKIPPED = _kind(
     "block.skipped",
     Level.ERROR,
-    "A block could not be handled: no node gave a usable answer. It is tried again, unless a newer one comes first.",
+    "A block could not be handled: no node gave a usable answer. It is retried, unless a newer block arrives first.",
     "error",
     "Read the error. If it repeats, check the nodes or add another endpoint.",
 )
@@ -126,24 +132,23 @@ BOOK_SYNCED = _kind(
 BOOK_PARITY_FAILED = _kind(
     "book.parity_failed",
     Level.CRITICAL,
-    "Local health differs from the contract's. Nothing is sent any more.",
+    "Local health differs from the contract's. The `parity` breaker opens: nothing new is sent.",
     "account difference",
-    "Do not resume blindly: keep the log, compare the account by hand, report it. "
-    "A fresh sync that agrees points to a missed log.",
+    "Keep the log, compare the account with the contract, and report it, before you run `keeper resume`.",
 )
 PRICE_STALE = _kind(
     "price.stale",
     Level.WARNING,
-    "A price cannot be used: too old, zero, negative or unreadable. Accounts that depend on it are on hold.",
+    "A price cannot be used: too old, zero, negative or unreadable. Accounts that depend on it are skipped.",
     "label feed problem price updated_at",
-    "Check the feed; its protocol cannot liquidate these accounts either.",
+    "Check the feed. The protocol itself cannot liquidate these accounts meanwhile.",
 )
 PRICE_DEVIATES = _kind(
     "price.deviates",
     Level.WARNING,
-    "A price moved further within one block than the configured limit.",
+    "A price moved by more than KEEPER_MAX_PRICE_MOVE within one block.",
     "label feed price previous change_bps",
-    "Compare with other venues; hold the keeper if the feed is wrong.",
+    "Compare it with other markets. If the feed is wrong, stop sending with `keeper kill`.",
 )
 ACCOUNT_UNSAFE = _kind(
     "account.unsafe", Level.INFO, "An account became liquidatable.", "account health_wad equity requirement"
@@ -157,24 +162,26 @@ PLAN_MADE = _kind(
 PLAN_REJECTED = _kind(
     "plan.rejected",
     Level.INFO,
-    "An account that is unsafe, or that cannot be judged, is left alone, with an enumerated reason.",
+    "An account that is unsafe, or that cannot be judged, is skipped, with an enumerated reason.",
     "account reason health_wad",
-    "Look at repeated ones: `insufficient_funds` and `fee_cap` cost money. `unsupported` is what the adapter does not "
-    "do exactly: the message names it (`docs/protocols.md`).",
+    "Look at repeated ones: `insufficient_funds` and `fee_cap` cost profit. `unsupported` is a case that the adapter "
+    "does not compute exactly; the message names it (`docs/protocols.md`).",
 )
-TX_SENT = _kind("tx.sent", Level.INFO, "A transaction left.", "intent account nonce hash max_fee_wei priority_fee_wei")
+TX_SENT = _kind(
+    "tx.sent", Level.INFO, "A transaction was sent.", "intent account nonce hash max_fee_wei priority_fee_wei"
+)
 TX_REPLACED = _kind(
     "tx.replaced",
     Level.INFO,
-    "A transaction was replaced at a higher fee.",
+    "A transaction was replaced by one with a higher fee at the same nonce.",
     "intent account nonce hash max_fee_wei priority_fee_wei",
 )
 TX_PUBLISHED = _kind(
     "tx.published",
     Level.WARNING,
-    "Relays refused a transaction, or did not get it mined in time: the same nonce goes to public nodes.",
+    "Relays refused a transaction or did not get it mined in time: it is sent to public nodes, at the same nonce.",
     "intent account nonce hash",
-    "Look at the relays if it is frequent: liquidations are late, and everybody sees them.",
+    "If it is frequent, check the relays: liquidations are late, and public.",
 )
 TX_MINED = _kind(
     "tx.mined",
@@ -185,48 +192,48 @@ TX_MINED = _kind(
 TX_REVERTED = _kind(
     "tx.reverted",
     Level.WARNING,
-    "A liquidation was mined and failed; its gas is lost.",
+    "A liquidation was mined and reverted; its gas is lost.",
     "intent account nonce hash reason gas_used",
-    "One is competition. Several in a row open the breaker: read the reasons.",
+    "A single one is competition. Several in a row open the `reverts` breaker: read the reasons.",
 )
 TX_CANCELLED = _kind(
     "tx.cancelled",
     Level.INFO,
-    "An intent ended without a liquidation; its nonce is free or burnt.",
+    "An intent ended without a liquidation; its nonce is free, or used by a self-transfer.",
     "intent account nonce reason",
 )
 TX_UNKNOWN = _kind(
     "tx.unknown",
     Level.WARNING,
-    "No node said whether it took the transaction. The nonce is kept and the bytes are sent again.",
+    "No node confirmed or refused a transaction. It keeps its nonce and is sent again.",
     "intent account nonce hash error",
-    "Check the endpoints if it repeats.",
+    "If it repeats, check the endpoints.",
 )
 TX_REFUSED = _kind(
     "tx.refused",
     Level.WARNING,
-    "A node refused a transaction.",
+    "Every node that got a transaction refused it.",
     "intent account nonce hash reason error",
     "Read the reason.",
 )
 TX_STUCK = _kind(
     "tx.stuck",
     Level.ERROR,
-    "A transaction waits at the highest fee that it is worth or may cost. It is cancelled at its deadline.",
+    "A transaction is at its fee cap and not mined. It is cancelled at its deadline.",
     "intent account nonce max_fee_wei base_fee_wei",
-    "Raise KEEPER_MAX_FEE_GWEI if liquidations are still worth it at this base fee.",
+    "Raise KEEPER_MAX_FEE_GWEI if liquidations still pay at this base fee.",
 )
 TX_SUPERSEDED = _kind(
     "tx.superseded",
     Level.CRITICAL,
-    "A nonce was used by a transaction that this keeper did not send. Sending is held.",
+    "A nonce was used by a transaction that this keeper did not send. The `nonce` breaker opens: nothing new is sent.",
     "intent account nonce",
-    "Find out who else holds the key. If it was you, `keeper resume`; if not, move the funds.",
+    "Find out who else has the key. If it was you, run `keeper resume`; if not, move the funds.",
 )
 TX_REORGED = _kind(
     "tx.reorged",
     Level.WARNING,
-    "The block of a mined transaction is no longer part of the chain. It is followed again.",
+    "A reorg dropped the block of a mined transaction. The transaction is in flight again.",
     "intent account nonce hash",
 )
 LEASE_ACQUIRED = _kind(
@@ -235,11 +242,10 @@ LEASE_ACQUIRED = _kind(
 LEASE_LOST = _kind(
     "lease.lost",
     Level.ERROR,
-    "This keeper sends nothing more: another took over, or its journal failed. It stands by, and takes up again when "
-    "the journal is free.",
+    "This keeper stopped sending: another took over, or its journal failed. It waits for the lease.",
     "reason",
-    "Read the reason. Another keeper took over: find out why this one hung. A journal that failed: free its disk, or "
-    "mend its database.",
+    "Read the reason. If another keeper took over: find out why this one did not renew its lease. "
+    "If the journal failed: free the disk, or repair the database.",
 )
 LEASE_WAITING = _kind(
     "lease.waiting", Level.INFO, "This keeper follows the chain and waits for the right to send.", "reason"
@@ -279,66 +285,66 @@ SIGNER_LIMITED = _kind(
 BREAKER_OPEN = _kind(
     "breaker.open",
     Level.CRITICAL,
-    "Sending is held, by the breaker named; what is on its way is followed to its end.",
+    "The breaker named is open: nothing new is sent. Transactions in flight are still handled.",
     "breaker reason",
     "Read the reason; docs/operations.md says which breakers close by themselves and which wait for `keeper resume`.",
 )
 BREAKER_CLOSED = _kind(
-    "breaker.closed", Level.INFO, "A breaker is closed; sending goes on if no other is open.", "breaker"
+    "breaker.closed", Level.INFO, "A breaker is closed. Sending continues if no other is open.", "breaker"
 )
 KILL_CANCELLING = _kind(
     "kill.cancelling",
     Level.WARNING,
-    "The kill switch is on: what is on its way is being cancelled.",
+    "The kill switch is on: transactions in flight are being cancelled.",
     "remaining",
-    "Nothing, when 0 remain. Else wait; `keeper kill` says what remains.",
+    "Nothing, when 0 remain. Else wait; `keeper kill` lists what remains.",
 )
 OPPORTUNITIES_MISSED = _kind(
     "opportunities.missed",
     Level.CRITICAL,
-    "For many blocks there was something worth sending, and nothing of ours was mined.",
+    "For KEEPER_MISSED_BLOCKS blocks there were liquidations worth sending, and none of this keeper was mined.",
     "blocks held",
-    "Look at tx.stuck, tx.refused and the base fee: raise KEEPER_MAX_FEE_GWEI, fill the purse, add endpoints.",
+    "Look at tx.stuck, tx.refused, funds.low and the base fee: raise KEEPER_MAX_FEE_GWEI, add funds, add endpoints.",
 )
 PRICE_HELD = _kind(
     "price.held",
     Level.CRITICAL,
-    "A price that the protocol would act on is doubtful. Its accounts are on hold, or followed, as the policy says.",
+    "A price is old, at its feed's bounds, or differs from its reference. `policy` says what happens to its accounts.",
     "label feed problem price reference policy",
-    "Compare both prices with other venues, then set KEEPER_DEVIATION_POLICY, or wait until they agree.",
+    "Compare both prices with other markets, then set KEEPER_DEVIATION_POLICY, or wait until they agree.",
 )
 PRICE_RELEASED = _kind("price.released", Level.INFO, "A price is no longer doubtful.", "label feed price")
 REFERENCE_LOST = _kind(
     "reference.lost",
     Level.ERROR,
-    "A reference feed gives no usable price: the price that it guards is used without a second opinion.",
+    "A reference feed gives no usable price: the protocol's price is used without a comparison.",
     "label feed problem",
     "Check KEEPER_REFERENCE_FEEDS.",
 )
 SEQUENCER_DOWN = _kind(
     "sequencer.down",
     Level.CRITICAL,
-    "The chain's sequencer is down, or back for less than the grace period. Nothing new is sent.",
+    "The chain's sequencer is down, or up for less than KEEPER_SEQUENCER_GRACE_S. Nothing new is sent.",
     "problem since",
-    "Check the chain's own status. The keeper goes on by itself after KEEPER_SEQUENCER_GRACE_S.",
+    "Check the chain's status page. The keeper continues by itself KEEPER_SEQUENCER_GRACE_S after the sequencer is up.",
 )
-SEQUENCER_UP = _kind("sequencer.up", Level.INFO, "The sequencer is back, and the grace period over.")
+SEQUENCER_UP = _kind("sequencer.up", Level.INFO, "The sequencer is up, and the grace period is over.")
 ASSET_QUARANTINED = _kind(
     "asset.quarantined",
     Level.ERROR,
-    "Liquidations of one kind and asset fail in simulation for account after account: they are left alone for a while.",
+    "Liquidations of one kind and asset failed in simulation repeatedly. They are skipped until `until_block`.",
     "subject reason until_block",
-    "Look at the token: paused, a fee on transfers, a blocked address, or no liquidity.",
+    "Check the token: it may be paused, charge a fee on transfers, block an address, or have no liquidity.",
 )
 KEEPER_STUCK = _kind(
     "keeper.stuck",
     Level.ERROR,
-    "The program did not react for some seconds: something blocks its event loop.",
+    "The event loop was blocked for more than KEEPER_STUCK_S.",
     "seconds where",
-    "If it repeats: look at the machine's load and disk, keep the log, report where it was.",
+    "If it repeats: check the machine's load and disk, keep the log, report the function in `where`.",
 )
-ALERT_TEST = _kind("alert.test", Level.INFO, "`keeper doctor --send-test-alert` asks every webhook whether it works.")
+ALERT_TEST = _kind("alert.test", Level.INFO, "`keeper doctor --send-test-alert` sends this to every webhook.")
 ALERT_FAILED = _kind(
-    "alert.failed", Level.WARNING, "A webhook did not take an alert.", "url error dropped", "Check the webhook."
+    "alert.failed", Level.WARNING, "An alert was not delivered to a webhook.", "url error dropped", "Check the webhook."
 )
 LOG_MESSAGE = _kind("log.message", Level.INFO, "A library's own log message, at that library's level.", "logger")

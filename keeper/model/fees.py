@@ -1,10 +1,10 @@
-"""EIP-1559 base fees in exact integers (wei). Denominator and elasticity are the chain's, never constants of ours."""
+"""EIP-1559 base fees in exact integers (wei). Denominator and elasticity are settings of the chain."""
 
 from dataclasses import dataclass
 
 
 def next_base_fee(base_fee: int, gas_used: int, gas_limit: int, denominator: int = 8, elasticity: int = 2) -> int:
-    """Base fee of the block after one with these header values, as consensus computes it (EIP-1559)."""
+    """Base fee of the block after one with these header values, by EIP-1559."""
     target = max(gas_limit // elasticity, 1)
     if gas_used > target:
         return base_fee + max(base_fee * (gas_used - target) // target // denominator, 1)
@@ -12,7 +12,7 @@ def next_base_fee(base_fee: int, gas_used: int, gas_limit: int, denominator: int
 
 
 def highest_base_fee(base_fee: int, blocks: int, denominator: int = 8, elasticity: int = 2) -> int:
-    """Base fee after so many full blocks, rounded up in each: no chain of blocks reaches more.
+    """Base fee after so many full blocks, rounded up in each: an upper bound.
 
     Holds for gas limits that are multiples of the elasticity; another adds at most one part in
     its gas target a block.

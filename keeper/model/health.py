@@ -29,7 +29,7 @@ def ratio_wad(equity: int, requirement: int) -> int:
 
 
 def shown(health_wad: int) -> str:
-    """Health for people: infinite where nothing is required, and the other way where something is owed all the same."""
+    """Health as text: `inf` where nothing is required, `-inf` where in addition the equity is negative."""
     if abs(health_wad) == INFINITE_HEALTH:
         return "inf" if health_wad > 0 else "-inf"
     return f"{health_wad / WAD:.4f}"

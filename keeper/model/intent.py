@@ -1,4 +1,4 @@
-"""A liquidation on its way: one intent holds one nonce, has many attempts, and at most one of them is mined."""
+"""A transaction to be mined: an intent holds one nonce and has many attempts, of which at most one is mined."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,14 +12,14 @@ class IntentState(StrEnum):
     """States of an intent. Allowed edges are in `keeper/execute/journal/transitions.py`."""
 
     RESERVED = "reserved"  # has a nonce, nothing signed
-    SIGNED = "signed"  # bytes are in the journal, not known to have left
+    SIGNED = "signed"  # bytes are in the journal, not known to be sent
     PENDING = "pending"  # a node accepted it, or may have
-    CANCELLING = "cancelling"  # a self-transfer at the same nonce is out
+    CANCELLING = "cancelling"  # a self-transfer at the same nonce was sent
     MINED = "mined"  # final: the liquidation succeeded
     REVERTED = "reverted"  # final: mined and failed
     CANCELLED = "cancelled"  # final: the self-transfer was mined
     SUPERSEDED = "superseded"  # final: someone else used the nonce
-    DROPPED = "dropped"  # final: never left, nonce freed
+    DROPPED = "dropped"  # final: never sent, nonce free again
 
     @property
     def final(self) -> bool:
@@ -32,7 +32,7 @@ _FINAL = frozenset(
 
 
 class SendStatus(StrEnum):
-    """Replies are evidence, not truth: an unknown send keeps its nonce."""
+    """The outcome of a send, by the replies. One with unknown outcome keeps its nonce."""
 
     ACCEPTED = "accepted"
     REFUSED = "refused"
@@ -40,7 +40,7 @@ class SendStatus(StrEnum):
 
 
 class Route(StrEnum):
-    """How signed bytes travel. What was sent privately was shown to relays only."""
+    """How signed bytes are sent: to all nodes, or to relays only."""
 
     PUBLIC = "public"
     PRIVATE = "private"  # eth_sendPrivateTransaction
@@ -49,7 +49,7 @@ class Route(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SendResult:
-    """Outcome of handing raw bytes to a node. `reason` is an enumerated word such as `nonce_too_low`."""
+    """Outcome of sending raw bytes to a node. `reason` is an enumerated word such as `nonce_too_low`."""
 
     status: SendStatus
     reason: str = ""
@@ -65,7 +65,7 @@ class Attempt:
     raw: bytes
     max_fee: int  # wei
     priority_fee: int  # wei
-    cancels: bool  # a self-transfer that frees the nonce
+    cancels: bool  # a self-transfer that uses up the nonce
     signed_block: int
     route: Route = Route.PUBLIC
 
@@ -109,7 +109,7 @@ class Intent:
     deadline_block: int
     attempts: tuple[Attempt, ...] = ()
     outcome: Outcome | None = None
-    uses: Mapping[str, int] = field(default_factory=dict)  # shared limits that it draws on while it is on its way
+    uses: Mapping[str, int] = field(default_factory=dict)  # shared limits that it uses while it is in flight
     spends: Mapping[bytes, int] = field(default_factory=dict)  # token -> units that it may take from the keeper
 
 
@@ -121,7 +121,7 @@ FILL = "fill"
 
 @dataclass(frozen=True, slots=True)
 class TxRequest:
-    """An intent that has no nonce yet."""
+    """What an intent is made from: a transaction without a nonce."""
 
     account: bytes
     kind: str

@@ -1,4 +1,4 @@
-"""Alerts: events above a severity go to webhooks, from a task of their own that nothing ever waits for."""
+"""Alerts: sends events of a least severity to webhooks, each from a task of its own that nothing waits for."""
 
 import asyncio
 from collections import OrderedDict
@@ -44,7 +44,7 @@ class TokenBucket:
         self._since = self.clock.monotonic()
 
     def take(self) -> bool:
-        """True when one more may go."""
+        """True when one more may be sent."""
         now = self.clock.monotonic()
         self._left = min(self._left + (now - self._since) * self.per_minute / 60, float(self.burst))
         self._since = now
@@ -62,8 +62,8 @@ def text_of(event: Event) -> str:
 
 
 def body_for(url: str, event: Event, now: float, suppressed: int) -> dict[str, Any]:
-    """The JSON that a webhook takes: Slack's, Discord's, or the event itself."""
-    more = f" ({suppressed} like it were held back)" if suppressed else ""
+    """The JSON body for a webhook: Slack's, Discord's, or the event itself."""
+    more = f" ({suppressed} more like it were not sent)" if suppressed else ""
     parts = urlsplit(url)
     host = parts.hostname or ""
     if host.endswith("slack.com") or parts.path.startswith("/services/"):
@@ -75,7 +75,7 @@ def body_for(url: str, event: Event, now: float, suppressed: int) -> dict[str, A
 
 
 class Alerts:
-    """A listener that decides at once what is an alert, and one task for each webhook that delivers.
+    """A listener that queues alerts, and one task for each webhook that sends them.
 
     The same alert is sent once within the policy's `repeat_s`; the next one says how many were not sent. What a full
     queue or the rate limit refuses is counted, and reported with the next failure.
@@ -93,7 +93,7 @@ class Alerts:
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
-        """Begin to deliver, on the running loop."""
+        """Start the tasks, on the running loop."""
         self._tasks = [asyncio.create_task(self._deliver(url, queue)) for url, queue in self._queues.items()]
 
     def __call__(self, event: Event) -> None:
@@ -117,7 +117,7 @@ class Alerts:
                 self._dropped += 1
 
     async def close(self, timeout_s: float = 3.0) -> None:
-        """Deliver what is queued, as far as that goes within the time, and end."""
+        """Send what is queued, for at most `timeout_s`, and end."""
         pending = [asyncio.ensure_future(queue.join()) for queue in self._queues.values()]
         if self._tasks and pending:
             await asyncio.wait(pending, timeout=timeout_s)
@@ -126,7 +126,7 @@ class Alerts:
         await asyncio.gather(*pending, *self._tasks, return_exceptions=True)
 
     def _due(self, event: Event) -> int | None:
-        """How many like it were held back since the last one; None when this one is held back, too."""
+        """How many equal alerts were suppressed since the last one sent; None when this one is suppressed, too."""
         key = (event.kind.code, *(str(event.fields.get(name, "")) for name in _SAME))
         now = self._clock.monotonic()
         last, held = self._seen.get(key, (None, 0))
@@ -161,4 +161,6 @@ class Alerts:
     def _failed(self, url: str, error: str) -> None:
         dropped, self._dropped = self._dropped, 0
         fields = {"url": redact_url(url), "error": error, "dropped": dropped}
-        self._emit(Event(ALERT_FAILED, f"a webhook at {redact_url(url)} did not take an alert: {error}", None, fields))
+        lost = f", {dropped} alerts were dropped before" if dropped else ""
+        message = f"alert not delivered to webhook {redact_url(url)}: {error}{lost}"
+        self._emit(Event(ALERT_FAILED, message, None, fields))

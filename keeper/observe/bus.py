@@ -1,4 +1,4 @@
-"""Hands each event to everyone who listens. Whoever emits never notices what becomes of it."""
+"""Passes each event to all listeners. An error in a listener never reaches the code that emits."""
 
 import sys
 from collections.abc import Callable
@@ -10,7 +10,7 @@ Listener = Callable[[Event], None]
 
 
 class Bus:
-    """An `Emit` that fans out. A listener that fails is told on standard error and does not stop the others."""
+    """An `Emit` with many listeners. A failing listener is reported on standard error and does not stop the others."""
 
     def __init__(self, *listeners: Listener) -> None:
         self._listeners = list(listeners)
@@ -25,4 +25,4 @@ class Bus:
                 listener(event)
             except Exception as error:  # noqa: BLE001 - a broken observer must never stop a liquidation
                 with suppress(OSError, ValueError):
-                    sys.stderr.write(f"keeper: an observer failed on {event.kind.code}: {type(error).__name__}\n")
+                    sys.stderr.write(f"keeper: a listener failed on event {event.kind.code}: {type(error).__name__}\n")

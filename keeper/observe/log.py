@@ -1,4 +1,4 @@
-"""The log: JSON lines for programs, a terminal for people, both without secrets and off the event loop."""
+"""The log: JSON lines and terminal output, both without secrets and written off the event loop."""
 
 import json
 import logging
@@ -28,7 +28,7 @@ def json_line(event: Event, level: str, message: str, now: float) -> str:
 
 
 class _Intercept(logging.Handler):
-    """Hands the standard library's log records to the log, as `log.message`."""
+    """Passes log records of the standard library to the log, as `log.message`."""
 
     def __init__(self, log: "EventLog") -> None:
         super().__init__()
@@ -64,12 +64,12 @@ class EventLog:
         self.write(event, str(event.kind.level))
 
     def write(self, event: Event, level: str) -> None:
-        """One event at a level of its own."""
+        """Write one event at a given level."""
         line = json_line(event, level, event.message, self._clock.now())
         self._logger.bind(event=event.kind.code, line=line).log(_LEVELS[level], "{}", event.message)
 
     def close(self) -> None:
-        """Write out what is queued and let go of the sinks."""
+        """Write what is queued and remove the sinks."""
         logging.getLogger().removeHandler(self._handler)
         logger.remove()
 

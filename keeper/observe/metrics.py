@@ -32,11 +32,11 @@ class _Server(ThreadingMixIn, WSGIServer):
 
 class _Silent(WSGIRequestHandler):
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name it has there
-        """Say nothing: requests are not events."""
+        """Requests are not logged."""
 
 
 class Metrics:
-    """A listener with a registry of its own. `/healthz` answers 200 when the keeper is at work, else 503."""
+    """A listener with a registry of its own. `/healthz` returns 200 while the chain is ready, else 503."""
 
     def __init__(self, state: KeeperState | None = None) -> None:
         self.registry = CollectorRegistry()

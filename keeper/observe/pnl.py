@@ -17,7 +17,7 @@ class Pnl:
     value_wad: int = 0  # dollars (1e18) at the prices when each was mined, gas taken off
     bad_debt_wad: int = 0  # dollars (1e18)
     gas_wei: int = 0  # paid, also for reverted and cancelled ones
-    wasted_gas_wei: int = 0  # of it, paid for nothing
+    wasted_gas_wei: int = 0  # the part of `gas_wei` paid for transactions without a liquidation
     sent: int = 0
     states: Mapping[str, int] = field(default_factory=dict)
 

@@ -1,4 +1,4 @@
-"""Takes secrets and what URLs carry beyond their host out of text."""
+"""Hides secrets, and paths and credentials of URLs, in text."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""Turns what the loop found in a block into events and the status file, each thing said once."""
+"""Reports each block as events and in the status file; what lasts for many blocks is reported once."""
 
 import os
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ from keeper.protocols.base import PriceReading
 
 
 class Reporter:
-    """Remembers what was said already: an account is announced when it becomes unsafe, not in every block."""
+    """Remembers what was reported: an account is reported when it becomes unsafe, not in every block."""
 
     def __init__(self, data_dir: Path, idle_s: float, emit: Emit, clock: Clock) -> None:
         self._data_dir = data_dir
@@ -40,16 +40,16 @@ class Reporter:
         self._status: Status | None = None
 
     def started(self, protocol: str, chain_id: int, live: bool, signer: bytes | None) -> None:
-        """Say that the daemon began; `signer` is None in a dry run."""
+        """Report the start; `signer` is None in a dry run."""
         name = checksum(signer) if signer else None
         now = self._clock.now()
         self._status = Status(__version__, os.getpid(), live, protocol, chain_id, name, started_at=now)
-        mode = f"live as {name}" if live else "dry run: nothing is signed, nothing is sent"
+        mode = f"live as {name}" if live else "dry run: nothing is signed or sent"
         fields = {"version": __version__, "protocol": protocol, "chain_id": chain_id, "live": live, "signer": name}
         self._emit(Event(KEEPER_STARTED, f"watching {protocol} on chain {chain_id}, {mode}", None, fields))
 
     def stopped(self, reason: str) -> None:
-        """Say that the daemon ended, and why."""
+        """Report the end and its reason."""
         if self._status is not None:
             self._status.stopped = reason
             self._status.updated_at = self._clock.now()
@@ -57,7 +57,7 @@ class Reporter:
         self._emit(Event(KEEPER_STOPPED, f"stopped: {reason}", None, {"reason": reason}))
 
     def block(self, logs: int, block: BlockRef, assessment: Assessment, elapsed_s: float) -> None:
-        """One block was handled; accounts that became liquidatable in it are announced."""
+        """Report a block, and the accounts that became liquidatable in it."""
         fields = {
             "hash": hexed(block.hash),
             "timestamp": block.timestamp,
@@ -78,21 +78,21 @@ class Reporter:
                 "equity": str(health.equity),
                 "requirement": str(health.requirement),
             }
-            message = f"{checksum(address)} is liquidatable at health {shown(health.health_wad)}"
+            message = f"account {checksum(address)} is liquidatable at health {shown(health.health_wad)}"
             self._emit(Event(ACCOUNT_UNSAFE, message, block.number, fields))
         self._unsafe = set(unsafe)
-        told = unsafe.keys() | assessment.refused.keys() | set(assessment.unpriced)
-        self._rejected = {account: why for account, why in self._rejected.items() if account in told}
+        known = unsafe.keys() | assessment.refused.keys() | set(assessment.unpriced)
+        self._rejected = {account: why for account, why in self._rejected.items() if account in known}
 
     def rejected(self, rejected: Sequence[Rejected], number: int) -> None:
-        """Accounts that are left alone: once for each account and reason."""
+        """Report accounts that are skipped, once for each account and reason."""
         for item in rejected:
             if self._rejected.get(item.account) == item.reason:
                 continue
             self._rejected[item.account] = item.reason
             account = checksum(item.account)
             fields = {"account": account, "reason": str(item.reason), "health_wad": str(item.health_wad)}
-            self._emit(Event(PLAN_REJECTED, f"{account}: {item.message}", number, fields))
+            self._emit(Event(PLAN_REJECTED, f"account {account} skipped: {item.message}", number, fields))
 
     def state(
         self,
@@ -125,13 +125,13 @@ class Reporter:
             self._heartbeat(status, block)
 
     def _write(self, status: Status) -> None:
-        """The file is for people to look at: a full disk keeps them from it, and no more."""
+        """The file is only for people to look at: a full disk must not stop the keeper."""
         with suppress(OSError):
             write_status(self._data_dir, status)
 
     def _heartbeat(self, status: Status, block: BlockRef) -> None:
         near = status.nearest_health
-        text = "nothing open" if near is None else f"nearest to liquidation at health {near:.4f}"
+        text = "none has an open position" if near is None else f"lowest health {near:.4f}"
         fields = {
             "accounts": status.active,
             "nearest_health": None if near is None else round(near, 6),

@@ -1,4 +1,4 @@
-"""The status file: what the daemon last knew, for `keeper status`, which needs no network."""
+"""The status file: the daemon's newest state, for `keeper status`, which needs no network."""
 
 import json
 import os
@@ -12,7 +12,7 @@ FILE_NAME = "status.json"
 
 @dataclass(slots=True)
 class Status:
-    """One look at a running keeper. Integers beyond 2**53 are strings."""
+    """The state of a running keeper. Integers beyond 2**53 are strings."""
 
     version: str
     pid: int

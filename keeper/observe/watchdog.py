@@ -1,4 +1,4 @@
-"""The watchdog: a thread that notices when the event loop does not turn, and says where it stands."""
+"""The watchdog: a thread that reports when the event loop is blocked, and in which function."""
 
 import asyncio
 import sys
@@ -14,7 +14,7 @@ _LOOKS = 4  # in the time that counts as stuck
 
 
 class Watchdog:
-    """Tells `urgent` at once, from its own thread, and `later` on the loop, as soon as that turns again."""
+    """Emits to `urgent` at once, from its own thread, and to `later` on the loop, once that runs again."""
 
     def __init__(self, limit_s: float, clock: Clock, urgent: Emit, later: Emit) -> None:
         self._limit_s = limit_s
@@ -45,23 +45,23 @@ class Watchdog:
         self._beat_handle = self._loop.call_later(self._limit_s / _LOOKS, self._beat)
 
     def _watch(self) -> None:
-        told = 0.0
+        reported = 0.0
         while not self._stop.wait(self._limit_s / _LOOKS):
             seen = self._seen
             age = self._clock.monotonic() - seen
-            if age <= self._limit_s or told == seen:
+            if age <= self._limit_s or reported == seen:
                 continue
-            told = seen
+            reported = seen
             where = _where(self._watched)
             fields = {"seconds": round(age, 1), "where": where}
-            event = Event(KEEPER_STUCK, f"nothing was done for {age:.1f} s: it stands in {where}", None, fields)
+            event = Event(KEEPER_STUCK, f"event loop blocked for {age:.1f} s in {where}", None, fields)
             self._urgent(event)
             self._loop.call_soon_threadsafe(self._later, event)
 
 
 def _where(thread: int) -> str:
-    """File, line and function of the innermost frame of ours; code only, never values."""
+    """File, line and function of the innermost frame in this package; never values."""
     frame = sys._current_frames().get(thread)
     frames = traceback.extract_stack(frame) if frame else []
     ours = [found for found in frames if found.filename.startswith(_PACKAGE)] or frames
-    return f"{Path(ours[-1].filename).name}:{ours[-1].lineno} {ours[-1].name}" if ours else "an unknown place"
+    return f"{Path(ours[-1].filename).name}:{ours[-1].lineno} {ours[-1].name}" if ours else "unknown code"
