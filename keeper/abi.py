@@ -50,7 +50,7 @@ class AbiEvent:
     plain: tuple[str, ...]
 
     def decode(self, log: Log) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
-        """(indexed values, data values) of a log. Addresses come as lower-case hex: see `address_topic`."""
+        """(indexed values, data values) of a log. Addresses are lower-case hex."""
         indexed = tuple(decode([kind], topic)[0] for kind, topic in zip(self.indexed, log.topics[1:], strict=True))
         return indexed, tuple(decode(self.plain, log.data))
 

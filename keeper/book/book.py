@@ -25,7 +25,7 @@ class _Layer:
 class Book:
     """State folded from logs, one layer a block for the newest `undo_blocks` blocks.
 
-    A block is applied whole or not at all. Beneath the oldest layer lies `base`, which cannot be taken back.
+    A block is applied whole or not at all. The block below the oldest layer cannot be rolled back.
     """
 
     def __init__(self, protocol: Protocol, undo_blocks: int) -> None:

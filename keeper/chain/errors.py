@@ -37,7 +37,7 @@ class StateMissing(Unserved):
 
     @classmethod
     def says(cls, error: RpcError) -> bool:
-        """Whether a node's error says so."""
+        """Whether a node's error means that it lacks the state."""
         return cls._WORDS.search(error.message.lower()) is not None
 
 

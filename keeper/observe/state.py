@@ -1,4 +1,4 @@
-"""What a running keeper knows now, for gauges that are read between blocks."""
+"""The current state of a running keeper, for gauges that are read between blocks."""
 
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -9,11 +9,11 @@ from keeper.model.chain import BlockRef
 
 
 class Sending(Protocol):
-    """What gauges read of the execution. Each property is safe to read from another thread."""
+    """The part of the execution that gauges read. Properties may be read from any thread."""
 
     @property
     def held(self) -> str:
-        """Why nothing new is sent; empty while it is."""
+        """Why nothing new is sent; empty while sending is allowed."""
         ...
 
     @property
@@ -37,7 +37,7 @@ class KeeperState:
 
     @property
     def held(self) -> str:
-        """Why nothing new is sent; empty while it is, and before the execution is built."""
+        """Why nothing new is sent; empty while sending is allowed, and before the execution is built."""
         return self.sending.held if self.sending else ""
 
     @property

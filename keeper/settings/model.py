@@ -291,7 +291,7 @@ class Settings(BaseSettings):
 
     @property
     def signers(self) -> list[str]:
-        """The keys of the signers that are set: none, or one."""
+        """Settings that name a signer and are set: none, or one."""
         given = {
             "KEEPER_KEYSTORE_FILE": self.keystore_file,
             "a private key": self.private_key,
