@@ -76,7 +76,7 @@ def test_each_receiver_gets_its_own_body():
     slack = body_for("https://hooks.slack.com/services/T/B/X", PARITY, 0.0, 2)
     assert list(slack) == ["text"]
     assert slack["text"].startswith("[CRITICAL] book.parity_failed (block 7): ")
-    assert slack["text"].endswith("(2 like it were held back)")
+    assert slack["text"].endswith("(2 more like it were not sent)")
     discord = body_for("https://discord.com/api/webhooks/1/x", Event(NODE_DOWN, "y" * 5000), 0.0, 0)
     assert list(discord) == ["content"]
     assert len(discord["content"]) == 2000
