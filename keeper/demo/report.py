@@ -8,7 +8,7 @@ from keeper.abi import checksum
 from keeper.demo import charts
 from keeper.demo.results import DemoResult
 from keeper.demo.svg import Plot
-from keeper.demo.view import dollars
+from keeper.demo.tables import dollars
 from keeper.sim.records import BlockRecord
 
 _STYLE = """

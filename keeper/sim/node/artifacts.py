@@ -80,7 +80,8 @@ def forged(name: str) -> Artifact:
     return artifact_of(json.loads(path.read_text()))
 
 
-# Calls by signature: `supply(address,uint256,address,uint16)`.
+# Calls by signature: `supply(address,uint256,address,uint16)`. Encoded by eth_abi itself: a call through a contract of
+# web3 takes 13 to 30 times as long, and importing web3 longer than deploying any of the markets.
 
 
 @cache

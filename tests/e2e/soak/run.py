@@ -124,14 +124,14 @@ class Soak:
             self._faults["drop_ws"] += 1
             await self._proxy.drop_sockets()
         factor = exp(SWING * sin(self._played / PERIOD * 6.283) - SWING)
-        listing = self._arena.market.listing
+        listing = self._arena.market.deployed.listing
         prices = {name: usd * factor for name, (_, usd) in listing.feeds.items()}
         record = await asyncio.to_thread(self._arena.player.step, ScenarioStep(prices, 0.0, "calm"), False)
         await self._seen(record.number)
 
     def _come_back(self) -> None:
         """A few accounts add money and take a position near what they may."""
-        market, player = self._arena.market, self._arena.player
+        market, player = self._arena.market.deployed, self._arena.player
         chosen = self._chance.sample(player.accounts, 4)
         txs = [market.mint("USDC", market.owner, 4 * 10_000 * 10**6)]
         for account in chosen:

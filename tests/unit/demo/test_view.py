@@ -5,7 +5,8 @@ import io
 from rich.console import Console
 
 from keeper.demo.results import Inclusion, summarise
-from keeper.demo.view import LineView, LiveView, dollars, histogram, overlooked, result_table, spark
+from keeper.demo.tables import dollars, histogram, overlooked, result_table, spark
+from keeper.demo.view import LineView, LiveView
 from keeper.model.events import BOOK_PARITY_FAILED, TX_REPLACED, Event
 from tests.unit.demo.records import ACCOUNTS, BANKRUPT, CLOSED, HEALTHY, UNSAFE, liquidation, record
 

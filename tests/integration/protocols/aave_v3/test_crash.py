@@ -15,7 +15,7 @@ from keeper.sim.markets.aave_v3.market import AaveSimMarket, market_factory
 
 ACCOUNTS, BLOCKS = 60, 20
 FALLEN = {"ETH": 0.82, "WBTC": 0.84, "wstETH": 0.80, "DAI": 0.975, "LINK": 0.80, "USDC": 1.0, "sUSD": 1.0}
-LIVE = {"live": True, **capacity(300)}
+LIVE: dict[str, Any] = {"live": True, **capacity(300)}
 
 
 def fallen(market: AaveSimMarket, part: float) -> dict[str, float]:

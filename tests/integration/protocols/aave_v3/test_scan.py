@@ -20,7 +20,7 @@ LATER = 90 * DAY  # between the two scans
 
 
 @pytest.fixture(scope="module", params=VERSIONS)
-def market(request: pytest.FixtureRequest) -> Iterator[tuple[Anvil, AaveSimMarket, Sequence[bytes]]]:
+def scanned(request: pytest.FixtureRequest) -> Iterator[tuple[Anvil, AaveSimMarket, Sequence[bytes]]]:
     """A seeded market, half way down, with some who repaid, moved and gave away what they had."""
     with Anvil(mining=False, gas_limit=60_000_000) as anvil:
         market = market_factory(request.param).deploy(Node.at(anvil.url), 1.0)
@@ -46,12 +46,12 @@ Scan = Callable[..., dict[str, Any]]
 
 @pytest.fixture
 def scan(
-    market: tuple[Anvil, AaveSimMarket, Sequence[bytes]],
+    scanned: tuple[Anvil, AaveSimMarket, Sequence[bytes]],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> Scan:
-    anvil, market, _ = market
+    anvil, market, _ = scanned
     for key in [key for key in os.environ if key.startswith("KEEPER_")]:
         monkeypatch.delenv(key)
     monkeypatch.chdir(tmp_path)
@@ -74,9 +74,9 @@ def scan(
 
 
 def test_every_account_is_there_and_equals_the_pool_now_and_a_quarter_of_a_year_later(
-    market: tuple[Anvil, AaveSimMarket, Sequence[bytes]], scan: Scan
+    scanned: tuple[Anvil, AaveSimMarket, Sequence[bytes]], scan: Scan
 ) -> None:
-    anvil, market, accounts = market
+    anvil, market, accounts = scanned
     earlier = anvil.block_number()
     anvil.mine(interval_s=LATER)
     for number in (earlier, anvil.block_number()):
@@ -91,9 +91,9 @@ def test_every_account_is_there_and_equals_the_pool_now_and_a_quarter_of_a_year_
 
 
 def test_a_start_after_the_listings_is_refused_as_it_would_miss_who_came_before(
-    market: tuple[Anvil, AaveSimMarket, Sequence[bytes]], scan: Scan, capsys: pytest.CaptureFixture[str]
+    scanned: tuple[Anvil, AaveSimMarket, Sequence[bytes]], scan: Scan, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    anvil, _, _ = market
+    anvil, _, _ = scanned
     path = Path("deployment.json")
     document = json.loads(path.read_text())
     path.write_text(json.dumps(document | {"start_block": anvil.block_number() - 1}))

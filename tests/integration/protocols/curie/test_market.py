@@ -21,7 +21,7 @@ from keeper.sim.node.artifacts import ask
 
 ACCOUNTS = int(os.environ.get("CURIE_ACCOUNTS", "40"))
 BLOCKS = 20
-FOR_PROFIT = {"live": True, "min_profit_usd": 0, "bad_debt_weight": 0, **capacity(300)}
+FOR_PROFIT: dict[str, Any] = {"live": True, "min_profit_usd": 0, "bad_debt_weight": 0, **capacity(300)}
 
 
 def fallen(market: CurieSimMarket, share: float) -> dict[str, float]:
