@@ -15,12 +15,12 @@ from keeper.app.stopping import DRAIN_S, finish_turn, or_stopped, until_stopped
 from keeper.book.sync import Advance, BookSync
 from keeper.chain.heads import Heads
 from keeper.clock import Clock, SystemClock
-from keeper.errors import InvariantBroken, LeaseLost, Transient, Unwritable
+from keeper.errors import InvariantBroken, Transient, Unwritable
 from keeper.execute.execution import Execution
 from keeper.execute.leadership.file_lock import make_data_dir
 from keeper.model.breaker import BreakerName
 from keeper.model.chain import BlockRef
-from keeper.model.events import BLOCK_SKIPPED, BOOK_PARITY_FAILED, JOURNAL_UNAVAILABLE, Emit, Event
+from keeper.model.events import BLOCK_SKIPPED, BOOK_PARITY_FAILED, Emit, Event
 from keeper.model.plan import Rejected
 from keeper.observe.funds import FundsWatch
 from keeper.observe.reporter import Reporter
@@ -148,10 +148,9 @@ class Daemon:
             return 1
 
     def _skip(self, stages: Stages, head: BlockRef, error: Transient | Unwritable) -> None:
-        """Leave a block that could not be handled; its head is given again. A lost lease is said by the standby."""
-        if not isinstance(error, LeaseLost):
-            kind = JOURNAL_UNAVAILABLE if isinstance(error, Unwritable) else BLOCK_SKIPPED
-            self._emit(Event(kind, f"skipped block {head}: {error}", head.number, {"error": str(error)}))
+        """Leave a block that could not be handled; its head is given again. The execution says what it cannot write."""
+        if isinstance(error, Transient):
+            self._emit(Event(BLOCK_SKIPPED, f"skipped block {head}: {error}", head.number, {"error": str(error)}))
         stages.sync.look_again()
         stages.heads.again(head)
 

@@ -12,18 +12,22 @@ from keeper.execute.breakers.monitor import BreakerMonitor
 from keeper.execute.breakers.store import open_breaker_store
 from keeper.execute.dry_run import DryRun
 from keeper.execute.execution import Execution
-from keeper.execute.executor import Desks, LiveExecution, no_hook
+from keeper.execute.executor import LiveExecution
 from keeper.execute.journal.database import file_of, locate
 from keeper.execute.journal.journal import Journal, open_journal
+from keeper.execute.leadership.fencing import FencedRelays, FencedSender
 from keeper.execute.leadership.file_lock import lock_directory, lock_signer
 from keeper.execute.leadership.lease import lease_length
 from keeper.execute.leadership.right import WriteRight
 from keeper.execute.signing.policy import SigningPolicy
 from keeper.execute.signing.policy_signer import PolicySigner
 from keeper.execute.signing.signer import Signer
-from keeper.execute.standby import RENEWALS, FencedSender, Standby
-from keeper.execute.tx.broadcaster import Hook
-from keeper.execute.tx.routing import FencedRelays, RelayPolicy
+from keeper.execute.standby import RENEWALS, Standby
+from keeper.execute.tx.broadcaster import Broadcaster
+from keeper.execute.tx.crash_points import Hook, no_hook
+from keeper.execute.tx.outcomes import OutcomeBuilder
+from keeper.execute.tx.routing import RelayPolicy, Router
+from keeper.execute.tx.simulator import Simulator
 from keeper.model.breaker import BreakerName
 from keeper.model.events import JOURNAL_REBUILT, Emit, Event
 from keeper.model.health import WAD
@@ -75,31 +79,23 @@ async def build_execution(
     native = native_price_of(settings)
 
     async def lead(journal: Journal) -> Execution:
-        holds = open_breaker_store(url, data_dir, signer.address, chain_id)
-        holds.fence = journal.right.fence
-        sender = FencedSender(chain.sender, journal.right)
-        monitor = BreakerMonitor(limits_of(settings), holds, emit, settings.missed_blocks)
-        executor = LiveExecution(
-            Desks(
-                journal,
-                PolicySigner(signer, rules, settings.signer_timeout_s),
-                sender,
-                *relays_of(settings, journal.right),
-            ),
-            chain.reader,
-            protocol,
-            policy,
-            monitor,
-            emit,
-            lambda snapshot: native.at(protocol, snapshot, snapshot.block.timestamp),
-            hook,
-            holder=deployment.executor,
+        store = open_breaker_store(url, data_dir, signer.address, chain_id)
+        store.fence = journal.right.fence
+        monitor = BreakerMonitor(limits_of(settings), store, emit, settings.missed_blocks)
+        router = Router(FencedSender(chain.sender, journal.right), *relays_of(settings, journal.right))
+        policy_signer = PolicySigner(signer, rules, settings.signer_timeout_s)
+        broadcaster = Broadcaster(journal, policy_signer, router, emit, hook)
+        simulator = Simulator(chain.reader, protocol, signer.address)
+        outcomes = OutcomeBuilder(
+            simulator, signer.address, lambda snapshot: native.at(protocol, snapshot, snapshot.block.timestamp)
         )
+        executor = LiveExecution(broadcaster, simulator, outcomes, monitor, policy, deployment.executor)
         try:
             await signer.open()
             await executor.recover()
-            monitor.tick(await chain.reader.head())
-            monitor.close(BreakerName.JOURNAL)  # it can be written, or it would not be open
+            head = await chain.reader.head()
+            monitor.tick(head)
+            monitor.close(BreakerName.JOURNAL, head)  # it can be written, or it would not be open
             if journal.damaged:
                 emit(Event(JOURNAL_REBUILT, f"{REBUILT}: {journal.damaged}", None, {"moved_to": str(journal.damaged)}))
                 executor.hold(REBUILT, BreakerName.REBUILT)

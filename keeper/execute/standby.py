@@ -1,47 +1,21 @@
 """One keeper of several: it leads while it has the right to write, and waits, with a warm book, while another has."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from typing import Any
 
-from keeper.chain.ports import ChainSender
 from keeper.errors import LeaseLost, OperatorError, Transient, Unwritable
 from keeper.execute.execution import Execution, rejected
 from keeper.execute.journal.journal import Journal
 from keeper.execute.leadership.file_lock import WriterLock
 from keeper.execute.leadership.renewal import Renewal
-from keeper.execute.leadership.right import HELD, WriteRight
+from keeper.execute.leadership.right import HELD
 from keeper.model.breaker import BreakerName
-from keeper.model.chain import Receipt
 from keeper.model.events import LEASE_ACQUIRED, LEASE_LOST, LEASE_WAITING, Emit, Event
-from keeper.model.intent import SendResult, SendStatus
 from keeper.model.plan import InFlight, Plan, Rejected, Rejection
 from keeper.protocols.base import Snapshot
 
 RENEWALS = 4  # in the time of a lease
-
-
-class FencedSender:
-    """A sender that asks for the right to send just before bytes leave."""
-
-    def __init__(self, inner: ChainSender, right: WriteRight) -> None:
-        self._inner = inner
-        self._right = right
-
-    async def send_raw(self, raw: bytes) -> SendResult:
-        if not self._right.is_valid():
-            return SendResult(SendStatus.UNKNOWN, "no_lease", "not sent: this keeper's lease ran out or was taken")
-        return await self._inner.send_raw(raw)
-
-    async def receipt(self, tx_hash: bytes) -> Receipt | None:
-        return await self._inner.receipt(tx_hash)
-
-    async def transaction(self, tx_hash: bytes) -> Mapping[str, Any] | None:
-        return await self._inner.transaction(tx_hash)
-
-    async def nonce(self, account: bytes) -> int:
-        return await self._inner.nonce(account)
 
 
 class Standby:

@@ -253,8 +253,8 @@ LEASE_WAITING = _kind(
 JOURNAL_UNAVAILABLE = _kind(
     "journal.unavailable",
     Level.ERROR,
-    "A block could not be handled because the journal takes no write. Nothing is signed or sent until it does; the "
-    "block is tried again.",
+    "The journal takes no write, so a block could not be handled or its plans were not sent. Nothing is signed or sent "
+    "until it does.",
     "error",
     "Free the disk, end the program that locks the file, or repair the database. The keeper continues by itself.",
 )

@@ -31,7 +31,7 @@ async def relay(sea) -> AsyncIterator[RelayStub]:
 async def through(sea, *relays: RelayStub, route: Route = Route.PRIVATE, then_public: bool = True, **more):
     """The sea, its executor sending through relays first."""
     sea.world.relays = Relays([f"{relay.url}/{TOKEN}" for relay in relays], TIMEOUT_S)
-    sea.world.privacy = RelayPolicy(route, BLOCKS, then_public, **more)
+    sea.world.relay_policy = RelayPolicy(route, BLOCKS, then_public, **more)
     await sea.restart()
 
 
@@ -182,7 +182,7 @@ async def test_a_restart_keeps_private_what_was_private(sea, relay: RelayStub):
 async def test_without_its_relays_a_private_transaction_goes_public_in_the_next_block(sea, relay: RelayStub):
     await through(sea, relay)
     await sea.submit(await sea.world.plan(0))
-    sea.world.relays = sea.world.privacy = None
+    sea.world.relays = sea.world.relay_policy = None
     await sea.restart()
     assert sea.proxy.sent == []
     await sea.mine()

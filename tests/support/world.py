@@ -16,13 +16,17 @@ from keeper.chain.ports import ChainSender, PrivateSender
 from keeper.execute.breakers.breakers import BreakerLimits
 from keeper.execute.breakers.monitor import BreakerMonitor
 from keeper.execute.breakers.store import open_breaker_store
-from keeper.execute.executor import Desks, LiveExecution, no_hook
+from keeper.execute.executor import LiveExecution
 from keeper.execute.journal.journal import Journal, open_history, open_journal
 from keeper.execute.signing.local import from_private_key
 from keeper.execute.signing.policy import SigningPolicy
 from keeper.execute.signing.policy_signer import BUDGET_S, PolicySigner
 from keeper.execute.signing.signer import Signer
-from keeper.execute.tx.routing import RelayPolicy
+from keeper.execute.tx.broadcaster import Broadcaster
+from keeper.execute.tx.crash_points import Hook, no_hook
+from keeper.execute.tx.outcomes import OutcomeBuilder
+from keeper.execute.tx.routing import RelayPolicy, Router
+from keeper.execute.tx.simulator import Simulator
 from keeper.model.chain import Call, Log, Receipt
 from keeper.model.events import Event
 from keeper.model.health import Health
@@ -118,7 +122,7 @@ class World:
         self.signer: Signer = from_private_key(dev_key(1).hex())
         self.budget_s = BUDGET_S
         self.relays: PrivateSender | None = None
-        self.privacy: RelayPolicy | None = None
+        self.relay_policy: RelayPolicy | None = None
         self.executors: list[LiveExecution] = []
         anvil.set_automine(False)
 
@@ -158,7 +162,7 @@ class World:
     async def executor(
         self,
         *,
-        hook: Callable[[str], None] = no_hook,
+        hook: Hook = no_hook,
         max_reverts: int = 3,
         targets: Sequence[bytes] | None = None,
         limits: BreakerLimits | None = None,
@@ -166,19 +170,17 @@ class World:
         """A recovered executor on the world's journal, that may call the token unless told otherwise."""
         allowed = frozenset([self.token] if targets is None else targets)
         rules = SigningPolicy(CHAIN_ID, self.keeper, allowed, self.policy.max_fee)
-        desk = PolicySigner(self.signer, rules, self.budget_s)
-        desks = Desks(self.journal(), desk, self.tap, self.relays, self.privacy)
-        holds = open_breaker_store(URL, self.data_dir, self.keeper, CHAIN_ID)
-        switchboard = BreakerMonitor(limits or BreakerLimits(max_reverts, 50), holds, self.events.append)
+        signer = PolicySigner(self.signer, rules, self.budget_s)
+        router = Router(self.tap, self.relays, self.relay_policy)
+        store = open_breaker_store(URL, self.data_dir, self.keeper, CHAIN_ID)
+        broadcaster = Broadcaster(self.journal(), signer, router, self.events.append, hook)
+        simulator = Simulator(self.chain.reader, self.protocol, self.keeper)
         executor = LiveExecution(
-            desks,
-            self.chain.reader,
-            self.protocol,
+            broadcaster,
+            simulator,
+            OutcomeBuilder(simulator, self.keeper, lambda _: 3000 * 10**18),
+            BreakerMonitor(limits or BreakerLimits(max_reverts, 50), store, self.events.append),
             self.policy,
-            switchboard,
-            self.events.append,
-            lambda _: 3000 * 10**18,
-            hook,
         )
         self.executors.append(executor)
         await executor.recover()
@@ -186,9 +188,9 @@ class World:
 
     def resume(self) -> None:
         """What `keeper resume` does."""
-        holds = open_breaker_store(URL, self.data_dir, self.keeper, CHAIN_ID)
-        holds.resume()
-        holds.close()
+        store = open_breaker_store(URL, self.data_dir, self.keeper, CHAIN_ID)
+        store.resume()
+        store.close()
 
     async def stop(self, executor: LiveExecution) -> None:
         """End an executor as a process would."""

@@ -1,15 +1,19 @@
-"""Token allowances that liquidations need: which are missing, and the call that grants one."""
+"""Token allowances that liquidations need: which are missing, and the transactions that grant them."""
 
 from collections.abc import Collection
+from dataclasses import replace
 
 from keeper.abi import checksum, load_abi
 from keeper.chain.ports import ChainReader
 from keeper.errors import Transient
-from keeper.execute.tx.fees import fee_until_deadline, max_bid
+from keeper.execute.signing.policy_signer import PolicySigner
+from keeper.execute.tx.pending import PendingIntents
+from keeper.execute.tx.requests import urgent_request
+from keeper.execute.tx.simulator import Simulator
 from keeper.model.chain import BlockRef, Call
-from keeper.model.fees import Fees
 from keeper.model.intent import APPROVE, TxRequest
 from keeper.model.plan import Policy
+from keeper.protocols.base import Snapshot
 
 UNLIMITED = 2**256 - 1
 ENOUGH = 2**128  # some tokens count an unlimited allowance down
@@ -36,18 +40,50 @@ async def missing(reader: ChainReader, block: BlockRef, owner: bytes, pairs: Col
 def approval(pair: Pair, owner: bytes, block: BlockRef, policy: Policy) -> TxRequest:
     """An unlimited approval of one spender, worth the highest fee: without it there are no seizures."""
     token, spender = pair
-    limit = max_bid(policy.max_fee, policy.max_fee)
-    max_fee = min(fee_until_deadline(block, policy.deadline_blocks, policy.priority_fee, policy), limit)
-    return TxRequest(
-        account=owner,
-        kind=APPROVE,
-        subject=checksum(token),
-        size=UNLIMITED,
-        call=Call(token, _ERC20.functions["approve"].encode(spender, UNLIMITED)),
-        gas_limit=_GAS_LIMIT,
-        fees=Fees(max_fee, min(policy.priority_fee, max_fee)),
-        bid=policy.max_fee,
-        value_wad=0,
-        planned_block=block.number,
-        deadline_block=block.number + policy.deadline_blocks,
-    )
+    call = Call(token, _ERC20.functions["approve"].encode(spender, UNLIMITED))
+    request = urgent_request(APPROVE, owner, call, _GAS_LIMIT, block, policy)
+    return replace(request, subject=checksum(token), size=UNLIMITED)
+
+
+class Approvals:
+    """The allowances that the protocol names, from the signer's account."""
+
+    def __init__(self, simulator: Simulator, signer: PolicySigner, pending: PendingIntents, policy: Policy) -> None:
+        self._simulator = simulator
+        self._signer = signer
+        self._pending = pending
+        self._policy = policy
+        self._granted: frozenset[Pair] = frozenset()
+
+    def permit(self, snapshot: Snapshot) -> None:
+        """Let the signer sign the approvals that the protocol names now. Raises InvariantBroken for a stranger."""
+        self._signer.allow(self._wanted(snapshot))
+
+    async def requests(self, snapshot: Snapshot) -> list[TxRequest]:
+        """Approvals to send: of pairs that were not seen granted, that are not on their way, and that the token takes.
+
+        Raises Transient when the chain does not answer: the next block asks again.
+        """
+        wanted = self._wanted(snapshot)
+        if wanted <= self._granted:
+            return []
+        block, owner = snapshot.block, self._signer.address
+        lacking = await missing(self._simulator.reader, block, owner, wanted - self._granted)
+        self._granted |= wanted.difference(lacking)
+        found = [approval(pair, owner, block, self._policy) for pair in lacking]
+        return [request for request in found if await self._is_grantable(request, block)]
+
+    def _wanted(self, snapshot: Snapshot) -> frozenset[Pair]:
+        return frozenset(self._simulator.protocol.allowances(snapshot.state))
+
+    async def _is_grantable(self, request: TxRequest, block: BlockRef) -> bool:
+        """Not on its way, not refused a moment ago, and the token takes it."""
+        token = request.call.to
+        on_its_way = any(intent.kind == APPROVE and intent.to == token for intent in self._pending.open())
+        if on_its_way or self._pending.cools(token, block.number):
+            return False
+        timestamp = block.timestamp + 1
+        revert = await self._simulator.why_it_reverts(request.call, request.gas_limit, block, timestamp)
+        if revert:
+            self._pending.cool(token, block.number + self._policy.cooldown_blocks)
+        return revert is None

@@ -1,4 +1,4 @@
-"""The breakers in use: tells when one opens or closes, and keeps the journal's tables in step."""
+"""The breakers in use: emits an event when one opens or closes, and keeps the journal's tables in step."""
 
 from collections.abc import Iterable
 
@@ -15,20 +15,18 @@ MISSED_BLOCKS = 12
 
 
 class BreakerMonitor:
-    """Says whether something new may be sent. `trade` is to be called off the event loop's thread, with what
-    `take_changes` gave, and its answer given to `adopt`.
+    """Says whether something new may be sent. `store.exchange` is to be called off the event loop's thread, with what
+    `take_changes` gave, and its answer given to `adopt`. `block`: the newest one, with which time goes on.
     """
 
     def __init__(
-        self, limits: BreakerLimits, book: BreakerStore, emit: Emit, missed_blocks: int = MISSED_BLOCKS
+        self, limits: BreakerLimits, store: BreakerStore, emit: Emit, missed_blocks: int = MISSED_BLOCKS
     ) -> None:
         self._limits = limits
-        self.book = book
+        self.store = store
         self._emit = emit
         self._breakers = Breakers(limits)
         self._missed = Missed(missed_blocks)
-        self._block = 0
-        self._time_s = 0
         self._changed: list[BreakerState] = []
         self._ends: list[TxResult] = []
         self._remaining = -1
@@ -45,23 +43,22 @@ class BreakerMonitor:
     def dirty(self) -> bool:
         return bool(self._changed or self._ends)
 
-    def begin(self, found: tuple[list[BreakerState], list[TxResult]]) -> None:
-        """Start with what the journal holds; what is open is told again."""
-        holds, ends = found
-        self._breakers = Breakers(self._limits, holds, ends)
-        self._tell(self._breakers.open())
+    def begin(self, found: tuple[list[BreakerState], list[TxResult]], block: BlockRef) -> None:
+        """Start with what the journal holds; what is open is said again."""
+        states, ends = found
+        self._breakers = Breakers(self._limits, states, ends)
+        self._say(self._breakers.open(), block)
 
-    def trip(self, name: BreakerName, reason: str) -> None:
-        self._change(self._breakers.trip(name, reason, self._block, self._time_s))
+    def trip(self, name: BreakerName, reason: str, block: BlockRef) -> None:
+        self._change(self._breakers.trip(name, reason, block.number, block.timestamp), block)
 
-    def close(self, name: BreakerName) -> None:
+    def close(self, name: BreakerName, block: BlockRef) -> None:
         """Its cause is gone."""
-        self._change(self._breakers.close(name, self._time_s))
+        self._change(self._breakers.close(name, block.timestamp), block)
 
     def tick(self, block: BlockRef) -> None:
         """A new block, and time with it."""
-        self._block, self._time_s = block.number, block.timestamp
-        self._change(self._breakers.tick(block.number, block.timestamp))
+        self._change(self._breakers.tick(block.number, block.timestamp), block)
 
     def take_changes(self) -> tuple[list[BreakerState], list[TxResult]]:
         """What the tables do not have yet."""
@@ -72,51 +69,50 @@ class BreakerMonitor:
         """The tables did not take it: next time."""
         self._changed, self._ends = changes[0] + self._changed, changes[1] + self._ends
 
-    def adopt(self, holds: Iterable[BreakerState]) -> None:
+    def adopt(self, states: Iterable[BreakerState], block: BlockRef) -> None:
         """What people did to the tables since the last look."""
-        ours = {hold.name for hold in self._changed}
-        self._tell(self._breakers.adopt(hold for hold in holds if hold.name not in ours))
+        ours = {state.name for state in self._changed}
+        self._say(self._breakers.adopt(state for state in states if state.name not in ours), block)
 
-    def ended(self, intents: Iterable[Intent], native_price_wad: int) -> None:
+    def ended(self, intents: Iterable[Intent], native_price_wad: int, block: BlockRef) -> None:
         """Count how transactions ended in the newest block."""
         for intent in intents:
             if intent.state is IntentState.SUPERSEDED:
-                self.trip(BreakerName.NONCE, "a nonce was used by a transaction that this keeper did not send")
-            end = _end_of(intent, self._time_s, native_price_wad)
+                self.trip(BreakerName.NONCE, "a nonce was used by a transaction that this keeper did not send", block)
+            end = _end_of(intent, block.timestamp, native_price_wad)
             self._ends.append(end)
-            self._change(self._breakers.ended(end, self._block))
+            self._change(self._breakers.ended(end, block.number), block)
 
-    def chances(self, chance: bool, mined: bool) -> None:
+    def chances(self, chance: bool, mined: bool, block: BlockRef) -> None:
         """Whether the last block left something worth sending unmined."""
         if blocks := self._missed.block(chance, mined):
             why = f" (held: {self.reason})" if self.reason else ""
             message = f"for {blocks} blocks there was something worth sending, and nothing of ours was mined{why}"
             fields = {"blocks": blocks, "held": self.reason}
-            self._emit(Event(OPPORTUNITIES_MISSED, message, self._block, fields))
+            self._emit(Event(OPPORTUNITIES_MISSED, message, block.number, fields))
 
-    def cancelling(self, remaining: int) -> None:
+    def cancelling(self, remaining: int, block: BlockRef) -> None:
         """While killed: how much is still on its way, said when it changes."""
         if not self.killed:
             self._remaining = -1
         elif remaining != self._remaining:
             self._remaining = remaining
             message = f"the kill switch is on: {remaining} transactions remain on their way, each is being cancelled"
-            self._emit(Event(KILL_CANCELLING, message, self._block, {"remaining": remaining}))
+            self._emit(Event(KILL_CANCELLING, message, block.number, {"remaining": remaining}))
 
-    def _change(self, holds: list[BreakerState]) -> None:
-        self._changed += holds
-        self._tell(holds)
+    def _change(self, states: list[BreakerState], block: BlockRef) -> None:
+        self._changed += states
+        self._say(states, block)
 
-    def _tell(self, holds: Iterable[BreakerState]) -> None:
-        for hold in holds:
-            fields = {"breaker": str(hold.name), "reason": hold.reason}
-            if hold.reason:
-                message = f"sending is held: {hold.reason}"
-                self._emit(Event(BREAKER_OPEN, message, self._block or None, fields))
+    def _say(self, states: Iterable[BreakerState], block: BlockRef) -> None:
+        for state in states:
+            if state.reason:
+                fields = {"breaker": str(state.name), "reason": state.reason}
+                self._emit(Event(BREAKER_OPEN, f"sending is held: {state.reason}", block.number, fields))
             else:
                 others = f", but still held: {self.reason}" if self.reason else ": sending goes on"
-                message = f"breaker {hold.name} is closed{others}"
-                self._emit(Event(BREAKER_CLOSED, message, self._block or None, {"breaker": str(hold.name)}))
+                message = f"breaker {state.name} is closed{others}"
+                self._emit(Event(BREAKER_CLOSED, message, block.number, {"breaker": str(state.name)}))
 
 
 def _end_of(intent: Intent, time_s: int, native_price_wad: int) -> TxResult:

@@ -1,18 +1,18 @@
-"""Follows what is on its way through the blocks: book, replace, cancel, send again, mend nonce gaps."""
+"""Follows what is on its way, block by block, until it is mined: book, bump, cancel, send again."""
 
 import asyncio
 from enum import Enum
 
-from keeper.chain.ports import ChainSender
 from keeper.errors import Transient
-from keeper.execute.journal.journal import Journal
 from keeper.execute.tx.broadcaster import OUTBID, USED, Broadcaster, identity
+from keeper.execute.tx.crash_points import CrashPoint
 from keeper.execute.tx.fees import bumped_fees, fee_until_deadline, max_bid, next_base
 from keeper.execute.tx.nonce_repair import NonceRepair
 from keeper.execute.tx.outcomes import OutcomeBuilder, Result, booked_event
-from keeper.execute.tx.pending import PendingIntents, highest
+from keeper.execute.tx.pending import highest
 from keeper.execute.tx.routing import is_private
 from keeper.execute.tx.simulator import Simulator
+from keeper.execute.tx.turn import Turn
 from keeper.model.chain import BlockRef, Call, Receipt, hexed
 from keeper.model.events import TX_REORGED, TX_STUCK, Event
 from keeper.model.intent import FILL, Attempt, Intent, IntentState, Outcome, SendStatus
@@ -34,34 +34,27 @@ class Look(Enum):
 
 
 class Confirmer:
-    """The part of the executor that runs in each block. The executor's lock covers it."""
+    """Gets each open intent mined or cancelled. One lock of the execution covers all its work."""
 
     def __init__(
         self,
-        journal: Journal,
         broadcaster: Broadcaster,
-        sender: ChainSender,
-        pending: PendingIntents,
         simulator: Simulator,
         outcomes: OutcomeBuilder,
         policy: Policy,
         nonce_repair: NonceRepair,
     ) -> None:
-        self._journal = journal
         self._broadcaster = broadcaster
-        self._sender = sender
-        self._pending = pending
+        self._journal = broadcaster.journal
+        self._sender = broadcaster.router.sender
+        self._pending = broadcaster.pending
+        self._emit = broadcaster.emit
         self._simulator = simulator
         self._outcomes = outcomes
         self._policy = policy
-        self._emit = broadcaster.emit
-        self.next_block_s = 1  # seconds to the next block's timestamp, as last expected
-        self._last: BlockRef | None = None
-        self._why: dict[int, str] = {}  # intent -> why it is being cancelled
         self._nonce_repair = nonce_repair
-        self._stuck: set[int] = set()
+        self._last: BlockRef | None = None
         self._ended: list[Intent] = []
-        self.cancel_all = False  # the kill switch is on
 
     @staticmethod
     def window(head: BlockRef) -> int:
@@ -73,32 +66,30 @@ class Confirmer:
         ended, self._ended = self._ended, []
         return ended
 
-    async def resume(self, head: BlockRef) -> None:
+    async def resume(self, turn: Turn) -> None:
         """Take up what an earlier run left."""
-        self._broadcaster.router.head = head.number
         for intent in self._pending.open():
             if intent.state is IntentState.RESERVED:
                 await self._broadcaster.drop(intent, "it was never signed")
                 continue
             try:
                 if await self._receipt(intent) is None:
-                    await self._resend(intent, head)
+                    await self._resend(intent, turn)
             except Transient:
                 continue  # no answer: the first block looks again
 
-    async def _resend(self, intent: Intent, head: BlockRef) -> None:
-        late = head.number >= intent.deadline_block
-        if (late or self.cancel_all) and intent.state is not IntentState.CANCELLING:
+    async def _resend(self, intent: Intent, turn: Turn) -> None:
+        late = turn.number >= intent.deadline_block
+        if (late or turn.killed) and intent.state is not IntentState.CANCELLING:
             why = "the deadline passed while the keeper was down" if late else KILLED
-            await self._cancel(intent, head, why)
+            await self._cancel(intent, turn, why)
         else:
-            await self._broadcaster.rebroadcast(intent)
+            await self._broadcaster.rebroadcast(intent, turn.number)
 
-    async def follow(self, snapshot: Snapshot) -> None:
+    async def follow(self, snapshot: Snapshot, turn: Turn) -> None:
         """One block. No answer from a node leaves an intent as it is, for the next block."""
         block = snapshot.block
-        self._broadcaster.router.head = block.number
-        await self._take_back(block)
+        await self._reopen_reorged(block)
         self._pending.forget(block.number, self.window(block))
         if waiting := await self._book(snapshot):
             try:
@@ -106,8 +97,8 @@ class Confirmer:
             except Transient:
                 return
             for intent in waiting:
-                await self._advance(intent, block, chain_nonce)
-            await self._nonce_repair.fill_gaps(self._outcomes.keeper, block, chain_nonce)
+                await self._advance(intent, turn, chain_nonce)
+            await self._nonce_repair.fill_gaps(block, chain_nonce)
 
     # Booking.
 
@@ -127,10 +118,11 @@ class Confirmer:
             for intent, end in zip(intents, found, strict=True)
             if isinstance(end, Result)
         ]
+        reasons = {intent.id: self._pending.state(intent).cancelled_for or "its deadline passed" for intent in intents}
         settled = await self._settle(ends) if ends else []
         for intent in settled:
             self._end(intent)
-            why = "it only filled a gap" if intent.kind == FILL else self._why.pop(intent.id, "its deadline passed")
+            why = "it only filled a gap" if intent.kind == FILL else reasons[intent.id]
             self._emit(booked_event(intent, why))
             if intent.state is not IntentState.MINED:
                 self._pending.cool_all(members(intent), snapshot.block.number + self._policy.cooldown_blocks)
@@ -138,7 +130,7 @@ class Confirmer:
 
     async def _settle(self, ends: list[tuple[int, IntentState, Outcome]]) -> list[Intent]:
         settled = await self._broadcaster.journal_call(self._journal.settle, ends)
-        self._broadcaster.hook("journal.settled")
+        self._broadcaster.hook(CrashPoint.SETTLED)
         return settled
 
     async def _look(self, intent: Intent, snapshot: Snapshot) -> Result | Look:
@@ -159,10 +151,8 @@ class Confirmer:
     def _end(self, intent: Intent) -> None:
         self._pending.keep(intent)
         self._ended.append(intent)
-        self._nonce_repair.forget(intent)
-        self._stuck.discard(intent.id)
 
-    async def _take_back(self, block: BlockRef) -> None:
+    async def _reopen_reorged(self, block: BlockRef) -> None:
         """Reopen what a reorg dropped. While heads link up nothing is asked."""
         last, self._last = self._last, block
         if last is not None and last.hash in (block.hash, block.parent):
@@ -181,115 +171,117 @@ class Confirmer:
                 message = f"block {outcome.block_number} of intent {intent.id} was replaced"
                 self._emit(Event(TX_REORGED, message, block.number, fields))
 
-    # Pushing.
+    # Getting it mined.
 
-    async def _advance(self, intent: Intent, block: BlockRef, chain_nonce: int) -> None:
+    async def _advance(self, intent: Intent, turn: Turn, chain_nonce: int) -> None:
         """Do what one block asks for an intent that is not mined."""
         try:
             if intent.state is IntentState.RESERVED:
                 await self._broadcaster.drop(intent, "it was never signed")
             elif chain_nonce > intent.nonce:
-                if ended := await self._nonce_repair.check_superseded(intent, block):
+                if ended := await self._nonce_repair.check_superseded(intent, turn.block):
                     self._end(ended)
-            elif intent.id in self._broadcaster.too_high and block.number < intent.deadline_block:
-                await self._nonce_repair.repair_too_high(intent, self._outcomes.keeper, block)
+            elif self._pending.state(intent).too_high and turn.number < intent.deadline_block:
+                await self._nonce_repair.repair_too_high(intent, turn.block)
             else:
-                unsure = intent.id in self._broadcaster.unsure and not is_private(intent)
-                await self._unstick(await self._broadcaster.rebroadcast(intent) if unsure else intent, block)
+                unsure = self._pending.state(intent).unconfirmed and not is_private(intent)
+                await self._unstick(
+                    await self._broadcaster.rebroadcast(intent, turn.number) if unsure else intent, turn
+                )
         except Transient:
             return
 
-    async def _unstick(self, intent: Intent, block: BlockRef) -> None:
+    async def _unstick(self, intent: Intent, turn: Turn) -> None:
         """Whatever may get it mined, or its cancellation."""
         if intent.state is IntentState.CANCELLING:
-            if self._is_due(intent, block):
-                await self._bump(intent, block, self._policy.max_fee, cancels=True)
-        elif self.cancel_all or block.number >= intent.deadline_block:
-            await self._cancel(intent, block, KILLED if self.cancel_all else "its deadline passed")
-        elif is_private(intent) or self._is_due(intent, block):
-            await self._resimulate_and_bump(intent, block)
+            if self._is_due(intent, turn):
+                await self._bump(intent, turn, self._policy.max_fee, cancels=True)
+        elif turn.killed or turn.number >= intent.deadline_block:
+            await self._cancel(intent, turn, KILLED if turn.killed else "its deadline passed")
+        elif is_private(intent) or self._is_due(intent, turn):
+            await self._resimulate_and_bump(intent, turn)
 
-    def _is_due(self, intent: Intent, block: BlockRef) -> bool:
-        return self._is_underpriced(intent, block) or self._is_old(intent, block)
+    def _is_due(self, intent: Intent, turn: Turn) -> bool:
+        return self._is_underpriced(intent, turn) or self._is_old(intent, turn)
 
-    def _is_underpriced(self, intent: Intent, block: BlockRef) -> bool:
-        return next_base(block, self._policy) > intent.attempts[-1].max_fee
+    def _is_underpriced(self, intent: Intent, turn: Turn) -> bool:
+        return next_base(turn.block, self._policy) > intent.attempts[-1].max_fee
 
-    def _is_old(self, intent: Intent, block: BlockRef) -> bool:
-        return block.number - intent.attempts[-1].signed_block >= PATIENCE
+    def _is_old(self, intent: Intent, turn: Turn) -> bool:
+        return turn.number - intent.attempts[-1].signed_block >= PATIENCE
 
-    async def _resimulate_and_bump(self, intent: Intent, block: BlockRef) -> None:
+    async def _resimulate_and_bump(self, intent: Intent, turn: Turn) -> None:
         """Simulate again, then bump; cancel what is no longer valid; hold on to what may not cost more."""
         call = Call(intent.to, intent.data)
-        timestamp = block.timestamp + self.next_block_s
-        if revert := await self._simulator.why_it_reverts(call, intent.gas_limit, block, timestamp):
-            await self._cancel(intent, block, str(revert))
+        if revert := await self._simulator.why_it_reverts(call, intent.gas_limit, turn.block, turn.next_timestamp):
+            await self._cancel(intent, turn, str(revert))
         elif is_private(intent):
-            await self._retry_relays(intent, block)
+            await self._retry_relays(intent, turn)
         else:
-            await self._bump(intent, block, max_bid(intent.bid, self._policy.max_fee), cancels=False)
+            await self._bump(intent, turn, max_bid(intent.bid, self._policy.max_fee), cancels=False)
 
-    async def _retry_relays(self, intent: Intent, block: BlockRef) -> None:
+    async def _retry_relays(self, intent: Intent, turn: Turn) -> None:
         """To the relays in every block; when they had theirs, in the open at the same nonce, or not at all."""
         router = self._broadcaster.router
-        if router.gave_up(intent, block.number) or intent.id in self._broadcaster.unwanted:
+        if router.gave_up(intent, turn.number) or self._pending.state(intent).relays_refused:
             if not router.then_public:
-                await self._cancel(intent, block, "no relay got it mined")
+                await self._cancel(intent, turn, "no relay got it mined")
                 return
             intent = await self._broadcaster.publish(intent)
-        if not self._is_underpriced(intent, block):
-            await self._broadcaster.rebroadcast(intent)
-        elif not await self._bump_once(intent, block, max_bid(intent.bid, self._policy.max_fee), cancels=False):
-            self._say_stuck(intent, block)
+        if not self._is_underpriced(intent, turn):
+            await self._broadcaster.rebroadcast(intent, turn.number)
+        elif not await self._bump_once(intent, turn, max_bid(intent.bid, self._policy.max_fee), cancels=False):
+            self._say_stuck(intent, turn)
 
-    async def _bump(self, intent: Intent, block: BlockRef, limit: int, cancels: bool) -> None:
+    async def _bump(self, intent: Intent, turn: Turn, limit: int, cancels: bool) -> None:
         """The same bytes again when the pool lost them, else a higher fee; at the limit, wait."""
-        if await self._resend_if_dropped(intent, block) and not self._is_underpriced(intent, block):
+        if await self._resend_if_dropped(intent, turn) and not self._is_underpriced(intent, turn):
             return
-        if not await self._bump_once(intent, block, limit, cancels):
-            self._say_stuck(intent, block)
+        if not await self._bump_once(intent, turn, limit, cancels):
+            self._say_stuck(intent, turn)
 
-    async def _cancel(self, intent: Intent, block: BlockRef, why: str) -> None:
+    async def _cancel(self, intent: Intent, turn: Turn, why: str) -> None:
         """Send a self-transfer at the same nonce. Where even that may not cost more, wait for whichever is mined."""
-        self._why[intent.id] = why
-        if not await self._bump_once(intent, block, self._policy.max_fee, cancels=True):
-            self._say_stuck(intent, block)
-            await self._resend_if_dropped(intent, block)
+        self._pending.state(intent).cancelled_for = why
+        if not await self._bump_once(intent, turn, self._policy.max_fee, cancels=True):
+            self._say_stuck(intent, turn)
+            await self._resend_if_dropped(intent, turn)
         await self._broadcaster.router.cancel_private(intent)
 
-    async def _bump_once(self, intent: Intent, block: BlockRef, limit: int, cancels: bool) -> bool:
+    async def _bump_once(self, intent: Intent, turn: Turn, limit: int, cancels: bool) -> bool:
         """One rung up, and one more at once where a node knows a higher fee than we do. False at the limit.
 
         A rung that is refused leaves the one below: its bytes go out again, since the pool may have dropped them.
         """
         for _ in range(2):
             known = highest(intent.attempts)
-            left = self._policy.deadline_blocks if cancels else intent.deadline_block - block.number
-            fees = bumped_fees(known, fee_until_deadline(block, left, known.priority_fee, self._policy), limit)
+            left = self._policy.deadline_blocks if cancels else intent.deadline_block - turn.number
+            fees = bumped_fees(known, fee_until_deadline(turn.block, left, known.priority_fee, self._policy), limit)
             if fees is None:
                 return False
-            intent, reply = await self._broadcaster.replace(intent, fees, block.number, cancels)
+            intent, reply = await self._broadcaster.replace(intent, fees, turn.number, cancels)
             if reply.reason != OUTBID:
                 break
         if reply.status is SendStatus.REFUSED and reply.reason != USED:
-            await self._broadcaster.rebroadcast(intent, older=True)
+            await self._broadcaster.rebroadcast(intent, turn.number, older=True)
         return True
 
-    async def _resend_if_dropped(self, intent: Intent, block: BlockRef) -> bool:
+    async def _resend_if_dropped(self, intent: Intent, turn: Turn) -> bool:
         """Send the same bytes again when the pool has none of ours any more. True when it had to."""
-        if not self._is_old(intent, block):
+        if not self._is_old(intent, turn):
             return False
         for attempt in reversed(intent.attempts):
             if await self._sender.transaction(attempt.tx_hash) is not None:
                 return False
-        await self._broadcaster.rebroadcast(intent)
+        await self._broadcaster.rebroadcast(intent, turn.number)
         return True
 
-    def _say_stuck(self, intent: Intent, block: BlockRef) -> None:
-        if intent.id in self._stuck:
+    def _say_stuck(self, intent: Intent, turn: Turn) -> None:
+        state = self._pending.state(intent)
+        if state.said_stuck:
             return
-        self._stuck.add(intent.id)
+        state.said_stuck = True
         fees = highest(intent.attempts)
-        values = {"max_fee_wei": str(fees.max_fee), "base_fee_wei": str(block.base_fee)}
+        values = {"max_fee_wei": str(fees.max_fee), "base_fee_wei": str(turn.block.base_fee)}
         message = f"nonce {intent.nonce} waits at {fees.max_fee / 1e9:.3f} gwei and may not offer more"
-        self._emit(Event(TX_STUCK, message, block.number, {**identity(intent), **values}))
+        self._emit(Event(TX_STUCK, message, turn.number, {**identity(intent), **values}))

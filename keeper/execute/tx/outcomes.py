@@ -12,7 +12,7 @@ from keeper.model.chain import Receipt, hexed
 from keeper.model.events import TX_CANCELLED, TX_MINED, TX_REVERTED, Event
 from keeper.model.health import WAD
 from keeper.model.intent import APPROVE, Attempt, Intent, IntentState, Outcome
-from keeper.protocols.base import Protocol, Snapshot
+from keeper.protocols.base import Snapshot
 from keeper.protocols.executor.batching import BATCH, members
 from keeper.protocols.executor.logs import steps_failed
 
@@ -21,7 +21,7 @@ _TRANSFER = keccak(text="Transfer(address,address,uint256)")
 _TRANSFER_TOPICS = 3
 _LONGEST_REASON = 500  # characters
 
-NativePrice = Callable[[Snapshot], int]
+PriceOfNative = Callable[[Snapshot], int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +35,11 @@ class Result:
 class OutcomeBuilder:
     """Decides what a mined transaction achieved. `native_price`: dollars (1e18) of the native coin at a snapshot."""
 
-    def __init__(self, protocol: Protocol, simulator: Simulator, keeper: bytes, native_price: NativePrice) -> None:
-        self._protocol = protocol
+    def __init__(self, simulator: Simulator, keeper: bytes, native_price: PriceOfNative) -> None:
+        self._protocol = simulator.protocol
         self._simulator = simulator
         self.keeper = keeper
-        self._native_price = native_price
+        self.native_price = native_price
 
     async def book(self, intent: Intent, attempt: Attempt, receipt: Receipt, snapshot: Snapshot) -> Result:
         """The end of an intent. The gas is paid in any case; rewards come from the transaction's own logs."""
@@ -112,7 +112,7 @@ class OutcomeBuilder:
 
     def _value(self, profit: Mapping[bytes, int], snapshot: Snapshot) -> int:
         tokens = {token: units for token, units in profit.items() if token != NATIVE}
-        native = profit.get(NATIVE, 0) * self._native_price(snapshot) // WAD
+        native = profit.get(NATIVE, 0) * self.native_price(snapshot) // WAD
         return native + sum(self._protocol.value_wad(snapshot, token, units) for token, units in tokens.items())
 
 

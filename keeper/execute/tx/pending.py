@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 from typing import Self
 
 from keeper.model.fees import Fees
@@ -10,11 +11,34 @@ from keeper.model.plan import InFlight
 from keeper.protocols.executor.batching import members
 
 
+@dataclass(slots=True)
+class SendState:
+    """What is known of one intent while it is on its way, and is not worth writing down: a restart finds it out again.
+
+    `unconfirmed`: no node confirmed its newest bytes. `relays_refused`: relays did not take them. `too_high`: how often
+    in a row its nonce was refused as too high. `looks`: how often its nonce was found used, by none of its hashes.
+    `cancelled_for`: why it is being cancelled. `said_stuck`: the event tx.stuck was emitted.
+    """
+
+    unconfirmed: bool = False
+    relays_refused: bool = False
+    too_high: int = 0
+    looks: int = 0
+    cancelled_for: str = ""
+    said_stuck: bool = False
+
+
+@dataclass(slots=True)
+class _Kept:
+    intent: Intent
+    state: SendState = field(default_factory=SendState)
+
+
 class PendingIntents:
     """Open and recently settled intents, and the accounts that are left alone for a while."""
 
     def __init__(self) -> None:
-        self._intents: dict[int, Intent] = {}
+        self._kept: dict[int, _Kept] = {}
         self._cooling: dict[bytes, int] = {}
 
     @classmethod
@@ -25,32 +49,40 @@ class PendingIntents:
         return pending
 
     def keep(self, intent: Intent) -> None:
-        """Remember the newest version of an intent."""
-        self._intents[intent.id] = intent
+        """Remember the newest version of an intent; once it has ended, its send state begins from nothing."""
+        kept = self._kept.get(intent.id)
+        if kept is None or intent.state.final:
+            self._kept[intent.id] = _Kept(intent)
+        else:
+            kept.intent = intent
 
     def keep_all(self, intents: Iterable[Intent]) -> None:
         for intent in intents:
             self.keep(intent)
 
+    def state(self, intent: Intent) -> SendState:
+        """What is known of an intent on its way, to be read and changed."""
+        return self._kept[intent.id].state
+
     def open(self) -> list[Intent]:
         """Intents without an outcome, lowest nonce first."""
-        return sorted((i for i in self._intents.values() if not i.state.final), key=lambda intent: intent.nonce)
+        return sorted((i for i in self._all() if not i.state.final), key=lambda intent: intent.nonce)
 
     @property
     def count(self) -> int:
         """How many intents are open. Callable from any thread: it looks at a copy."""
-        return sum(not intent.state.final for intent in tuple(self._intents.values()))
+        return sum(not intent.state.final for intent in self._all())
 
     def settled(self) -> list[Intent]:
         """Intents whose outcome a reorg may still take back."""
-        return [intent for intent in self._intents.values() if intent.state.final and intent.outcome]
+        return [intent for intent in self._all() if intent.state.final and intent.outcome]
 
     def nonces(self) -> set[int]:
         return {intent.nonce for intent in self.open()}
 
     def last_block_for(self, account: bytes) -> int:
         """The newest block in which something of ours was mined for an account: plans from before it are void."""
-        blocks = [i.outcome.block_number for i in self._intents.values() if i.outcome and account in members(i)]
+        blocks = [i.outcome.block_number for i in self._all() if i.outcome and account in members(i)]
         return max(blocks, default=-1)
 
     def cool(self, account: bytes, until: int) -> None:
@@ -67,10 +99,13 @@ class PendingIntents:
     def forget(self, block: int, settled_before: int) -> None:
         """Drop what is of no use any more at a block."""
         self._cooling = {account: until for account, until in self._cooling.items() if until > block}
-        for intent in list(self._intents.values()):
+        for intent in self._all():
             old = intent.outcome is None or intent.outcome.block_number < settled_before
             if intent.state.final and old:
-                del self._intents[intent.id]
+                del self._kept[intent.id]
+
+    def _all(self) -> list[Intent]:
+        return [kept.intent for kept in tuple(self._kept.values())]
 
     def in_flight(self) -> InFlight:
         uses: Counter[str] = Counter()

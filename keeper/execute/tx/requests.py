@@ -1,12 +1,14 @@
-"""From a plan to the request of a transaction."""
+"""From a plan, or from a need of the keeper's own, to the request of a transaction."""
 
+from keeper.execute.tx.fees import fee_until_deadline, max_bid
+from keeper.model.chain import BlockRef, Call
 from keeper.model.fees import Fees
-from keeper.model.intent import Route, TxRequest
-from keeper.model.plan import Plan
+from keeper.model.intent import APPROVE, Route, TxRequest
+from keeper.model.plan import Plan, Policy
 
 
 def from_plan(plan: Plan, limit: int, route: Route = Route.PUBLIC) -> TxRequest:
-    """The draft of a plan, its first fee held under `limit` (wei)."""
+    """The request of a plan, its first fee held under `limit` (wei)."""
     chosen = plan.opportunity
     max_fee = min(plan.max_fee, limit)
     return TxRequest(
@@ -24,4 +26,26 @@ def from_plan(plan: Plan, limit: int, route: Route = Route.PUBLIC) -> TxRequest:
         uses={key: amount for key, (amount, _) in chosen.uses.items()},
         spends=dict(chosen.spends),
         route=route,
+    )
+
+
+def urgent_request(kind: str, sender: bytes, call: Call, gas_limit: int, block: BlockRef, policy: Policy) -> TxRequest:
+    """A transaction of the keeper's own account that may cost the highest fee; it brings nothing by itself.
+
+    Its first fee stays valid until the deadline. That of an approval leaves room for a cancellation to replace it.
+    """
+    limit = max_bid(policy.max_fee, policy.max_fee) if kind == APPROVE else policy.max_fee
+    max_fee = min(fee_until_deadline(block, policy.deadline_blocks, policy.priority_fee, policy), limit)
+    return TxRequest(
+        account=sender,
+        kind=kind,
+        subject="",
+        size=0,
+        call=call,
+        gas_limit=gas_limit,
+        fees=Fees(max_fee, min(policy.priority_fee, max_fee)),
+        bid=policy.max_fee,
+        value_wad=0,
+        planned_block=block.number,
+        deadline_block=block.number + policy.deadline_blocks,
     )

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 from keeper.chain.ports import ChainSender, PrivateSender
 from keeper.chain.replies import NOT_SENT
-from keeper.execute.leadership.right import WriteRight
 from keeper.model.intent import Attempt, Intent, Route, SendResult, SendStatus
 from keeper.model.plan import Plan
 
@@ -22,25 +21,6 @@ class RelayPolicy:
     least_wad: int = 0
 
 
-class FencedRelays:
-    """Relays that ask for the right to send just before bytes leave, as the sender to nodes does."""
-
-    def __init__(self, inner: PrivateSender, right: WriteRight) -> None:
-        self._inner = inner
-        self._right = right
-
-    async def send_private(self, raw: bytes, route: Route, head: int, until: int) -> SendResult:
-        if not self._right.is_valid():
-            return SendResult(SendStatus.UNKNOWN, "no_lease", "not sent: this keeper's lease ran out or was taken")
-        return await self._inner.send_private(raw, route, head, until)
-
-    async def cancel_private(self, raw: bytes, route: Route) -> bool:
-        return await self._inner.cancel_private(raw, route)
-
-    async def close(self) -> None:
-        await self._inner.close()
-
-
 class Router:
     """Hands attempts over by their routes. Without relays everything is public.
 
@@ -48,27 +28,26 @@ class Router:
     """
 
     def __init__(
-        self, sender: ChainSender, relays: PrivateSender | None = None, privacy: RelayPolicy | None = None
+        self, sender: ChainSender, relays: PrivateSender | None = None, policy: RelayPolicy | None = None
     ) -> None:
-        self._sender = sender
+        self.sender = sender
         self._relays = relays
-        self._privacy = privacy
-        self.head = 0  # the newest block that is known
+        self._policy = policy
 
     def route_of(self, plan: Plan) -> Route:
         """The way that a new plan goes."""
-        if self._relays is None or self._privacy is None or plan.value_wad < self._privacy.least_wad:
+        if self._relays is None or self._policy is None or plan.value_wad < self._policy.least_wad:
             return Route.PUBLIC
-        return self._privacy.route
+        return self._policy.route
 
-    async def send(self, attempt: Attempt) -> SendResult:
-        """Hand over one attempt, once. Does not raise."""
+    async def send(self, attempt: Attempt, head: int) -> SendResult:
+        """Hand over one attempt, once. `head`: number of the newest block. Does not raise."""
         if attempt.route is Route.PUBLIC:
-            return await self._sender.send_raw(attempt.raw)
+            return await self.sender.send_raw(attempt.raw)
         if self._relays is None:
             return SendResult(SendStatus.UNKNOWN, NOT_SENT, "no relay is set any more")
-        head = max(self.head, attempt.signed_block)
-        return await self._relays.send_private(attempt.raw, attempt.route, head, self._until(attempt))
+        newest = max(head, attempt.signed_block)
+        return await self._relays.send_private(attempt.raw, attempt.route, newest, self._until(attempt))
 
     async def cancel_private(self, intent: Intent) -> None:
         """Ask the relays to forget what they hold. Whether they do, only the chain will say."""
@@ -86,10 +65,10 @@ class Router:
 
         Where there are no relays any more, what an earlier run sent through them follows as it would have.
         """
-        return self._privacy is None or self._privacy.then_public
+        return self._policy is None or self._policy.then_public
 
     def _until(self, attempt: Attempt) -> int:
-        return attempt.signed_block + (self._privacy.blocks if self._privacy else 0)
+        return attempt.signed_block + (self._policy.blocks if self._policy else 0)
 
     async def close(self) -> None:
         if self._relays is not None:

@@ -11,14 +11,14 @@ class Simulator:
     """Runs the exact call of a transaction on top of a block, as its sender."""
 
     def __init__(self, reader: ChainReader, protocol: Protocol, sender: bytes) -> None:
-        self._reader = reader
-        self._protocol = protocol
+        self.reader = reader
+        self.protocol = protocol
         self._sender = sender
 
     async def why_it_reverts(self, call: Call, gas_limit: int, block: BlockRef, timestamp: int) -> Revert | None:
         """Why the call would fail in the block after this one; None when it would not. Raises Transient."""
-        result = await self._reader.call(call, self._sender, block, max(timestamp, block.timestamp + 1), gas_limit)
-        return None if result.ok else self._protocol.explain(result.data)
+        result = await self.reader.call(call, self._sender, block, max(timestamp, block.timestamp + 1), gas_limit)
+        return None if result.ok else self.protocol.explain(result.data)
 
     async def reason(self, intent: Intent, receipt: Receipt) -> str:
         """Why a mined transaction failed, as far as its block and the one before can tell.
@@ -29,11 +29,11 @@ class Simulator:
             return "out_of_gas"
         call = Call(intent.to, intent.data)
         try:
-            block = await self._reader.block_by_hash(receipt.block_hash)
-            for state in (block, await self._reader.block_by_hash(block.parent)):
-                result = await self._reader.call(call, self._sender, state, block.timestamp, intent.gas_limit)
+            block = await self.reader.block_by_hash(receipt.block_hash)
+            for state in (block, await self.reader.block_by_hash(block.parent)):
+                result = await self.reader.call(call, self._sender, state, block.timestamp, intent.gas_limit)
                 if not result.ok:
-                    return str(self._protocol.explain(result.data))
+                    return str(self.protocol.explain(result.data))
         except Transient:
             return "unknown"
         return "unknown"

@@ -183,6 +183,7 @@ async def test_without_a_journal_nothing_is_sent(world):
     assert refused.reason is Rejection.HOLD
     assert "the journal cannot be" in refused.message
     assert "the journal cannot be" in executor.held
+    assert "the journal cannot be" in world.event("journal.unavailable").fields["error"]
     assert world.tap.sent == []
 
 

@@ -5,9 +5,9 @@ import asyncio
 import pytest
 
 from keeper.errors import LeaseLost
+from keeper.execute.leadership.fencing import FencedSender
 from keeper.execute.leadership.lease import LONGEST_S, SHORTEST_S, lease_length
 from keeper.execute.leadership.renewal import HUNG_S, Renewal
-from keeper.execute.standby import FencedSender
 from keeper.model.chain import BlockRef
 from keeper.model.intent import SendResult, SendStatus
 

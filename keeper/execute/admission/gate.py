@@ -1,0 +1,143 @@
+"""The gate before the send path: which plans may go out now, and why each of the others may not."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+
+from keeper.chain.balances import token_balances
+from keeper.errors import Transient
+from keeper.execute.admission.conflicts import Balances, Reservations, tokens_of
+from keeper.execute.admission.quarantine import Quarantine, is_assets, key_of
+from keeper.execute.execution import rejected
+from keeper.execute.tx.broadcaster import Broadcaster
+from keeper.execute.tx.simulator import Simulator
+from keeper.model.chain import BlockRef
+from keeper.model.events import ASSET_QUARANTINED, FUNDS_LOW, SIGNER_LIMITED, Event
+from keeper.model.intent import Intent, IntentState
+from keeper.model.plan import Plan, Policy, Rejected, Rejection
+from keeper.protocols.base import Revert, RevertAction
+from keeper.protocols.executor.batching import BATCH, packed
+
+Admission = tuple[list[Plan], list[Rejected]]
+
+
+class Gate:
+    """Screens plans by what is on its way, cooling or quarantined and by funds, then simulates each on the new block.
+
+    `holder`: whose tokens the plans spend.
+    """
+
+    def __init__(self, broadcaster: Broadcaster, simulator: Simulator, policy: Policy, holder: bytes) -> None:
+        self._reader = simulator.reader
+        self._simulator = simulator
+        self._pending = broadcaster.pending
+        self._signer = broadcaster.signer
+        self._emit = broadcaster.emit
+        self._policy = policy
+        self._holder = holder
+        self._quarantine = Quarantine()
+        self._one_by_one = False
+        self._short_of_funds = False
+
+    @property
+    def room(self) -> int:
+        """How many more transactions may be on their way."""
+        return max(self._most - len(self._pending.open()), 0)
+
+    @property
+    def _most(self) -> int:
+        return 1 if self._one_by_one else self._policy.max_in_flight
+
+    def limit_to_one(self, why: str) -> None:
+        """From now on one transaction in flight at a time. Said once."""
+        if not self._one_by_one:
+            self._one_by_one = True
+            message = f"one transaction in flight at a time: {why}"
+            self._emit(Event(SIGNER_LIMITED, message, None, {"reason": why}))
+
+    def quarantined(self, block: int) -> Mapping[str, str]:
+        """Kinds and assets that are left alone at a block, and why."""
+        return self._quarantine.closed(block)
+
+    async def balances(self, plans: Sequence[Plan], known: BlockRef) -> Balances:
+        """What plans that were made at a block may draw on. Raises Transient when the chain does not answer."""
+        native, tokens = await asyncio.gather(
+            self._reader.balance(self._signer.address),
+            token_balances(self._reader, known, self._holder, tokens_of(plans)),
+        )
+        return Balances(native, tokens)
+
+    async def admit(self, plans: Sequence[Plan], balances: Balances, head: BlockRef, timestamp: int) -> Admission:
+        """Plans that may go out on top of `head`, best first, and the others with the reason."""
+        chosen, refused = self._screen(plans, head, balances)
+        problems = await asyncio.gather(*(self._simulate(plan, head, timestamp) for plan in chosen))
+        refused += [problem for problem in problems if problem]
+        return [plan for plan, problem in zip(chosen, problems, strict=True) if problem is None], refused
+
+    async def batched(self, plans: list[Plan], head: BlockRef, timestamp: int) -> list[Plan]:
+        """In batches where the policy wants them; one by one where the simulation refuses one of these."""
+        made = packed(plans, self._policy.max_batch, self._signer.max_gas)
+        batches = [plan for plan in made if plan.opportunity.kind == BATCH]
+        problems = await asyncio.gather(*(self._simulate(batch, head, timestamp) for batch in batches))
+        return plans if any(problems) else made
+
+    def judge(self, ended: Sequence[Intent], block: int) -> None:
+        """Quarantine what was mined and moved other amounts than it said: the asset is not what it seems."""
+        for intent in ended:
+            problem = intent.outcome.reason if intent.outcome and intent.kind != BATCH else ""
+            if intent.state is IntentState.MINED and problem:
+                self._blame(key_of(intent), intent.account, problem, block, sure=True)
+
+    def _screen(self, plans: Sequence[Plan], head: BlockRef, balances: Balances) -> Admission:
+        """Plans that may be simulated, and those that need no simulation to be left out."""
+        taken = Reservations(self._pending.in_flight(), balances, self._most)
+        chosen, refused = list[Plan](), list[Rejected]()
+        for plan in plans:
+            if problem := self._problem(plan, head) or taken.conflict(plan):
+                refused.append(rejected(plan, *problem))
+            else:
+                taken.take(plan)
+                chosen.append(plan)
+        self._watch_funds(taken.shortage, head)
+        return chosen, refused
+
+    def _problem(self, plan: Plan, head: BlockRef) -> tuple[Rejection, str] | None:
+        """What speaks against a plan by itself."""
+        gas_limit = plan.opportunity.gas_limit
+        if plan.planned_block < self._pending.last_block_for(plan.account):
+            return Rejection.IN_FLIGHT, "one that was mined since it was planned"
+        if self._pending.cools(plan.account, head.number):
+            return Rejection.COOLING_DOWN, "its last attempt failed a moment ago"
+        if gas_limit > self._signer.max_gas:
+            return Rejection.BLOCK_GAS, f"a gas limit of {gas_limit} is never signed"
+        return None
+
+    def _watch_funds(self, shortage: Mapping[str, str], head: BlockRef) -> None:
+        """Say once that funds do not suffice; each plan looks at them again."""
+        if shortage and not self._short_of_funds:
+            message = f"not sent: may take {shortage['needed']} of {shortage['token']}, {shortage['balance']} are left"
+            self._emit(Event(FUNDS_LOW, message, head.number, shortage))
+        self._short_of_funds = bool(shortage)
+
+    async def _simulate(self, plan: Plan, head: BlockRef, timestamp: int) -> Rejected | None:
+        try:
+            revert = await self._simulator.why_it_reverts(plan.call, plan.opportunity.gas_limit, head, timestamp)
+        except Transient as error:
+            return rejected(plan, Rejection.HOLD, f"not simulated: {error}")
+        if revert:
+            return self._failed(plan, revert, head)
+        self._quarantine.succeeded(key_of(plan.opportunity))
+        return None
+
+    def _failed(self, plan: Plan, revert: Revert, head: BlockRef) -> Rejected:
+        if revert.action is not RevertAction.RETRY:
+            self._pending.cool(plan.account, head.number + self._policy.cooldown_blocks)
+        if is_assets(revert):
+            self._blame(key_of(plan.opportunity), plan.account, str(revert), head.number)
+        return rejected(plan, Rejection.SIMULATION_FAILED, str(revert))
+
+    def _blame(self, key: str, account: bytes, reason: str, number: int, sure: bool = False) -> None:
+        """Count what may be the asset's fault, and say when it is left alone for it."""
+        if until := self._quarantine.failed(key, account, reason, number, sure):
+            message = f"{key} is left alone until block {until}: {reason}"
+            fields = {"subject": key, "reason": reason, "until_block": until}
+            self._emit(Event(ASSET_QUARANTINED, message, number, fields))
