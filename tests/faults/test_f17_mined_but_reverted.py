@@ -3,6 +3,7 @@
 from keeper.model.intent import IntentState
 from keeper.model.plan import Rejection
 from keeper.observe.pnl import NATIVE
+from keeper.protocols.base import RevertAction
 from tests.support.world import TOKENS
 
 
@@ -31,3 +32,14 @@ async def test_reverts_in_a_row_open_the_breaker(sea):
     [refused] = await sea.submit(await sea.world.plan(0))
     assert refused.reason is Rejection.HOLD
     await sea.settle()
+
+
+async def test_an_account_whose_reason_may_be_gone_in_the_next_block_does_not_cool_down(sea):
+    sea.world.protocol.action = RevertAction.RETRY
+    await sea.submit(await sea.world.plan(0, 1000 * TOKENS))
+    sea.world.outbid(sea.world.victims[0], "transfer", sea.world.victims[1], 1)
+    await sea.mine()
+    assert (sea.intent.state, sea.intent.outcome.reason) == (IntentState.REVERTED, "ERC20InsufficientBalance()")
+    assert await sea.submit(await sea.world.plan(0)) == []
+    await sea.settle()
+    assert sea.states() == [(0, IntentState.REVERTED), (1, IntentState.MINED)]

@@ -55,6 +55,7 @@ class Taking:
     def __init__(self, token: bytes, wanted: Sequence[tuple[bytes, bytes]] = ()) -> None:
         self.token = token
         self.wanted = list(wanted)
+        self.action = RevertAction.SKIP  # what every revert asks for
 
     def allowances(self, state: Any) -> list[tuple[bytes, bytes]]:
         return self.wanted
@@ -68,7 +69,7 @@ class Taking:
 
     def explain(self, data: bytes) -> Revert:
         known = artifact("TestToken")[0].errors.get(data[:4])
-        return Revert(known.name if known else data.hex(), (), RevertAction.SKIP)
+        return Revert(known.name if known else data.hex(), (), self.action)
 
     def value_wad(self, snapshot: Snapshot, token: bytes, amount: int) -> int:
         return amount * 2

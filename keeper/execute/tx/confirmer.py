@@ -1,6 +1,7 @@
 """Follows what is on its way, block by block, until it is mined: book, bump, cancel, send again."""
 
 import asyncio
+from collections.abc import Mapping
 from enum import Enum
 
 from keeper.errors import Transient
@@ -15,7 +16,7 @@ from keeper.execute.tx.simulator import Simulator
 from keeper.execute.tx.turn import Turn
 from keeper.model.chain import BlockRef, Call, Receipt, hexed
 from keeper.model.events import TX_REORGED, TX_STUCK, Event
-from keeper.model.intent import FILL, Attempt, Intent, IntentState, Outcome, SendStatus
+from keeper.model.intent import FILL, Attempt, Intent, IntentState, SendStatus
 from keeper.model.plan import Policy
 from keeper.protocols.base import Snapshot
 from keeper.protocols.executor.batching import members
@@ -113,22 +114,20 @@ class Confirmer:
         """Book what was mined up to the snapshot, all in one commit; returns what surely was not mined anywhere yet."""
         intents = self._pending.open()
         found = await asyncio.gather(*(self._look(intent, snapshot) for intent in intents))
-        ends = [
-            (intent.id, end.state, end.outcome)
-            for intent, end in zip(intents, found, strict=True)
-            if isinstance(end, Result)
-        ]
+        results = {intent.id: end for intent, end in zip(intents, found, strict=True) if isinstance(end, Result)}
         reasons = {intent.id: self._pending.state(intent).cancelled_for or "its deadline passed" for intent in intents}
-        settled = await self._settle(ends) if ends else []
-        for intent in settled:
+        for intent in await self._settle(results):
             self._end(intent)
             why = "it only filled a gap" if intent.kind == FILL else reasons[intent.id]
             self._emit(booked_event(intent, why))
-            if intent.state is not IntentState.MINED:
+            if intent.state is not IntentState.MINED and not results[intent.id].retry:
                 self._pending.cool_all(members(intent), snapshot.block.number + self._policy.cooldown_blocks)
         return [intent for intent, end in zip(intents, found, strict=True) if end is Look.WAITING]
 
-    async def _settle(self, ends: list[tuple[int, IntentState, Outcome]]) -> list[Intent]:
+    async def _settle(self, results: Mapping[int, Result]) -> list[Intent]:
+        if not results:
+            return []
+        ends = [(intent_id, result.state, result.outcome) for intent_id, result in results.items()]
         settled = await self._broadcaster.journal_call(self._journal.settle, ends)
         self._broadcaster.hook(CrashPoint.SETTLED)
         return settled

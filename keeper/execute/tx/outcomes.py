@@ -12,7 +12,7 @@ from keeper.model.chain import Receipt, hexed
 from keeper.model.events import TX_CANCELLED, TX_MINED, TX_REVERTED, Event
 from keeper.model.health import WAD
 from keeper.model.intent import APPROVE, Attempt, Intent, IntentState, Outcome
-from keeper.protocols.base import Snapshot
+from keeper.protocols.base import RevertAction, Snapshot
 from keeper.protocols.executor.batching import BATCH, members
 from keeper.protocols.executor.logs import steps_failed
 
@@ -26,10 +26,11 @@ PriceOfNative = Callable[[Snapshot], int]
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """How an intent ended."""
+    """How an intent ended. `retry`: it reverted for a reason that may be gone in the next block, as a moved price."""
 
     state: IntentState
     outcome: Outcome
+    retry: bool = False
 
 
 class OutcomeBuilder:
@@ -47,8 +48,7 @@ class OutcomeBuilder:
         if attempt.cancels:
             return Result(IntentState.CANCELLED, self._outcome(receipt, profit, "", snapshot))
         if receipt.status != 1:
-            reason = await self._simulator.reason(intent, receipt)
-            return Result(IntentState.REVERTED, self._outcome(receipt, profit, reason, snapshot))
+            return await self._book_revert(intent, receipt, profit, snapshot)
         if intent.kind == APPROVE:
             return Result(IntentState.MINED, self._outcome(receipt, profit, "", snapshot))
         if intent.kind == BATCH:
@@ -64,6 +64,15 @@ class OutcomeBuilder:
             profit[token] = profit.get(token, 0) + (units if moved is None else moved)
         return Result(IntentState.MINED, self._outcome(receipt, profit, problem, snapshot, achieved.bad_debt_wad))
 
+    async def _book_revert(
+        self, intent: Intent, receipt: Receipt, profit: dict[bytes, int], snapshot: Snapshot
+    ) -> Result:
+        if receipt.gas_used >= intent.gas_limit:
+            return Result(IntentState.REVERTED, self._outcome(receipt, profit, "out_of_gas", snapshot))
+        revert = await self._simulator.why_it_reverted(intent, receipt)
+        outcome = self._outcome(receipt, profit, str(revert or "unknown"), snapshot)
+        return Result(IntentState.REVERTED, outcome, retry=revert is not None and revert.action is RevertAction.RETRY)
+
     def _book_batch(self, intent: Intent, receipt: Receipt, profit: dict[bytes, int], snapshot: Snapshot) -> Result:
         """The sum of its steps, and the reasons of those that failed."""
         accounts = members(intent)
@@ -73,13 +82,15 @@ class OutcomeBuilder:
             for token, units in achieved.rewards.items():
                 profit[token] = profit.get(token, 0) + units
         failed = [
-            f"{checksum(accounts[step.index])}: {self._protocol.explain(step.reason)}"
+            (accounts[step.index], self._protocol.explain(step.reason))
             for step in steps_failed(intent.to, receipt.logs)
         ]
-        reason = "; ".join(failed)[:_LONGEST_REASON] if found else "no_effect"
+        named = "; ".join(f"{checksum(account)}: {revert}" for account, revert in failed)
+        reason = named[:_LONGEST_REASON] if found else "no_effect"
         bad_debt_wad = sum(achieved.bad_debt_wad for achieved in found)
         state = IntentState.MINED if found else IntentState.REVERTED
-        return Result(state, self._outcome(receipt, profit, reason, snapshot, bad_debt_wad))
+        retry = bool(failed) and all(revert.action is RevertAction.RETRY for _, revert in failed)
+        return Result(state, self._outcome(receipt, profit, reason, snapshot, bad_debt_wad), retry)
 
     def _moved(self, token: bytes, receipt: Receipt) -> int | None:
         """Units that the keeper gained by the token's own logs, where a fee shows; None when they are silent.

@@ -20,20 +20,18 @@ class Simulator:
         result = await self.reader.call(call, self._sender, block, max(timestamp, block.timestamp + 1), gas_limit)
         return None if result.ok else self.protocol.explain(result.data)
 
-    async def reason(self, intent: Intent, receipt: Receipt) -> str:
-        """Why a mined transaction failed, as far as its block and the one before can tell.
+    async def why_it_reverted(self, intent: Intent, receipt: Receipt) -> Revert | None:
+        """Why a mined transaction failed, as far as its block and the one before can tell; None when they do not.
 
         Whoever was faster did it in the same block, so the state after it comes first.
         """
-        if receipt.gas_used >= intent.gas_limit:
-            return "out_of_gas"
         call = Call(intent.to, intent.data)
         try:
             block = await self.reader.block_by_hash(receipt.block_hash)
             for state in (block, await self.reader.block_by_hash(block.parent)):
                 result = await self.reader.call(call, self._sender, state, block.timestamp, intent.gas_limit)
                 if not result.ok:
-                    return str(self.protocol.explain(result.data))
+                    return self.protocol.explain(result.data)
         except Transient:
-            return "unknown"
-        return "unknown"
+            return None
+        return None
