@@ -1,4 +1,4 @@
-"""Where breakers and the kill switch are kept: two small tables beside the journal's.
+"""Where breakers and the kill switch are kept: two small tables of the journal.
 
 In the journal's database rather than in a file: what stops a keeper must stop the one that takes over from it on
 another machine, too. The kill switch is one row for every signer of a chain, so that pulling it needs no key.
@@ -8,60 +8,17 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from sqlalchemy import (
-    BigInteger,
-    Boolean,
-    Column,
-    ColumnElement,
-    Connection,
-    Engine,
-    Integer,
-    LargeBinary,
-    MetaData,
-    RowMapping,
-    String,
-    Table,
-    Text,
-    delete,
-    func,
-    insert,
-    select,
-    update,
-)
+from sqlalchemy import ColumnElement, Connection, Engine, RowMapping, Table, delete, func, insert, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
-from keeper.errors import JournalUnavailable, OperatorError
+from keeper.errors import JournalUnavailable
 from keeper.execute.breakers.breakers import DAY_S, BreakerState, TxResult
 from keeper.execute.journal.database import database_message, engine_for, file_of, locate, unusable
-from keeper.execute.journal.schema import BigInt
+from keeper.execute.journal.schema import ENDS, HOLDS, METADATA
+from keeper.execute.leadership.file_lock import make_data_dir
 from keeper.model.breaker import BreakerName
 
 EVERYONE = bytes(20)
-_METADATA = MetaData()
-
-HOLDS = Table(
-    "holds",
-    _METADATA,
-    Column("chain_id", BigInteger, primary_key=True),
-    Column("signer", LargeBinary(20), primary_key=True),
-    Column("name", String(16), primary_key=True),
-    Column("reason", Text, nullable=False),  # empty: closed
-    Column("since_s", BigInteger, nullable=False),
-    Column("until_block", BigInteger),
-)
-
-ENDS = Table(
-    "ends",
-    _METADATA,
-    Column("chain_id", BigInteger, primary_key=True),
-    Column("signer", LargeBinary(20), primary_key=True),
-    Column("intent_id", Integer, primary_key=True),
-    Column("time_s", BigInteger, nullable=False, index=True),
-    Column("mined", Boolean, nullable=False),
-    Column("reverted", Boolean, nullable=False),
-    Column("loss_wad", BigInt, nullable=False),
-    Column("gas_wad", BigInt, nullable=False),
-)
 
 
 class BreakerStore:
@@ -82,17 +39,17 @@ class BreakerStore:
             mine = self._mine(ENDS)
             newest = connection.scalar(select(func.max(ENDS.c.time_s)).where(mine)) or 0
             rows = connection.execute(select(ENDS).where(mine, ENDS.c.time_s > newest - DAY_S)).mappings()
-            return self._holds(connection), [_end(row) for row in rows]
+            return self._states(connection), [_end(row) for row in rows]
 
-    def exchange(self, holds: Sequence[BreakerState], ends: Sequence[TxResult]) -> list[BreakerState]:
+    def exchange(self, states: Sequence[BreakerState], ends: Sequence[TxResult]) -> list[BreakerState]:
         """Write what changed, and read how all breakers stand now."""
         with self._transaction() as connection:
             self.fence(connection)
-            for hold in holds:
-                self._put(connection, hold, self._signer)
+            for state in states:
+                self._put(connection, state, self._signer)
             for end in ends:
                 self._note(connection, end)
-            return self._holds(connection)
+            return self._states(connection)
 
     def kill(self, reason: str, now_s: int) -> None:
         """Pull the kill switch, for every signer of the chain."""
@@ -102,7 +59,7 @@ class BreakerStore:
     def resume(self) -> list[BreakerState]:
         """Close everything that is open, the kill switch included; returns what was. What ended so far is forgiven."""
         with self._transaction() as connection:
-            found = [hold for hold in self._holds(connection) if hold.reason]
+            found = [state for state in self._states(connection) if state.reason]
             since = connection.scalar(select(func.max(ENDS.c.time_s)).where(self._mine(ENDS))) or 0
             for signer in (self._signer, EVERYONE):
                 where = (HOLDS.c.chain_id == self._chain_id) & (HOLDS.c.signer == signer)
@@ -111,15 +68,15 @@ class BreakerStore:
                 )
             return found
 
-    def _holds(self, connection: Connection) -> list[BreakerState]:
+    def _states(self, connection: Connection) -> list[BreakerState]:
         signers = HOLDS.c.signer.in_([self._signer, EVERYONE])
         rows = connection.execute(select(HOLDS).where(HOLDS.c.chain_id == self._chain_id, signers)).mappings()
         return [BreakerState(row["name"], row["reason"], row["since_s"], row["until_block"]) for row in rows]
 
-    def _put(self, connection: Connection, hold: BreakerState, signer: bytes) -> None:
-        key = {"chain_id": self._chain_id, "signer": signer, "name": str(hold.name)}
+    def _put(self, connection: Connection, state: BreakerState, signer: bytes) -> None:
+        key = {"chain_id": self._chain_id, "signer": signer, "name": str(state.name)}
         connection.execute(delete(HOLDS).where(*(HOLDS.c[name] == value for name, value in key.items())))
-        values = {"reason": hold.reason, "since_s": hold.since_s, "until_block": hold.until_block}
+        values = {"reason": state.reason, "since_s": state.since_s, "until_block": state.until_block}
         connection.execute(insert(HOLDS).values(**key, **values))
 
     def _note(self, connection: Connection, end: TxResult) -> None:
@@ -147,22 +104,16 @@ def _end(row: RowMapping) -> TxResult:
 def open_breaker_store(url: str, data_dir: Path, signer: bytes, chain_id: int) -> BreakerStore:
     """The tables, made where there are none. Needs no lock. Raises OperatorError."""
     address = locate(url, data_dir)
-    if file := file_of(address):
-        _make_room(file.parent)
+    file = file_of(address)
+    if file and not file.is_file():
+        make_data_dir(file.parent)
     engine = engine_for(address)
     try:
-        _METADATA.create_all(engine)
+        METADATA.create_all(engine, tables=[HOLDS, ENDS])
     except SQLAlchemyError as error:
         engine.dispose()
         raise unusable(error) from None
     return BreakerStore(engine, signer, chain_id)
-
-
-def _make_room(directory: Path) -> None:
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OperatorError(f"KEEPER_DATA_DIR: cannot write to {directory}: {error.strerror}") from None
 
 
 def open_breakers(url: str, data_dir: Path, signer: bytes, chain_id: int) -> dict[str, str]:
@@ -173,8 +124,8 @@ def open_breakers(url: str, data_dir: Path, signer: bytes, chain_id: int) -> dic
     file = file_of(locate(url, data_dir))
     if file and not file.is_file():
         return {}
-    book = open_breaker_store(url, data_dir, signer, chain_id)
+    store = open_breaker_store(url, data_dir, signer, chain_id)
     try:
-        return {str(hold.name): hold.reason for hold in book.load()[0] if hold.reason}
+        return {str(state.name): state.reason for state in store.load()[0] if state.reason}
     finally:
-        book.close()
+        store.close()

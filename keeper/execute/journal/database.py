@@ -1,7 +1,6 @@
 """The journal's database: where it lies, how it is opened, and which version its tables have."""
 
 import sqlite3
-from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -11,11 +10,8 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError, SQLAlchemyError
 
 from keeper.errors import OperatorError
-from keeper.execute.journal.migrations import add_routes
-from keeper.execute.journal.schema import METADATA, SCHEMA, VERSION
-
-# version -> what brings a journal of that version to the next one
-MIGRATIONS: dict[int, Callable[[Connection], None]] = {1: add_routes}
+from keeper.execute.journal.migrations import MIGRATIONS
+from keeper.execute.journal.schema import METADATA, OLDEST_READ, SCHEMA, VERSION
 
 _BUSY_S = 5
 
@@ -123,7 +119,7 @@ def prepare(connection: Connection) -> None:
         MIGRATIONS[version](connection)
         version += 1
         connection.execute(update(SCHEMA).values(version=version))
-    check_version(version)
+    check_version(version, VERSION)
     connection.execute(update(SCHEMA).values(version=version))  # what cannot be written is not a journal
 
 
@@ -134,11 +130,11 @@ def version_of(connection: Connection) -> int | None:
     return connection.scalar(select(SCHEMA.c.version))
 
 
-def check_version(version: int | None) -> None:
-    """Raises OperatorError for a journal that this program cannot read."""
+def check_version(version: int | None, oldest: int = OLDEST_READ) -> None:
+    """Raises OperatorError for a journal older than `oldest`, or newer than this program."""
     if version is None:
         raise OperatorError("KEEPER_DATABASE_URL: the database holds no journal: start `keeper run --live` first")
-    if version != VERSION:
+    if not oldest <= version <= VERSION:
         newer = "a newer" if version > VERSION else "an older"
         raise OperatorError(f"KEEPER_DATABASE_URL: the journal is of {newer} keeper (version {version}, not {VERSION})")
 

@@ -23,7 +23,8 @@ from sqlalchemy import (
 
 from keeper.model.intent import Attempt, Intent, IntentState, Outcome, Route
 
-VERSION = 2
+VERSION = 3
+OLDEST_READ = 2  # what differs in version 3 is no table that a reader reads
 
 
 class BigInt(TypeDecorator[int]):
@@ -98,6 +99,31 @@ OUTCOMES = Table(
     Column("reason", Text, nullable=False),
     Column("value_wad", BigInt, nullable=False),
     Column("bad_debt_wad", BigInt, nullable=False),
+)
+
+# Breakers by name, and the ends of transactions that they count: part of the schema since version 3, and made earlier.
+HOLDS = Table(
+    "holds",
+    METADATA,
+    Column("chain_id", BigInteger, primary_key=True),
+    Column("signer", LargeBinary(20), primary_key=True),
+    Column("name", String(16), primary_key=True),
+    Column("reason", Text, nullable=False),  # empty: closed
+    Column("since_s", BigInteger, nullable=False),
+    Column("until_block", BigInteger),
+)
+
+ENDS = Table(
+    "ends",
+    METADATA,
+    Column("chain_id", BigInteger, primary_key=True),
+    Column("signer", LargeBinary(20), primary_key=True),
+    Column("intent_id", Integer, primary_key=True),
+    Column("time_s", BigInteger, nullable=False, index=True),
+    Column("mined", Boolean, nullable=False),
+    Column("reverted", Boolean, nullable=False),
+    Column("loss_wad", BigInt, nullable=False),
+    Column("gas_wad", BigInt, nullable=False),
 )
 
 
