@@ -8,7 +8,7 @@ from keeper.abi import checksum
 from keeper.model.breaker import BreakerName
 from keeper.model.events import PLAN_MADE, Event
 from keeper.model.health import WAD
-from keeper.model.plan import InFlight, Plan, Rejected, Rejection
+from keeper.model.plan import InFlight, Plan, Rejected, Rejection, Shortage
 from keeper.protocols.base import Snapshot
 
 
@@ -91,6 +91,6 @@ def plan_made(plan: Plan, live: bool) -> Event:
     return Event(PLAN_MADE, message, plan.planned_block, fields)
 
 
-def rejected(plan: Plan, reason: Rejection, message: str) -> Rejected:
-    """A plan that is not sent."""
-    return Rejected(plan.account, reason, message, plan.opportunity.before.health_wad)
+def rejected(plan: Plan, reason: Rejection, message: str, shortage: Shortage | None = None) -> Rejected:
+    """A plan that is not sent. `shortage`: of INSUFFICIENT_FUNDS."""
+    return Rejected(plan.account, reason, message, plan.opportunity.before.health_wad, shortage)

@@ -2,12 +2,11 @@
 
 from collections import Counter
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from keeper.abi import checksum
-from keeper.model.plan import InFlight, Plan, Rejection
-
-Conflict = tuple[Rejection, str]
+from keeper.execute.execution import rejected
+from keeper.model.plan import InFlight, Plan, Rejected, Rejection, Shortage
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,27 +33,30 @@ class Reservations:
         self._count = in_flight.count
         self._balances = balances
         self._most = most
-        self.shortage: dict[str, str] = {}  # the first: token, balance and needed, in its units
 
-    def conflict(self, plan: Plan) -> Conflict | None:
+    def conflict(self, plan: Plan) -> Rejected | None:
         """Why the plan has to wait; None when it may go out beside the others."""
         if plan.account in self._accounts:
-            return Rejection.IN_FLIGHT, "a transaction for it is on its way"
+            return rejected(plan, Rejection.IN_FLIGHT, "a transaction for it is on its way")
         if self._count >= self._most:
-            return Rejection.TOO_MANY_IN_FLIGHT, f"{self._count} are on their way, {self._most} may be"
+            why = f"{self._count} are on their way, {self._most} may be"
+            return rejected(plan, Rejection.TOO_MANY_IN_FLIGHT, why)
         for key, (amount, limit) in plan.opportunity.uses.items():
             if self._uses[key] + amount > limit:
-                return Rejection.SHARED_LIMIT, f"{key}: what is on its way leaves {max(limit - self._uses[key], 0)}"
+                why = f"{key}: what is on its way leaves {max(limit - self._uses[key], 0)}"
+                return rejected(plan, Rejection.SHARED_LIMIT, why)
         return self._short(plan)
 
-    def _short(self, plan: Plan) -> Conflict | None:
-        balances = [("native", _gas_wei(plan), self._balances.native - self._native)]
+    def _short(self, plan: Plan) -> Rejected | None:
+        wanted = [Shortage(b"", self._balances.native - self._native, _gas_wei(plan))]
         for token, units in plan.opportunity.spends.items():
-            balances.append((checksum(token), units, self._balances.tokens.get(token, 0) - self._spends[token]))
-        for name, needed, left in balances:
-            if needed > max(left, 0):
-                self.shortage = self.shortage or {"token": name, "balance": str(left), "needed": str(needed)}
-                return Rejection.INSUFFICIENT_FUNDS, f"may take {needed} units of {name}, {max(left, 0)} are left"
+            wanted.append(Shortage(token, self._balances.tokens.get(token, 0) - self._spends[token], units))
+        for one in wanted:
+            left = max(one.balance, 0)
+            if one.needed > left:
+                name = checksum(one.token) if one.token else "native"
+                why = f"may take {one.needed} units of {name}, {left} are left"
+                return rejected(plan, Rejection.INSUFFICIENT_FUNDS, why, replace(one, balance=left))
         return None
 
     def take(self, plan: Plan) -> None:

@@ -11,7 +11,7 @@ from keeper.execute.execution import rejected
 from keeper.execute.tx.broadcaster import Broadcaster
 from keeper.execute.tx.simulator import Simulator
 from keeper.model.chain import BlockRef
-from keeper.model.events import ASSET_QUARANTINED, FUNDS_LOW, SIGNER_LIMITED, Event
+from keeper.model.events import ASSET_QUARANTINED, SIGNER_LIMITED, Event
 from keeper.model.intent import Intent, IntentState
 from keeper.model.plan import Plan, Policy, Rejected, Rejection
 from keeper.protocols.base import Revert, RevertAction
@@ -36,7 +36,6 @@ class Gate:
         self._holder = holder
         self._quarantine = Quarantine()
         self._one_by_one = False
-        self._short_of_funds = False
 
     @property
     def room(self) -> int:
@@ -93,30 +92,22 @@ class Gate:
         chosen, refused = list[Plan](), list[Rejected]()
         for plan in plans:
             if problem := self._problem(plan, head) or taken.conflict(plan):
-                refused.append(rejected(plan, *problem))
+                refused.append(problem)
             else:
                 taken.take(plan)
                 chosen.append(plan)
-        self._watch_funds(taken.shortage, head)
         return chosen, refused
 
-    def _problem(self, plan: Plan, head: BlockRef) -> tuple[Rejection, str] | None:
+    def _problem(self, plan: Plan, head: BlockRef) -> Rejected | None:
         """What speaks against a plan by itself."""
         gas_limit = plan.opportunity.gas_limit
         if plan.planned_block < self._pending.last_block_for(plan.account):
-            return Rejection.IN_FLIGHT, "one that was mined since it was planned"
+            return rejected(plan, Rejection.IN_FLIGHT, "one that was mined since it was planned")
         if self._pending.cools(plan.account, head.number):
-            return Rejection.COOLING_DOWN, "its last attempt failed a moment ago"
+            return rejected(plan, Rejection.COOLING_DOWN, "its last attempt failed a moment ago")
         if gas_limit > self._signer.max_gas:
-            return Rejection.BLOCK_GAS, f"a gas limit of {gas_limit} is never signed"
+            return rejected(plan, Rejection.BLOCK_GAS, f"a gas limit of {gas_limit} is never signed")
         return None
-
-    def _watch_funds(self, shortage: Mapping[str, str], head: BlockRef) -> None:
-        """Say once that funds do not suffice; each plan looks at them again."""
-        if shortage and not self._short_of_funds:
-            message = f"not sent: may take {shortage['needed']} of {shortage['token']}, {shortage['balance']} are left"
-            self._emit(Event(FUNDS_LOW, message, head.number, shortage))
-        self._short_of_funds = bool(shortage)
 
     async def _simulate(self, plan: Plan, head: BlockRef, timestamp: int) -> Rejected | None:
         try:
