@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from keeper.abi import checksum
 from keeper.app.decide import Decider, Decision, open_decider
 from keeper.app.execution import build_execution
-from keeper.app.policies import policy_of
 from keeper.app.session import Session, open_session
 from keeper.app.signers import signer_of
 from keeper.app.stopping import DRAIN_S, finish_turn, or_stopped, until_stopped
@@ -84,9 +83,7 @@ class Daemon:
         signer = await asyncio.to_thread(signer_of, settings) if settings.live else None
         session = await open_session(settings, emit, self._clock, signer.address if signer else b"")
         stack.push_async_callback(session.chain.close)
-        execution = await build_execution(
-            settings, policy_of(settings), session.chain, session.protocol, session.deployment, signer, emit
-        )
+        execution = await build_execution(settings, session, signer, emit)
         stack.push_async_callback(execution.close)
         sync, decider = open_decider(session, settings, emit)
         heads = session.chain.heads(settings.poll_interval_s)

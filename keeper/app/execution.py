@@ -1,11 +1,10 @@
 """Builds the execution that the settings ask for: live with a signer and a journal, or dry with neither."""
 
 from contextlib import ExitStack
-from typing import Protocol as Interface
+from dataclasses import dataclass
 
-from keeper.app.policies import limits_of, native_price_of
-from keeper.app.signers import signer_of
-from keeper.chain.ports import ChainReader, ChainSender
+from keeper.app.policies import limits_of, native_price_of, policy_of, relay_policy_of
+from keeper.app.session import Session
 from keeper.chain.relay import Relays
 from keeper.errors import OperatorError
 from keeper.execute.breakers.monitor import BreakerMonitor
@@ -26,111 +25,118 @@ from keeper.execute.standby import RENEWALS, Standby
 from keeper.execute.tx.broadcaster import Broadcaster
 from keeper.execute.tx.crash_points import Hook, no_hook
 from keeper.execute.tx.outcomes import OutcomeBuilder
-from keeper.execute.tx.routing import RelayPolicy, Router
+from keeper.execute.tx.routing import Router
 from keeper.execute.tx.simulator import Simulator
 from keeper.model.breaker import BreakerName
 from keeper.model.events import JOURNAL_REBUILT, Emit, Event
-from keeper.model.health import WAD
-from keeper.model.intent import Route
-from keeper.model.plan import Policy
-from keeper.protocols.base import Deployment, Protocol
 from keeper.settings import Settings
 
 REBUILT = "the journal was damaged, and begun anew"
 
-__all__ = ["Execution", "build_execution", "signer_of"]
-
-
-class Chain(Interface):
-    """A connected chain."""
-
-    @property
-    def reader(self) -> ChainReader: ...
-
-    @property
-    def sender(self) -> ChainSender: ...
-
 
 async def build_execution(
-    settings: Settings,
-    policy: Policy,
-    chain: Chain,
-    protocol: Protocol,
-    deployment: Deployment,
-    signer: Signer | None,
-    emit: Emit,
-    *,
-    hook: Hook = no_hook,
+    settings: Settings, session: Session, signer: Signer | None, emit: Emit, hook: Hook = no_hook
 ) -> Execution:
-    """A dry run without a signer; else an executor, with what an earlier run left taken up.
+    """A dry run without a signer; else a live execution that has taken up what an earlier run left.
 
     Raises OperatorError: no usable signer or journal, or another keeper holds it (exit code 3).
     """
     if signer is None:
-        return DryRun(chain.reader, protocol, policy, emit)
-    if protocol.needs_executor and not deployment.executor:
+        return dry_run(settings, session, emit)
+    return await live(settings, session, signer, emit, hook)
+
+
+def dry_run(settings: Settings, session: Session, emit: Emit) -> DryRun:
+    """Simulates plans and signs nothing."""
+    return DryRun(session.chain.reader, session.protocol, policy_of(settings), emit)
+
+
+async def live(settings: Settings, session: Session, signer: Signer, emit: Emit, hook: Hook) -> Standby:
+    """Holds the locks of the data directory and the signer, and leads, or waits to lead with KEEPER_STANDBY."""
+    name = session.protocol.name
+    if session.protocol.needs_executor and not session.deployment.executor:
         raise OperatorError(
-            f"KEEPER_DEPLOYMENT names no Executor, by which a live keeper liquidates on {protocol.name}: run "
+            f"KEEPER_DEPLOYMENT names no Executor, by which a live keeper liquidates on {name}: run "
             "`keeper executor deploy --factory ADDRESS --live` with the address of the Uniswap v3 factory"
         )
-    url, data_dir, chain_id = settings.database_url.get_secret_value(), settings.data_dir, settings.chain_id
-    rules = SigningPolicy(chain_id, signer.address, frozenset(deployment.contracts.values()), policy.max_fee)
-
-    native = native_price_of(settings)
-
-    async def lead(journal: Journal) -> Execution:
-        store = open_breaker_store(url, data_dir, signer.address, chain_id)
-        store.fence = journal.right.fence
-        monitor = BreakerMonitor(limits_of(settings), store, emit, settings.missed_blocks)
-        router = Router(FencedSender(chain.sender, journal.right), *relays_of(settings, journal.right))
-        policy_signer = PolicySigner(signer, rules, settings.signer_timeout_s)
-        broadcaster = Broadcaster(journal, policy_signer, router, emit, hook)
-        simulator = Simulator(chain.reader, protocol, signer.address)
-        outcomes = OutcomeBuilder(
-            simulator, signer.address, lambda snapshot: native.at(protocol, snapshot, snapshot.block.timestamp)
-        )
-        executor = LiveExecution(broadcaster, simulator, outcomes, monitor, policy, deployment.executor)
-        try:
-            await signer.open()
-            await executor.recover()
-            head = await chain.reader.head()
-            monitor.tick(head)
-            monitor.close(BreakerName.JOURNAL, head)  # it can be written, or it would not be open
-            if journal.damaged:
-                emit(Event(JOURNAL_REBUILT, f"{REBUILT}: {journal.damaged}", None, {"moved_to": str(journal.damaged)}))
-                executor.hold(REBUILT, BreakerName.REBUILT)
-        except BaseException:
-            await executor.close()
-            raise
-        return executor
-
-    lease_s = await lease_length(settings.lease_s, chain.reader)
-    genesis = await chain.reader.block_by_number(0)
-    is_file = file_of(locate(url, data_dir)) is not None
+    lease_s = await lease_length(settings.lease_s, session.chain.reader)
+    genesis = await session.chain.reader.block_by_number(0)
+    is_file = file_of(locate(settings.database_url.get_secret_value(), settings.data_dir)) is not None
     with ExitStack() as taken:
-        locks = [lock_directory(data_dir), lock_signer(signer.address, chain_id, genesis.hash, shared=not is_file)]
+        locks = [
+            lock_directory(settings.data_dir),
+            lock_signer(signer.address, settings.chain_id, genesis.hash, shared=not is_file),
+        ]
         for lock in locks:
             taken.callback(lock.close)
-        standby = Standby(
-            signer.address,
-            lambda: open_journal(url, data_dir, signer.address, chain_id, lease_s),
-            lead,
-            emit,
-            lease_s / RENEWALS,
-            locks,
-        )
+        standby = Standby(Leader(settings, session, signer, emit, hook, lease_s), emit, lease_s / RENEWALS, locks)
         await standby.start(settings.standby)
         taken.pop_all()
     return standby
 
 
-def relays_of(settings: Settings, right: WriteRight) -> tuple[FencedRelays | None, RelayPolicy | None]:
-    """How plans travel privately; nothing of it where no relay is set."""
-    if not settings.relay_urls:
-        return None, None
-    urls = [url.get_secret_value() for url in settings.relay_urls]
-    least_wad = int(settings.relay_min_usd * WAD)
-    privacy = RelayPolicy(
-        Route(settings.relay_mode), settings.relay_blocks, settings.relay_fallback == "public", least_wad
-    )
-    return FencedRelays(Relays(urls, settings.request_timeout_s), right), privacy
+@dataclass(frozen=True, slots=True)
+class Leader:
+    """Makes this keeper the one that sends: opens the journal, and builds the execution that writes it."""
+
+    settings: Settings
+    session: Session
+    signer: Signer
+    emit: Emit
+    hook: Hook
+    lease_s: float
+
+    @property
+    def address(self) -> bytes:
+        return self.signer.address
+
+    def open_journal(self) -> Journal:
+        url, data_dir = self.settings.database_url.get_secret_value(), self.settings.data_dir
+        return open_journal(url, data_dir, self.address, self.settings.chain_id, self.lease_s)
+
+    async def lead(self, journal: Journal) -> Execution:
+        monitor = self._monitor(journal.right)
+        execution = self._execution(journal, monitor)
+        try:
+            await self.signer.open()
+            await execution.recover()
+            head = await self.session.chain.reader.head()
+            monitor.tick(head)
+            monitor.close(BreakerName.JOURNAL, head)  # it can be written, or it would not be open
+            if journal.damaged:
+                moved_to = str(journal.damaged)
+                self.emit(Event(JOURNAL_REBUILT, f"{REBUILT}: {moved_to}", None, {"moved_to": moved_to}))
+                execution.hold(REBUILT, BreakerName.REBUILT)
+        except BaseException:
+            await execution.close()
+            raise
+        return execution
+
+    def _execution(self, journal: Journal, monitor: BreakerMonitor) -> LiveExecution:
+        settings, session = self.settings, self.session
+        policy, protocol, native = policy_of(settings), session.protocol, native_price_of(settings)
+        targets = frozenset(session.deployment.contracts.values())
+        rules = SigningPolicy(settings.chain_id, self.address, targets, policy.max_fee)
+        signer = PolicySigner(self.signer, rules, settings.signer_timeout_s)
+        broadcaster = Broadcaster(journal, signer, self._router(journal.right), self.emit, self.hook)
+        simulator = Simulator(session.chain.reader, protocol, self.address)
+        outcomes = OutcomeBuilder(
+            simulator, self.address, lambda snapshot: native.at(protocol, snapshot, snapshot.block.timestamp)
+        )
+        return LiveExecution(broadcaster, simulator, outcomes, monitor, policy, session.deployment.executor)
+
+    def _monitor(self, right: WriteRight) -> BreakerMonitor:
+        settings = self.settings
+        url, chain_id = settings.database_url.get_secret_value(), settings.chain_id
+        store = open_breaker_store(url, settings.data_dir, self.address, chain_id)
+        store.fence = right.fence
+        return BreakerMonitor(limits_of(settings), store, self.emit, settings.missed_blocks)
+
+    def _router(self, right: WriteRight) -> Router:
+        """To nodes and, where the settings name relays, to these first."""
+        settings, sender = self.settings, FencedSender(self.session.chain.sender, right)
+        if not settings.relay_urls:
+            return Router(sender)
+        urls = [url.get_secret_value() for url in settings.relay_urls]
+        relays = FencedRelays(Relays(urls, settings.request_timeout_s), right)
+        return Router(sender, relays, relay_policy_of(settings))

@@ -24,16 +24,16 @@ from keeper.execute.leadership.file_lock import lock_directory, lock_signer
 from keeper.execute.leadership.lease import lease_length
 from keeper.execute.signing.policy import SigningPolicy
 from keeper.execute.signing.policy_signer import PolicySigner
-from keeper.execute.signing.signer import Signer, UnsignedTx
-from keeper.execute.tx.fees import fee_until_deadline
+from keeper.execute.signing.signer import Signer
 from keeper.execute.tx.nonces import floor
-from keeper.model.chain import Receipt, hexed
-from keeper.model.fees import Fees
-from keeper.model.intent import SendStatus
+from keeper.execute.tx.requests import unsigned, urgent_request
+from keeper.model.chain import Call, Receipt, hexed
+from keeper.model.intent import SendStatus, TxRequest
 from keeper.model.plan import Policy
 from keeper.settings import Settings
 
 FAILED = 4  # exit code
+ONE_SHOT = "one_shot"
 _SPARE_PERCENT = 120  # gas limit, of the estimate
 _LOOK_S = 0.2
 _REPEATED = frozenset({"already_known", "replacement_underpriced"})  # an earlier try is on its way
@@ -54,9 +54,9 @@ def created(sender: bytes, nonce: int) -> bytes:
 
 
 async def send_once(
-    settings: Settings, policy: Policy, chain: Chain, errand: OneShotTx, wait_s: float, tell: Callable[[str], None]
+    settings: Settings, policy: Policy, chain: Chain, tx: OneShotTx, wait_s: float, tell: Callable[[str], None]
 ) -> tuple[Receipt, int]:
-    """The receipt and the nonce; `tell` is told the transaction's hash before it leaves.
+    """The receipt and the nonce; `tell` gets the transaction's hash before it leaves.
 
     Raises OperatorError: exit code 3 while a keeper runs, 4 when it reverts, is refused, or is not mined in `wait_s`.
     """
@@ -67,15 +67,10 @@ async def send_once(
         try:
             await signer.open()
             nonce = floor(await chain.sender.nonce(signer.address), journal.consumed_nonce())
-            tx = await _priced(settings, policy, chain, errand, signer.address, nonce)
-            rules = SigningPolicy(
-                settings.chain_id,
-                signer.address,
-                frozenset({errand.to} - {b""}),
-                policy.max_fee,
-                creation=b"" if errand.to else keccak(errand.data),
+            request = await _request(chain, policy, tx, signer.address)
+            signed = await _policy_signer(settings, policy, tx, signer).sign(
+                unsigned(request, settings.chain_id, nonce)
             )
-            signed = await PolicySigner(signer, rules, settings.signer_timeout_s).sign(tx)
             tell(hexed(signed.tx_hash))
             result = await chain.sender.send_raw(signed.raw)
             if result.status is SendStatus.REFUSED and result.reason not in _REPEATED:
@@ -83,6 +78,14 @@ async def send_once(
             return await _mined(chain, journal, signed.tx_hash, wait_s), nonce
         finally:
             await signer.close()
+
+
+def _policy_signer(settings: Settings, policy: Policy, tx: OneShotTx, signer: Signer) -> PolicySigner:
+    """May sign this transaction and nothing else."""
+    targets = frozenset({tx.to} - {b""})
+    creation = b"" if tx.to else keccak(tx.data)
+    rules = SigningPolicy(settings.chain_id, signer.address, targets, policy.max_fee, creation=creation)
+    return PolicySigner(signer, rules, settings.signer_timeout_s)
 
 
 @contextmanager
@@ -102,11 +105,11 @@ def _check(settings: Settings, journal: Journal) -> None:
     """Nothing is on its way, as far as the journal knows, and it knows. Raises OperatorError."""
     if journal.damaged:
         url = settings.database_url.get_secret_value()
-        book = open_breaker_store(url, settings.data_dir, EVERYONE, settings.chain_id)
+        store = open_breaker_store(url, settings.data_dir, EVERYONE, settings.chain_id)
         try:
-            book.kill("the journal was damaged, and begun anew", int(SystemClock().now()))
+            store.kill("the journal was damaged, and begun anew", int(SystemClock().now()))
         finally:
-            book.close()
+            store.close()
         raise OperatorError(
             f"the journal was damaged and moved to {journal.damaged}: see `journal.rebuilt` in docs/operations.md; "
             "the kill switch is on until `keeper resume`",
@@ -118,21 +121,16 @@ def _check(settings: Settings, journal: Journal) -> None:
         )
 
 
-async def _priced(
-    settings: Settings, policy: Policy, chain: Chain, errand: OneShotTx, sender: bytes, nonce: int
-) -> UnsignedTx:
+async def _request(chain: Chain, policy: Policy, tx: OneShotTx, sender: bytes) -> TxRequest:
     """The transaction at a fee that stays valid until the deadline. Raises OperatorError when it would revert."""
     block = await chain.reader.head()
     try:
-        gas = await chain.reader.estimate(sender, errand.to, errand.data)
+        gas = await chain.reader.estimate(sender, tx.to, tx.data)
     except RpcError as error:
         data = bytes.fromhex(error.data.removeprefix("0x")) if isinstance(error.data, str) else b""
-        reason = errand.explain(data) if data else error.message
+        reason = tx.explain(data) if data else error.message
         raise OperatorError(f"it would fail, and is not sent: {reason}", FAILED) from None
-    max_fee = min(fee_until_deadline(block, policy.deadline_blocks, policy.priority_fee, policy), policy.max_fee)
-    fees = Fees(max_fee, min(policy.priority_fee, max_fee))
-    limit = gas * _SPARE_PERCENT // 100
-    return UnsignedTx(settings.chain_id, nonce, errand.to, errand.data, limit, fees.max_fee, fees.priority_fee)
+    return urgent_request(ONE_SHOT, sender, Call(tx.to, tx.data), gas * _SPARE_PERCENT // 100, block, policy)
 
 
 async def _mined(chain: Chain, journal: Journal, tx_hash: bytes, wait_s: float) -> Receipt:

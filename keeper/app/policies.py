@@ -3,7 +3,9 @@
 from fractions import Fraction
 
 from keeper.execute.breakers.breakers import BreakerLimits
+from keeper.execute.tx.routing import RelayPolicy
 from keeper.model.health import WAD
+from keeper.model.intent import Route
 from keeper.model.plan import Policy
 from keeper.risk.native_price import NativePrice
 from keeper.risk.price_guard import GuardPolicy
@@ -59,4 +61,14 @@ def limits_of(settings: Settings) -> BreakerLimits:
         settings.breaker_reset_blocks,
         None if loss is None else int(loss * WAD),
         None if gas is None else int(gas * WAD),
+    )
+
+
+def relay_policy_of(settings: Settings) -> RelayPolicy:
+    """How plans travel privately, where relays are set."""
+    return RelayPolicy(
+        Route(settings.relay_mode),
+        settings.relay_blocks,
+        settings.relay_fallback == "public",
+        int(settings.relay_min_usd * WAD),
     )

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Coroutine
 from typing import Any, TypeVar
 
-from keeper.app.execution import Execution
+from keeper.execute.execution import Execution
 from keeper.model.chain import BlockRef
 
 T = TypeVar("T")

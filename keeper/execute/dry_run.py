@@ -55,7 +55,7 @@ class DryRun:
     async def _problem(self, plan: Plan, snapshot: Snapshot, timestamp: int) -> Rejected | None:
         chosen = plan.opportunity
         if any(units > 0 for units in chosen.spends.values()):
-            return None  # nobody's purse is empty: the simulation would say no more than that
+            return None  # NOBODY owns nothing: the simulation would only say so
         try:
             revert = await self._simulator.why_it_reverts(plan.call, chosen.gas_limit, snapshot.block, timestamp)
         except Transient as error:

@@ -1,8 +1,9 @@
 """One keeper of several: it leads while it has the right to write, and waits, with a warm book, while another has."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from typing import Protocol as Interface
 
 from keeper.errors import LeaseLost, OperatorError, Transient, Unwritable
 from keeper.execute.execution import Execution, rejected
@@ -18,38 +19,43 @@ from keeper.protocols.base import Snapshot
 RENEWALS = 4  # in the time of a lease
 
 
+class Candidate(Interface):
+    """A keeper that may lead."""
+
+    @property
+    def address(self) -> bytes:
+        """Of its signer."""
+        ...
+
+    def open_journal(self) -> Journal:
+        """Blocks. Raises OperatorError while another keeper writes."""
+        ...
+
+    async def lead(self, journal: Journal) -> Execution:
+        """With what was left taken up. Closes the journal when it cannot lead, and raises why."""
+        ...
+
+
 class Standby:
     """Behaves as its leader while it has the right to write, and refuses every plan while it has not.
 
-    `open_journal` blocks, and raises OperatorError while another keeper writes. `lead` makes a journal's leader, with
-    what was left taken up, and closes the journal when it cannot. `took_over` is set after a takeover: the next
-    block may be far. `locks` are given back at the end.
+    `took_over` is set after a takeover: the next block may be far. `locks` are given back at the end.
     """
 
-    def __init__(
-        self,
-        address: bytes,
-        open_journal: Callable[[], Journal],
-        lead: Callable[[Journal], Awaitable[Execution]],
-        emit: Emit,
-        interval_s: float,
-        locks: Sequence[WriterLock] = (),
-    ) -> None:
-        self._address = address
-        self._open = open_journal
-        self._lead = lead
-        self.took_over = asyncio.Event()
+    def __init__(self, candidate: Candidate, emit: Emit, interval_s: float, locks: Sequence[WriterLock] = ()) -> None:
+        self._candidate = candidate
         self._emit = emit
         self._interval_s = interval_s
         self._locks = locks
-        self._turn = asyncio.Lock()
+        self.took_over = asyncio.Event()
+        self._lock = asyncio.Lock()
         self._leader: Execution | None = None
         self._right = ""
         self._may_send: Callable[[], bool] = lambda: False
         self._why = ""
         self._holds: list[tuple[str, BreakerName]] = []
-        self._keeping: asyncio.Task[str] | None = None
-        self._task: asyncio.Task[None] | None = None
+        self._renewal_task: asyncio.Task[str] | None = None
+        self._election_task: asyncio.Task[None] | None = None
 
     async def start(self, patient: bool) -> None:
         """Lead at once, or wait when `patient`. Raises what keeps it from leading, exit code 3 for another keeper."""
@@ -59,13 +65,13 @@ class Standby:
             if not patient or error.exit_code != HELD:
                 raise
             self._wait(str(error))
-        self._task = asyncio.create_task(self._run())
+        self._election_task = asyncio.create_task(self._run())
 
     async def _run(self) -> None:
         """Lead, wait, lead again."""
         while True:
-            if self._keeping is not None:
-                why = await self._keeping
+            if self._renewal_task is not None:
+                why = await self._renewal_task
                 await self._step_down()
                 self._why = why
                 self._emit(Event(LEASE_LOST, f"this keeper sends nothing more: {why}", None, {"reason": why}))
@@ -78,7 +84,7 @@ class Standby:
                 self.took_over.set()
 
     async def _opened(self) -> Journal:
-        opening = asyncio.ensure_future(asyncio.to_thread(self._open))
+        opening = asyncio.ensure_future(asyncio.to_thread(self._candidate.open_journal))
         try:
             return await asyncio.shield(opening)
         except asyncio.CancelledError:
@@ -93,31 +99,31 @@ class Standby:
 
     async def _begin(self, journal: Journal) -> None:
         """Start-up, whether or not another led before. The lease is renewed meanwhile."""
-        keeping = asyncio.create_task(Renewal(journal.right, lambda: journal.failure, self._interval_s).run())
+        renewal = asyncio.create_task(Renewal(journal.right, lambda: journal.failure, self._interval_s).run())
         try:
-            leader = await self._lead(journal)
+            leader = await self._candidate.lead(journal)
         except BaseException:
-            keeping.cancel()
+            renewal.cancel()
             raise
         for reason, breaker in self._holds:
             leader.hold(reason, breaker)
         self._right, self._why, self._may_send = str(journal.right), "", journal.right.is_valid
-        self._leader, self._keeping = leader, keeping
+        self._leader, self._renewal_task = leader, renewal
         self._emit(Event(LEASE_ACQUIRED, f"this keeper leads, by {self._right}", None, {"lease": self._right}))
 
     async def _step_down(self) -> None:
         """What is being done right now ends first."""
-        async with self._turn:
+        async with self._lock:
             leader, self._leader = self._leader, None
-            keeping, self._keeping = self._keeping, None
-            if keeping is not None:
-                keeping.cancel()
+            renewal, self._renewal_task = self._renewal_task, None
+            if renewal is not None:
+                renewal.cancel()
             if leader is not None:
                 await leader.close()
 
     @property
     def address(self) -> bytes | None:
-        return self._address
+        return self._candidate.address
 
     @property
     def held(self) -> str:
@@ -136,7 +142,7 @@ class Standby:
         return f"leads, by {self._right}" if self._leader else f"stands by: {self._why}"
 
     async def submit(self, plans: Sequence[Plan], snapshot: Snapshot, timestamp: int) -> list[Rejected]:
-        async with self._turn:
+        async with self._lock:
             if self._leader is None:
                 return [rejected(plan, Rejection.HOLD, self.held) for plan in plans]
             try:
@@ -145,9 +151,9 @@ class Standby:
                 return [rejected(plan, Rejection.HOLD, f"not sent: {error}") for plan in plans]
 
     async def follow(self, snapshot: Snapshot) -> None:
-        if self._task is not None and self._task.done():
-            self._task.result()  # raises what ended it
-        async with self._turn:
+        if self._election_task is not None and self._election_task.done():
+            self._election_task.result()  # raises what ended it
+        async with self._lock:
             if self._leader is not None:
                 with suppress(LeaseLost):  # the renewal finds out as well, emits lease.lost and steps down
                     await self._leader.follow(snapshot)
@@ -172,10 +178,10 @@ class Standby:
 
     async def close(self) -> None:
         """Give the right back, so that another need not wait for its end."""
-        if self._task is not None:
-            self._task.cancel()
+        if self._election_task is not None:
+            self._election_task.cancel()
             with suppress(asyncio.CancelledError):
-                await self._task
+                await self._election_task
         await self._step_down()
         for lock in self._locks:
             lock.close()

@@ -1,4 +1,4 @@
-"""F13: the purse does not cover the gas. Refused before signing, told once, taken up after a refill."""
+"""F13: the balance does not cover the gas. Refused before signing, told once, taken up after a refill."""
 
 from pathlib import Path
 
@@ -25,7 +25,7 @@ async def test_a_plan_that_cannot_be_paid_is_refused_before_signing_and_sent_aft
     assert sea.states() == [(0, IntentState.MINED)]
 
 
-async def test_what_is_on_its_way_is_counted_against_the_purse(sea):
+async def test_what_is_on_its_way_is_counted_against_the_balance(sea):
     plan = await sea.world.plan(0)
     one = plan.opportunity.gas_limit * plan.max_fee
     taken = sea.world.anvil.balance(sea.world.keeper) - one * 3 // 2

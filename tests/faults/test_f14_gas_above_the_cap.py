@@ -25,11 +25,11 @@ async def test_it_is_refused_before_a_nonce_is_taken_and_others_go_out(sea):
     assert "tx.refused" not in sea.world.codes()
 
 
-async def test_the_signing_desk_refuses_it_whoever_asks(sea):
+async def test_the_policy_signer_refuses_it_whoever_asks(sea):
     keeper, token = sea.world.keeper, sea.world.token
-    desk = PolicySigner(from_private_key(dev_key(1).hex()), SigningPolicy(CHAIN_ID, keeper, frozenset([token]), GWEI))
+    signer = PolicySigner(from_private_key(dev_key(1).hex()), SigningPolicy(CHAIN_ID, keeper, frozenset([token]), GWEI))
     with pytest.raises(InvariantBroken, match="gas limit"):
-        await desk.sign(UnsignedTx(CHAIN_ID, 0, token, b"", MAX_TX_GAS + 1, GWEI, 0))
+        await signer.sign(UnsignedTx(CHAIN_ID, 0, token, b"", MAX_TX_GAS + 1, GWEI, 0))
 
 
 async def test_a_node_with_a_lower_cap_frees_the_nonce_for_others(sea):

@@ -29,7 +29,7 @@ def sending_settings(env_file: Path, live: bool) -> "Settings":
     return settings
 
 
-async def send(settings: "Settings", session: "Session", errand: "OneShotTx", wait_s: float) -> tuple["Receipt", int]:
+async def send(settings: "Settings", session: "Session", tx: "OneShotTx", wait_s: float) -> tuple["Receipt", int]:
     """The receipt and the nonce. Raises Interrupted, with the hash of a transaction that may have left."""
     from keeper.app.one_shot import send_once
     from keeper.app.policies import policy_of
@@ -43,7 +43,7 @@ async def send(settings: "Settings", session: "Session", errand: "OneShotTx", wa
         say(f"sent: {tx_hash}")
 
     try:
-        return await send_once(settings, policy_of(settings), session.chain, errand, wait_s, tell)
+        return await send_once(settings, policy_of(settings), session.chain, tx, wait_s, tell)
     except asyncio.CancelledError:
         if not sent:
             raise

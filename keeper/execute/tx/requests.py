@@ -1,5 +1,6 @@
 """From a plan, or from a need of the keeper's own, to the request of a transaction."""
 
+from keeper.execute.signing.signer import UnsignedTx
 from keeper.execute.tx.fees import fee_until_deadline, max_bid
 from keeper.model.chain import BlockRef, Call
 from keeper.model.fees import Fees
@@ -49,3 +50,10 @@ def urgent_request(kind: str, sender: bytes, call: Call, gas_limit: int, block: 
         planned_block=block.number,
         deadline_block=block.number + policy.deadline_blocks,
     )
+
+
+def unsigned(request: TxRequest, chain_id: int, nonce: int) -> UnsignedTx:
+    """A request as the signer gets it."""
+    fees = request.fees
+    call = request.call
+    return UnsignedTx(chain_id, nonce, call.to, call.data, request.gas_limit, fees.max_fee, fees.priority_fee)

@@ -126,13 +126,13 @@ def test_any_public_key_is_a_point_or_an_operators_error(answer):
 @PATIENT
 @given(st.builds(mutated, st.just(GOOD), CHANGES))
 def test_any_answer_of_kms_is_our_signature_an_error_or_a_fatal_stop(answer):
-    """Through the desk: nothing that is not the keeper's, on the wire or as a crash."""
+    """Through the policy signer: nothing that is not the keeper's, on the wire or as a crash."""
     key = KmsKey(KEY)
     key.spoil = lambda _: answer
-    desk = PolicySigner(KmsSigner(key, "id", (KmsError,)), POLICY)
+    signer = PolicySigner(KmsSigner(key, "id", (KmsError,)), POLICY)
 
     async def sign() -> SignedTx:
-        return await desk.sign(TX)
+        return await signer.sign(TX)
 
     with pytest.raises((Transient, InvariantBroken)):  # the signature is of another digest
         asyncio.run(sign())
@@ -180,11 +180,11 @@ class Slow:
 
 async def test_a_signer_that_used_up_its_budget_is_left_alone_for_a_while():
     slow = Slow(lambda: slow.asked == 1)
-    desk = PolicySigner(slow, POLICY, budget_s=0.05)
+    signer = PolicySigner(slow, POLICY, budget_s=0.05)
     with pytest.raises(Transient, match="KEEPER_SIGNER_TIMEOUT_S"):
-        await desk.sign(TX)
+        await signer.sign(TX)
     with pytest.raises(Transient, match="a moment ago"):
-        await desk.sign(replace(TX, nonce=8))
+        await signer.sign(replace(TX, nonce=8))
     assert slow.asked == 1
     await asyncio.sleep(0.06)
-    assert (await desk.sign(TX)).raw[0] == 2
+    assert (await signer.sign(TX)).raw[0] == 2

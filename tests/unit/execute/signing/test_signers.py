@@ -76,7 +76,7 @@ def test_a_file_that_is_no_keystore_says_so(tmp_path, text):
         from_keystore(path, "x")
 
 
-async def test_what_the_desk_signs_recovers_to_the_keeper():
+async def test_what_the_policy_signer_signs_recovers_to_the_keeper():
     signed = await PolicySigner(SIGNER, POLICY).sign(TX)
     assert Account.recover_transaction(signed.raw) == "0x2c7536E3605D9C16a7a3D7b1898e529396a65c23"
 
@@ -99,7 +99,7 @@ FORBIDDEN = {
 
 
 @pytest.mark.parametrize("name", FORBIDDEN)
-async def test_the_desk_refuses(name):
+async def test_the_policy_signer_refuses(name):
     with pytest.raises(InvariantBroken, match="refused to sign"):
         await PolicySigner(SIGNER, POLICY).sign(FORBIDDEN[name])
 
@@ -108,7 +108,7 @@ async def test_the_desk_refuses(name):
     "tx",
     [TX, replace(TX, to=SIGNER.address, data=b"", gas=21_000), replace(TX, to=TOKEN, data=APPROVE.encode(ENGINE, 5))],
 )
-async def test_the_desk_signs_calls_cancellations_and_known_approvals(tx):
+async def test_the_policy_signer_signs_calls_cancellations_and_known_approvals(tx):
     assert (await PolicySigner(SIGNER, POLICY).sign(tx)).raw[0] == 2
 
 
