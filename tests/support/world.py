@@ -23,7 +23,7 @@ from keeper.execute.signing.policy import SigningPolicy
 from keeper.execute.signing.policy_signer import BUDGET_S, PolicySigner
 from keeper.execute.signing.signer import Signer
 from keeper.execute.tx.broadcaster import Broadcaster
-from keeper.execute.tx.crash_points import Hook, no_hook
+from keeper.execute.tx.crash_points import CrashPoint, Hook, no_hook
 from keeper.execute.tx.outcomes import OutcomeBuilder
 from keeper.execute.tx.routing import RelayPolicy, Router
 from keeper.execute.tx.simulator import Simulator
@@ -100,6 +100,10 @@ class Wiretap:
 
     async def nonce(self, account: bytes) -> int:
         return await self._inner.nonce(account)
+
+
+class CrashError(Exception):
+    """The process ends here."""
 
 
 class World:
@@ -186,6 +190,21 @@ class World:
         self.executors.append(executor)
         await executor.recover()
         return executor
+
+    async def crash(self, point: CrashPoint) -> None:
+        """An executor that ends at a point of the send path, with a plan half-way."""
+
+        def hook(reached: CrashPoint) -> None:
+            if reached is point:
+                raise CrashError
+
+        executor = await self.executor(hook=hook)
+        try:
+            await self.submit(executor, await self.plan(0))
+        except CrashError:
+            await self.stop(executor)
+        else:
+            raise AssertionError(f"{point} was not reached")
 
     def resume(self) -> None:
         """What `keeper resume` does."""

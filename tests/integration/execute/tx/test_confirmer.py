@@ -1,9 +1,10 @@
-"""Transactions that do not just get mined, on a real node."""
+"""What is on its way and does not just get mined: bumped, cancelled, reorged, taken up again; on a real node."""
 
 from itertools import pairwise
 
+from keeper.execute.tx.crash_points import CrashPoint
+from keeper.execute.tx.requests import from_plan
 from keeper.model.intent import IntentState
-from keeper.model.plan import Rejection
 from keeper.observe.pnl import NATIVE, summarise
 from tests.support.world import GWEI, TOKENS
 
@@ -63,66 +64,6 @@ async def test_what_is_no_longer_valid_is_cancelled_instead_of_replaced(world):
     assert world.tokens(world.keeper) == 0
 
 
-async def test_being_beaten_in_the_same_block_is_booked_with_its_reason_and_counted(world):
-    executor = await world.executor(max_reverts=1)
-    native = world.anvil.balance(world.keeper)
-    await world.submit(executor, await world.plan(0, 1000 * TOKENS))
-    world.outbid(world.victims[0], "transfer", world.victims[1], 1)
-    await world.mine(executor)
-    [intent] = world.intents()
-    assert (intent.state, intent.outcome.reason) == (IntentState.REVERTED, "ERC20InsufficientBalance()")
-    assert summarise([intent]).profit == {NATIVE: world.anvil.balance(world.keeper) - native}
-    assert world.codes("breaker.") == ["breaker.open"]
-    assert (await world.submit(executor, await world.plan(1)))[0].reason is Rejection.HOLD
-    await world.mine(executor, 50)
-    assert world.codes("breaker.") == ["breaker.open", "breaker.closed"]
-    assert await world.submit(executor, await world.plan(1)) == []
-
-
-async def test_a_nonce_used_by_somebody_else_holds_the_keeper(world):
-    executor = await world.executor()
-    await world.submit(executor, await world.plan(0))
-    [intent] = world.intents()
-    world.anvil.rpc("anvil_dropTransaction", "0x" + intent.attempts[0].tx_hash.hex())
-    world.anvil.send(world.keeper, sender=world.keeper)
-    await world.mine(executor, 3)
-    [intent] = world.intents()
-    assert intent.state is IntentState.SUPERSEDED
-    assert world.codes("tx.superseded") == ["tx.superseded"]
-    assert (await world.submit(executor, await world.plan(1)))[0].reason is Rejection.HOLD
-
-
-async def test_the_original_mined_while_its_replacement_is_out_is_booked_once(world):
-    executor = await world.executor()
-    await world.submit(executor, await world.plan(0, max_fee=20 * GWEI))
-    [first] = world.tap.sent
-    world.anvil.set_next_base_fee(60 * GWEI)
-    world.anvil.mine()
-    await executor.follow(await world.snapshot())
-    [intent] = world.intents()
-    world.anvil.rpc("anvil_dropTransaction", "0x" + intent.attempts[1].tx_hash.hex())
-    world.anvil.set_next_base_fee(GWEI)
-    world.anvil.mine()
-    world.anvil.rpc("eth_sendRawTransaction", "0x" + first.hex())
-    await world.mine(executor, 1, base_fee=GWEI)
-    [intent] = world.intents()
-    assert (intent.state, intent.outcome.tx_hash) == (IntentState.MINED, intent.attempts[0].tx_hash)
-    await world.mine(executor, 2)
-    assert world.codes("tx.mined") == ["tx.mined"]
-    assert world.tokens(world.keeper) == summarise(world.intents()).profit[world.token] == 10 * TOKENS
-
-
-async def test_an_evicted_transaction_is_sent_again_byte_for_byte(world):
-    executor = await world.executor()
-    await world.submit(executor, await world.plan(0))
-    [intent] = world.intents()
-    world.anvil.rpc("anvil_dropTransaction", "0x" + intent.attempts[0].tx_hash.hex())
-    await world.mine(executor, 3)
-    [intent] = world.intents()
-    assert intent.state is IntentState.MINED
-    assert world.tap.sent == [intent.attempts[0].raw] * 2
-
-
 async def test_a_reorg_takes_the_profit_back_and_the_same_bytes_earn_it_again(world):
     executor = await world.executor()
     native = world.anvil.balance(world.keeper)
@@ -142,17 +83,6 @@ async def test_a_reorg_takes_the_profit_back_and_the_same_bytes_earn_it_again(wo
     assert sums.profit[world.token] == 10 * TOKENS
 
 
-async def test_missing_allowances_are_granted_through_the_same_books(world):
-    executor = await world.executor()
-    world.protocol.wanted = [(world.token, world.token)]
-    await world.mine(executor, 3)
-    [intent] = world.intents()
-    assert (intent.kind, intent.state) == ("approve", IntentState.MINED)
-    allowance = world.abi.functions["allowance"]
-    data = allowance.encode(world.keeper, world.token)
-    assert allowance.decode(world.anvil.call(world.token, data)) == (2**256 - 1,)
-
-
 async def test_a_quiet_block_costs_no_request(world):
     executor = await world.executor()
     await world.mine(executor)
@@ -161,3 +91,48 @@ async def test_a_quiet_block_costs_no_request(world):
     before = world.chain.requests.total()
     await executor.follow(snapshot)
     assert world.chain.requests.total() == before
+
+
+async def test_what_passed_its_deadline_while_the_keeper_was_down_is_cancelled(world):
+    await world.crash(CrashPoint.COMMITTED)
+    world.anvil.mine(10)
+    executor = await world.executor()
+    await world.mine(executor)
+    [intent] = world.intents()
+    assert intent.state is IntentState.CANCELLED
+    assert world.tokens(world.keeper) == 0
+    assert len(world.tap.sent) == 1
+
+
+async def test_a_cancellation_is_taken_up_as_one(world):
+    executor = await world.executor()
+    await world.submit(executor, await world.plan(0))
+    [intent] = world.intents()
+    world.anvil.rpc("anvil_dropTransaction", "0x" + intent.attempts[0].tx_hash.hex())
+    world.anvil.mine(10)
+    await executor.follow(await world.snapshot())
+    await world.stop(executor)
+    assert world.intents()[0].state is IntentState.CANCELLING
+    executor = await world.executor()
+    await world.mine(executor)
+    assert world.intents()[0].state is IntentState.CANCELLED
+
+
+async def test_a_reorg_while_the_keeper_was_down_is_noticed(world):
+    executor = await world.executor()
+    await world.submit(executor, await world.plan(0))
+    await world.mine(executor)
+    await world.stop(executor)
+    world.anvil.reorg(1)
+    executor = await world.executor()
+    await world.mine(executor, 4)
+    [intent] = world.intents()
+    assert intent.state is IntentState.MINED
+    assert "tx.reorged" in world.codes()
+    assert world.tokens(world.keeper) == 10 * TOKENS
+
+
+async def test_the_first_fee_leaves_room_for_a_cancellation_under_the_cap(world):
+    plan = await world.plan(0, max_fee=world.policy.max_fee, bid=world.policy.max_fee)
+    draft = from_plan(plan, world.policy.max_fee * 100 // 110)
+    assert draft.fees.max_fee * 110 <= world.policy.max_fee * 100
