@@ -57,23 +57,23 @@ class Breakers:
     """All breakers of one signer. Methods return the breakers that they opened or closed."""
 
     def __init__(
-        self, limits: BreakerLimits, holds: Iterable[BreakerState] = (), ends: Iterable[TxResult] = ()
+        self, limits: BreakerLimits, states: Iterable[BreakerState] = (), ends: Iterable[TxResult] = ()
     ) -> None:
         self._limits = limits
-        self._holds = {hold.name: hold for hold in holds}
+        self._states = {state.name: state for state in states}
         self._ends = {end.intent_id: end for end in ends}
 
     def open(self) -> list[BreakerState]:
         """The open ones, most important first."""
-        return [hold for name in BreakerName if (hold := self._holds.get(name)) and hold.reason]
+        return [state for name in BreakerName if (state := self._states.get(name)) and state.reason]
 
     @property
     def reason(self) -> str:
         """Why nothing new is sent; empty while it is."""
-        return "; ".join(hold.reason for hold in self.open())
+        return "; ".join(state.reason for state in self.open())
 
     def is_open(self, name: BreakerName) -> bool:
-        return bool((hold := self._holds.get(name)) and hold.reason)
+        return bool((state := self._states.get(name)) and state.reason)
 
     def trip(self, name: BreakerName, reason: str, block: int, time_s: int) -> list[BreakerState]:
         """Open a breaker; nothing happens to one that is open."""
@@ -98,28 +98,30 @@ class Breakers:
         """Close what time closes."""
         self._ends = {end.intent_id: end for end in self._ends.values() if end.time_s > time_s - DAY_S}
         return [
-            self._set(BreakerState(hold.name, "", time_s)) for hold in self.open() if self._is_over(hold, block, time_s)
+            self._set(BreakerState(state.name, "", time_s))
+            for state in self.open()
+            if self._is_over(state, block, time_s)
         ]
 
-    def adopt(self, holds: Iterable[BreakerState]) -> list[BreakerState]:
+    def adopt(self, states: Iterable[BreakerState]) -> list[BreakerState]:
         """Take over what the journal says: opened or closed by hand, or by the keeper that ran before."""
         return [
-            self._set(hold)
-            for hold in holds
-            if hold.name in set(BreakerName) and hold.reason != self._reason_of(hold.name)
+            self._set(state)
+            for state in states
+            if state.name in set(BreakerName) and state.reason != self._reason_of(state.name)
         ]
 
-    def _set(self, hold: BreakerState) -> BreakerState:
-        self._holds[hold.name] = hold
-        return hold
+    def _set(self, state: BreakerState) -> BreakerState:
+        self._states[state.name] = state
+        return state
 
     def _reason_of(self, name: str) -> str:
-        return hold.reason if (hold := self._holds.get(name)) else ""
+        return state.reason if (state := self._states.get(name)) else ""
 
-    def _is_over(self, hold: BreakerState, block: int, time_s: int) -> bool:
-        if hold.name == BreakerName.GAS and self._limits.max_gas_wad is not None:
+    def _is_over(self, state: BreakerState, block: int, time_s: int) -> bool:
+        if state.name == BreakerName.GAS and self._limits.max_gas_wad is not None:
             return self._gas_wad(time_s) <= self._limits.max_gas_wad
-        return hold.until_block is not None and block >= hold.until_block
+        return state.until_block is not None and block >= state.until_block
 
     def _exceeded(self, time_s: int) -> Iterator[tuple[BreakerName, str]]:
         limits = self._limits
@@ -134,7 +136,7 @@ class Breakers:
 
     def _counted(self, name: BreakerName) -> list[TxResult]:
         """What ended since the breaker was last closed, oldest first."""
-        closed = self._holds.get(name)
+        closed = self._states.get(name)
         since = closed.since_s if closed and not closed.reason else -1
         return sorted(
             (end for end in self._ends.values() if end.time_s > since), key=lambda end: (end.time_s, end.intent_id)

@@ -106,10 +106,10 @@ class Journal(JournalReader):
             highest = connection.scalar(select(func.max(INTENTS.c.nonce)).where(self._owner & states))
             return -1 if highest is None else int(highest)
 
-    def reserve(self, drafts: Sequence[tuple[TxRequest, int]]) -> list[Intent]:
+    def reserve(self, requests: Sequence[tuple[TxRequest, int]]) -> list[Intent]:
         """New intents, each with its nonce, in one transaction."""
         with self._writing() as connection:
-            ids = [self._insert(connection, draft, nonce) for draft, nonce in drafts]
+            ids = [self._insert(connection, request, nonce) for request, nonce in requests]
             return _load(connection, INTENTS.c.id.in_(ids))
 
     def commit(self, attempts: Sequence[Attempt]) -> list[Intent]:
@@ -159,24 +159,24 @@ class Journal(JournalReader):
             _set_state(connection, intent.id, state)
             return _load(connection, INTENTS.c.id == intent.id)[0]
 
-    def _insert(self, connection: Connection, draft: TxRequest, nonce: int) -> int:
+    def _insert(self, connection: Connection, request: TxRequest, nonce: int) -> int:
         values: dict[str, Any] = {
             **self._identity,
             "state": str(IntentState.RESERVED),
             "nonce": nonce,
-            "account": draft.account,
-            "kind": draft.kind,
-            "subject": draft.subject,
-            "size": draft.size,
-            "to": draft.call.to,
-            "data": draft.call.data,
-            "gas_limit": draft.gas_limit,
-            "bid": draft.bid,
-            "value_wad": draft.value_wad,
-            "planned_block": draft.planned_block,
-            "deadline_block": draft.deadline_block,
-            "uses": packed(draft.uses),
-            "spends": packed(draft.spends),
+            "account": request.account,
+            "kind": request.kind,
+            "subject": request.subject,
+            "size": request.size,
+            "to": request.call.to,
+            "data": request.call.data,
+            "gas_limit": request.gas_limit,
+            "bid": request.bid,
+            "value_wad": request.value_wad,
+            "planned_block": request.planned_block,
+            "deadline_block": request.deadline_block,
+            "uses": packed(request.uses),
+            "spends": packed(request.spends),
         }
         key = connection.execute(insert(INTENTS).values(**values)).inserted_primary_key
         assert key is not None

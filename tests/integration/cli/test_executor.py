@@ -153,13 +153,13 @@ def test_a_keeper_that_runs_or_left_something_on_its_way_is_in_the_way(place: Pl
 
     journal = open_journal("sqlite:///keeper.db", data, SIGNER, 31337)
     block = BlockRef(1, b"1" * 32, b"0" * 32, 1)
-    draft = approval(
+    request = approval(
         (place.deployed.tokens["USDC"], place.deployed.contracts["Vault"]),
         SIGNER,
         block,
         Policy(0, 0, 0.0, 10**12, 1, 6, 1, 0.5),
     )
-    [intent] = journal.reserve([(draft, 0)])
+    [intent] = journal.reserve([(request, 0)])
     journal.close()
     ended = run(*arguments)
     assert (ended.code, "are on their way: `keeper txs` shows them" in ended.line) == (4, True)

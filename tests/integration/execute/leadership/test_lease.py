@@ -17,7 +17,7 @@ from keeper.model.intent import Attempt, IntentState, Outcome, SendResult, SendS
 from tests.support.postgres import Postgres
 
 SIGNER, OTHER, TOKEN = b"\xaa" * 20, b"\xbb" * 20, b"\x0c" * 20
-DRAFT = TxRequest(
+REQUEST = TxRequest(
     b"\1" * 20, "liquidate", "ETH-PERP", 2**200, Call(b"\xee" * 20, b"\1\2"), 400_000, Fees(100, 1), 10**30, -5, 10, 16,
     {"cap:0:10": 2**90}, {TOKEN: 2**130},
 )  # fmt: skip
@@ -66,7 +66,7 @@ def sql(database: str, statement: str) -> None:
 
 def test_a_journal_in_postgresql_brings_everything_back_as_it_was_written(database, tmp_path):
     with closing(opened(database, tmp_path)) as journal:
-        [reserved] = journal.reserve([(DRAFT, 7)])
+        [reserved] = journal.reserve([(REQUEST, 7)])
         journal.commit([attempt(reserved.id)])
         journal.note([(attempt(reserved.id), SendResult(SendStatus.ACCEPTED), IntentState.PENDING)])
         assert [intent.nonce for intent in journal.open_intents()] == [7]
@@ -94,7 +94,7 @@ def test_a_second_keeper_is_refused_with_code_3_and_told_who_holds_it(database, 
 def test_what_is_given_back_is_free_at_once(database, tmp_path):
     opened(database, tmp_path).close()
     with closing(opened(database, tmp_path)) as second:
-        assert second.reserve([(DRAFT, 0)])
+        assert second.reserve([(REQUEST, 0)])
 
 
 def test_a_holder_whose_session_ended_is_succeeded_before_its_time_runs_out(database, tmp_path):
@@ -109,13 +109,13 @@ def test_a_holder_whose_session_ended_is_succeeded_before_its_time_runs_out(data
 
 def test_each_writing_transaction_of_an_overtaken_keeper_is_refused(database, tmp_path):
     first = opened(database, tmp_path)
-    [reserved] = first.reserve([(DRAFT, 0)])
-    [signed] = first.reserve([(DRAFT, 1)])
+    [reserved] = first.reserve([(REQUEST, 0)])
+    [signed] = first.reserve([(REQUEST, 1)])
     first.commit([attempt(signed.id, 9)])
     expire(database)
     with closing(opened(database, tmp_path)) as second, closing(first):
         writes = [
-            lambda: first.reserve([(DRAFT, 2)]),
+            lambda: first.reserve([(REQUEST, 2)]),
             lambda: first.commit([attempt(reserved.id)]),
             lambda: first.note([(attempt(signed.id, 9), SendResult(SendStatus.ACCEPTED), IntentState.PENDING)]),
             lambda: first.move(reserved.id, IntentState.DROPPED),
@@ -126,13 +126,13 @@ def test_each_writing_transaction_of_an_overtaken_keeper_is_refused(database, tm
                 write()
         assert not first.right.is_valid()
         assert [intent.state for intent in second.intents()] == [IntentState.RESERVED, IntentState.SIGNED]
-        assert len(second.reserve([(DRAFT, 2)])) == 1
+        assert len(second.reserve([(REQUEST, 2)])) == 1
 
 
 def test_a_keeper_whose_time_ran_out_unseen_still_writes_while_nobody_took_over(database, tmp_path):
     with closing(opened(database, tmp_path)) as journal:
         expire(database)
-        assert journal.reserve([(DRAFT, 0)])
+        assert journal.reserve([(REQUEST, 0)])
 
 
 def test_bytes_may_leave_only_within_the_time_of_the_last_renewal(database):
@@ -217,13 +217,13 @@ def test_a_server_that_went_away_takes_the_right_with_it(tmp_path):
         with closing(opened(database, tmp_path)) as journal:
             server.halt()
             with pytest.raises(JournalUnavailable):
-                journal.reserve([(DRAFT, 0)])
+                journal.reserve([(REQUEST, 0)])
             with pytest.raises(LeaseLost):
                 journal.right.renew()
             assert not journal.right.is_valid()
         server.resume()
         with closing(opened(database, tmp_path)) as again:
-            assert again.reserve([(DRAFT, 0)])
+            assert again.reserve([(REQUEST, 0)])
     finally:
         server.stop()
 

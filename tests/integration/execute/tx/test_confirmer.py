@@ -134,5 +134,5 @@ async def test_a_reorg_while_the_keeper_was_down_is_noticed(world):
 
 async def test_the_first_fee_leaves_room_for_a_cancellation_under_the_cap(world):
     plan = await world.plan(0, max_fee=world.policy.max_fee, bid=world.policy.max_fee)
-    draft = from_plan(plan, world.policy.max_fee * 100 // 110)
-    assert draft.fees.max_fee * 110 <= world.policy.max_fee * 100
+    request = from_plan(plan, world.policy.max_fee * 100 // 110)
+    assert request.fees.max_fee * 110 <= world.policy.max_fee * 100

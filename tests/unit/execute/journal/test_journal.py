@@ -16,7 +16,7 @@ from keeper.model.intent import Attempt, IntentState, Outcome, SendResult, SendS
 URL = "sqlite:///keeper.db"
 SIGNER, OTHER = b"\xaa" * 20, b"\xbb" * 20
 TOKEN = b"\x0c" * 20
-DRAFT = TxRequest(
+REQUEST = TxRequest(
     b"\1" * 20, "liquidate", "ETH-PERP", 2**200, Call(b"\xee" * 20, b"\1\2"), 400_000, Fees(100, 1), 10**30, -5, 10, 16,
     {"cap:0:10": 2**90}, {TOKEN: 2**130},
 )  # fmt: skip
@@ -35,7 +35,7 @@ def attempt(intent_id: int, number: int = 1, cancels: bool = False) -> Attempt:
 
 
 def test_everything_comes_back_as_it_was_written(journal):
-    [reserved] = journal.reserve([(DRAFT, 7)])
+    [reserved] = journal.reserve([(REQUEST, 7)])
     journal.commit([attempt(reserved.id)])
     journal.note([(attempt(reserved.id), SendResult(SendStatus.ACCEPTED), IntentState.PENDING)])
     journal.settle([(reserved.id, IntentState.MINED, OUTCOME)])
@@ -48,12 +48,12 @@ def test_everything_comes_back_as_it_was_written(journal):
 
 
 def test_all_intents_are_read_while_a_keeper_writes(journal, tmp_path):
-    journal.reserve([(DRAFT, 7)])
+    journal.reserve([(REQUEST, 7)])
     assert read_intents(URL, tmp_path) == journal.intents()
 
 
 def test_intents_are_listed_oldest_first_with_attempts_in_order(journal):
-    made = journal.reserve([(DRAFT, nonce) for nonce in (3, 1, 2)])
+    made = journal.reserve([(REQUEST, nonce) for nonce in (3, 1, 2)])
     journal.commit([attempt(made[1].id, 9), attempt(made[0].id, 4)])
     journal.commit([attempt(made[1].id, 2)])
     assert [intent.nonce for intent in journal.intents()] == [3, 1, 2]
@@ -61,7 +61,7 @@ def test_intents_are_listed_oldest_first_with_attempts_in_order(journal):
 
 
 def test_signed_bytes_are_readable_by_another_process_as_soon_as_commit_returns(journal, tmp_path):
-    [reserved] = journal.reserve([(DRAFT, 0)])
+    [reserved] = journal.reserve([(REQUEST, 0)])
     journal.commit([attempt(reserved.id)])
     code = "import sqlite3,sys; print(sqlite3.connect(sys.argv[1]).execute('select raw from attempts').fetchone()[0])"
     seen = subprocess.run(
@@ -90,9 +90,9 @@ def test_the_lock_ends_with_its_holder(tmp_path):
 def test_reading_works_while_a_keeper_writes_and_after_it_ended(tmp_path):
     journal = open_journal(URL, tmp_path, SIGNER, 31337)
     history = open_history(URL, tmp_path)
-    journal.reserve([(DRAFT, 0)])
+    journal.reserve([(REQUEST, 0)])
     assert len(history.intents()) == 1
-    journal.reserve([(DRAFT, 1)])
+    journal.reserve([(REQUEST, 1)])
     assert len(history.intents()) == 2
     journal.close()
     history.close()
@@ -137,14 +137,14 @@ def test_an_absolute_path_stays_where_it_is(tmp_path):
 
 
 def test_an_illegal_step_is_refused_and_changes_nothing(journal):
-    [reserved] = journal.reserve([(DRAFT, 0)])
+    [reserved] = journal.reserve([(REQUEST, 0)])
     with pytest.raises(InvariantBroken):
         journal.settle([(reserved.id, IntentState.MINED, OUTCOME)])
     assert journal.intents() == [reserved]
 
 
 def test_a_reorg_takes_the_outcome_back_and_a_new_one_can_be_booked(journal):
-    [reserved] = journal.reserve([(DRAFT, 0)])
+    [reserved] = journal.reserve([(REQUEST, 0)])
     journal.commit([attempt(reserved.id)])
     [mined] = journal.settle([(reserved.id, IntentState.MINED, OUTCOME)])
     assert journal.consumed_nonce() == 0
@@ -159,7 +159,7 @@ def test_a_reorg_takes_the_outcome_back_and_a_new_one_can_be_booked(journal):
 
 
 def test_another_signers_or_chains_intents_are_not_taken_up(journal, tmp_path):
-    journal.reserve([(DRAFT, 0)])
+    journal.reserve([(REQUEST, 0)])
     journal.close()
     for signer, chain_id in ((OTHER, 31337), (SIGNER, 10)):
         other = open_journal(URL, tmp_path, signer, chain_id)
