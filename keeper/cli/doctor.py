@@ -1,4 +1,4 @@
-"""`keeper doctor`: whether everything that a run needs is there."""
+"""`keeper doctor`: check everything that a run needs."""
 
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -23,11 +23,11 @@ SendTestAlert = Annotated[
 def command(
     as_json: AsJson = False, send_test_alert: SendTestAlert = False, env_file: EnvFile = DEFAULT_ENV_FILE
 ) -> int:
-    """Check settings, nodes, contracts, prices, the signer and the journal, and say what to do about what is wrong.
+    """Check settings, nodes, contracts, prices, signer, journal and webhooks, and say what to do about problems.
 
-    Compares local health with the contract's for every account. Sends nothing, except test alerts when asked, and signs
-    nothing that a chain would take.
-    Ends with 4 when a check failed.
+    Run it before the first `keeper run`, and after each change of settings. Asks every node of KEEPER_RPC_URLS alone,
+    and compares the health of every account with the contract's view. Sends no transaction. Ends with 4 when a check
+    failed.
     """
     settings = settings_from(env_file)
     checks = run_interruptible(examine(settings, send_test_alert))
@@ -40,9 +40,9 @@ def command(
 
 
 async def examine(settings: "Settings", send_test_alert: bool) -> list["Check"]:
-    """Every check, each node alone first; what needs a chain is left out when no node can be used.
+    """Every check, each node alone first; checks that need a chain are skipped when no node can be used.
 
-    Raises OperatorError for settings and a deployment file that cannot be used at all.
+    Raises OperatorError when the settings or the deployment file cannot be used at all.
     """
     from keeper.cli.checks.check import ok
     from keeper.cli.checks.journal import check_journal
@@ -81,4 +81,4 @@ def _show(checks: list["Check"], failed: int) -> None:
         colour = colours[check.verdict]
         grid.add_row(f"[{colour}]{check.verdict}[/{colour}]", check.name, check.message, check.action)
     warned = sum(check.verdict == "warn" for check in checks)
-    show(grid, f"{len(checks)} checks, {failed} failed, {warned} to look at")
+    show(grid, f"{len(checks)} checks, {failed} failed, {warned} warnings")

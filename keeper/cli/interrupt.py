@@ -89,7 +89,7 @@ class _Signals:
 
 
 def _give_up(_number: int, _frame: FrameType | None) -> None:
-    """What cannot be cancelled, such as a thread that waits for a database, is left."""
+    """Ends the program although something cannot be cancelled, such as a thread that waits for a database."""
     sys.stderr.write("keeper: interrupted\n")
     sys.stderr.flush()
     os._exit(INTERRUPTED)

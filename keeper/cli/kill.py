@@ -1,4 +1,4 @@
-"""`keeper kill`: the kill switch."""
+"""`keeper kill`: stop sending, and cancel what is in flight."""
 
 import asyncio
 import sys
@@ -19,26 +19,26 @@ EXAMPLES = "Examples: `keeper kill`, `keeper kill --wait 0`"
 REMAINS = 6
 _HELD = 3  # exit code of a keeper that finds another one
 _LOOK_S = 0.2
-DRAIN_S = 15.0  # more than a keeper takes to note what it is sending
+DRAIN_S = 15.0  # more than a keeper needs to finish what it is sending
 
-Wait = Annotated[float, typer.Option("--wait", min=0, help="Seconds to wait until nothing is on its way.")]
+Wait = Annotated[float, typer.Option("--wait", min=0, help="Seconds to wait until no transaction is in flight.")]
 
 
 def command(wait: Wait = 120.0, env_file: EnvFile = DEFAULT_ENV_FILE) -> int:
-    """Stop sending, and cancel what is on its way by a self-transfer at the same nonce.
+    """Turn the kill switch on: send nothing new, and cancel transactions in flight by a self-transfer at their nonces.
 
-    The switch lies in the journal's database and stays on until `keeper resume`, over restarts and takeovers. A keeper
-    that runs sees it within a block and does the cancelling; where none runs, this command does, with the signer.
-    Ends with 0 when nothing remains, with 6 when something does.
+    The switch is in the journal's database, and stays on until `keeper resume`, also over restarts and takeovers. A
+    running keeper sees it within a block and cancels; where none runs, this command cancels, with the signer. Ends with
+    0 when nothing is in flight any more, with 6 when something is.
     """
     settings = settings_from(env_file, live=True)
     _pull(settings)
     remaining = run_interruptible(_cancelled(settings, wait), DRAIN_S)
     for intent in remaining:
         newest = f", newest transaction 0x{intent.attempts[-1].tx_hash.hex()}" if intent.attempts else ""
-        _say(f"remains: nonce {intent.nonce}, {intent.state} {intent.kind} {intent.subject}".rstrip() + newest)
+        _say(f"still in flight: nonce {intent.nonce}, {intent.state} {intent.kind} {intent.subject}".rstrip() + newest)
     if not remaining:
-        _say("nothing is on its way")
+        _say("no transaction is in flight")
     return REMAINS if remaining else 0
 
 
@@ -67,7 +67,7 @@ def _on_its_way(settings: "Settings") -> list["Intent"]:
 
 
 async def _cancelled(settings: "Settings", wait_s: float) -> list["Intent"]:
-    """What is still on its way after the wait. Runs a keeper where none does; the flag makes it cancel."""
+    """Intents still in flight after the wait. Where no keeper runs, one is started: the switch makes it cancel."""
     _say("the kill switch is on: nothing new is sent until `keeper resume`")
     remaining = _on_its_way(settings)
     if not remaining:
@@ -86,8 +86,8 @@ async def _cancelled(settings: "Settings", wait_s: float) -> list["Intent"]:
             _raise_unless_another_runs(keeper)
             await asyncio.sleep(_LOOK_S)
     except asyncio.CancelledError:
-        state = f"the kill switch is on, {len(remaining)} transactions are on their way"
-        raise Interrupted(f"interrupted: {state}; `keeper kill` goes on with them") from None
+        state = f"the kill switch is on, {len(remaining)} transactions are in flight"
+        raise Interrupted(f"interrupted: {state}; run `keeper kill` again to cancel them") from None
     finally:
         stop.set()
         await asyncio.gather(keeper, return_exceptions=True)
@@ -96,7 +96,7 @@ async def _cancelled(settings: "Settings", wait_s: float) -> list["Intent"]:
 
 
 def _raise_unless_another_runs(keeper: "asyncio.Task[int]") -> None:
-    """A keeper that could not start for another reason than a running one: then nobody cancels. Raises its error."""
+    """Raises the error of a keeper that could not start, unless the reason is that another one runs and cancels."""
     error = keeper.exception() if keeper.done() else None
     if error is not None and not (isinstance(error, OperatorError) and error.exit_code == _HELD):
         raise error

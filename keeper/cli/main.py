@@ -1,4 +1,4 @@
-"""The `keeper` program. Turns every error family into one line on standard error and its exit code."""
+"""The `keeper` program. Every error becomes one line on standard error and an exit code."""
 
 import os
 import sys
@@ -23,7 +23,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Settings come from the environment and .env (see .env.example). "
     "Exit codes: 0 ok, 2 wrong settings or input, 3 another keeper holds this signer, 4 preflight failed, "
-    "5 an invariant broke, 6 transactions remain after `keeper kill`, 130 interrupted.",
+    "5 an invariant broke, 6 transactions are still in flight after `keeper kill`, 130 interrupted.",
 )
 for module in (demo, doctor, scan, plan, run, status, kill, resume, txs, pnl):
     app.command(module.__name__.rpartition(".")[2], epilog=module.EXAMPLES)(module.command)
@@ -42,11 +42,10 @@ def _root(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
-    """Watches every account of an on-chain margin protocol and liquidates the unsafe ones, partially and best first.
+    """Watches every account of a margin or lending protocol, and liquidates the unsafe ones.
 
-    Nothing is signed and nothing is sent without `--live`. Start with `keeper demo`, which needs
-    no settings; on a real chain with `keeper doctor`, then `keeper scan`,
-    `keeper plan`, `keeper run`.
+    Nothing is signed or sent without `--live`. Start with `keeper demo`, which needs no settings. On a real chain use
+    `keeper doctor`, `keeper scan` and `keeper plan` before `keeper run`.
     """
 
 

@@ -12,8 +12,10 @@ if TYPE_CHECKING:
 
 DEFAULT_ENV_FILE = Path(".env")
 
-EnvFile = Annotated[Path, typer.Option("--env-file", help="File with KEEPER_ settings; the environment wins.")]
-AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
+EnvFile = Annotated[
+    Path, typer.Option("--env-file", help="File with KEEPER_ settings. Environment variables override it.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]
 
 
 def settings_from(env_file: Path, **overrides: Any) -> "Settings":
@@ -21,5 +23,5 @@ def settings_from(env_file: Path, **overrides: Any) -> "Settings":
     from keeper.settings import load_settings
 
     if env_file != DEFAULT_ENV_FILE and not env_file.is_file():
-        raise OperatorError(f"--env-file: there is no file {env_file}")
+        raise OperatorError(f"--env-file {env_file}: there is no such file")
     return load_settings(env_file, **overrides)

@@ -28,7 +28,7 @@ def table(title: str, columns: Sequence[str], right: Sequence[str] = ()) -> "Tab
 
 
 def show(*parts: Any) -> None:
-    """Print for people: as wide as the terminal, or wide enough for addresses where there is none."""
+    """Print as wide as the terminal, or 160 columns without one."""
     from rich.console import Console
 
     console = Console(highlight=False)
@@ -39,19 +39,19 @@ def show(*parts: Any) -> None:
 
 
 def dollars(value_wad: int) -> str:
-    """1e18 dollars with two decimals, for people."""
+    """Dollars in 1e18 as text with two decimals."""
     sign = "-" if value_wad < 0 else ""
     cents = (abs(value_wad) + WAD // 200) // (WAD // 100)
     return f"{sign}{cents // 100:,}.{cents % 100:02d}"
 
 
 def ratio(health_wad: int | None) -> str:
-    """Health, or that it cannot be known."""
+    """Health as text, `?` when it is unknown."""
     return "?" if health_wad is None else shown(health_wad)
 
 
 def units(amount: int, decimals: int) -> str:
-    """Token units with their decimal point, exactly, for people."""
+    """Token units as an exact decimal number."""
     sign = "-" if amount < 0 else ""
     whole, fraction = divmod(abs(amount), 10**decimals)
     digits = f"{fraction:0{decimals}d}".rstrip("0") if decimals else ""

@@ -1,4 +1,4 @@
-"""`keeper plan`: what would be sent now, and why not the rest."""
+"""`keeper plan`: what would be sent now, and the reason for each account without a liquidation."""
 
 from contextlib import suppress
 from dataclasses import replace
@@ -17,11 +17,11 @@ EXAMPLES = "Examples: `keeper plan`, `keeper plan --json`"
 
 
 def command(as_json: AsJson = False, env_file: EnvFile = DEFAULT_ENV_FILE) -> None:
-    """Show the liquidations that would be sent on top of the newest block, and why each other account is left alone.
+    """Show the liquidations that would be sent on top of the newest block, and why other unsafe accounts have none.
 
     Decides by the same code as `keeper run`: price guards, breakers, the signer's balances, and what its journal has in
-    flight. What a running keeper leaves alone for a while comes from its status file. Without a signer, unlimited funds
-    are assumed. Signs and sends nothing.
+    flight. Accounts that a running keeper skips for a while come from its status file. Without a signer, unlimited
+    funds are assumed. Signs and sends nothing.
     """
     settings = settings_from(env_file)
     from keeper.cli.session import run_once, signer_address
@@ -41,7 +41,9 @@ def command(as_json: AsJson = False, env_file: EnvFile = DEFAULT_ENV_FILE) -> No
     )
     for item in document["plans"]:
         plans.add_row(*_plan_cells(item))
-    rejected = table(f"{len(document['rejected'])} left alone", ("account", "health", "reason", ""), right=("health",))
+    rejected = table(
+        f"{len(document['rejected'])} without a liquidation", ("account", "health", "reason", ""), right=("health",)
+    )
     for item in document["rejected"]:
         rejected.add_row(item["account"], ratio(int(item["health_wad"])), item["reason"], item["message"])
     show(plans, rejected)

@@ -1,4 +1,4 @@
-"""`keeper pnl`: what the liquidations brought and what gas they cost."""
+"""`keeper pnl`: what the liquidations earned and what gas they cost."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -13,10 +13,10 @@ ETHER_DECIMALS = 18
 
 
 def command(as_json: AsJson = False, env_file: EnvFile = DEFAULT_ENV_FILE) -> None:
-    """Sum up what was gained and what was paid, token by token, to the wei.
+    """Add up what liquidations earned and what they cost, for each token, to the wei.
 
-    Reads the journal (KEEPER_DATABASE_URL in KEEPER_DATA_DIR). Talks to no node: dollars are those of the blocks
-    in which the liquidations were mined.
+    Reads the journal (KEEPER_DATABASE_URL in KEEPER_DATA_DIR), also while a keeper runs. Asks no node: dollars are at
+    the prices of the blocks in which the liquidations were mined.
     """
     settings = settings_from(env_file)
     from keeper.execute.journal.journal import read_intents
@@ -32,8 +32,8 @@ def command(as_json: AsJson = False, env_file: EnvFile = DEFAULT_ENV_FILE) -> No
         grid.add_row(f"units of {token}", f"{int(amount):,}")
     grid.add_row("net of gas, dollars", dollars(int(document["value_wad"])))
     grid.add_row("gas, native coin", units(int(document["gas_wei"]), ETHER_DECIMALS))
-    grid.add_row("of it for nothing", units(int(document["wasted_gas_wei"]), ETHER_DECIMALS))
-    grid.add_row("bad debt laid open, dollars", dollars(int(document["bad_debt_wad"])))
+    grid.add_row("gas spent without a liquidation, native coin", units(int(document["wasted_gas_wei"]), ETHER_DECIMALS))
+    grid.add_row("bad debt that liquidations left, dollars", dollars(int(document["bad_debt_wad"])))
     for state, count in document["states"].items():
         grid.add_row(f"intents {state}", str(count))
     show(grid)

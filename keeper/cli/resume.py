@@ -1,4 +1,4 @@
-"""`keeper resume`: sending goes on."""
+"""`keeper resume`: allow sending again."""
 
 import sys
 
@@ -8,10 +8,10 @@ EXAMPLES = "Examples: `keeper resume`"
 
 
 def command(env_file: EnvFile = DEFAULT_ENV_FILE) -> None:
-    """Turn the kill switch off and close every breaker; what was lost or spent so far no longer counts against limits.
+    """Turn the kill switch off and close every breaker. Losses and gas until now no longer count against their limits.
 
-    A keeper that runs goes on with the next block. Talks to no node. Without a signer in the settings only the kill
-    switch is turned off, since breakers belong to a signer.
+    A running keeper sends again from the next block on. Writes the journal's database; asks no node. Breakers belong
+    to a signer: without one in the settings, only the kill switch is turned off.
     """
     settings = settings_from(env_file)
     from keeper.cli.session import signer_address

@@ -1,4 +1,4 @@
-"""`keeper run`: the daemon."""
+"""`keeper run`: watch and liquidate, block by block."""
 
 import asyncio
 from typing import TYPE_CHECKING, Annotated
@@ -15,20 +15,20 @@ if TYPE_CHECKING:
 EXAMPLES = "Examples: `keeper run`, `keeper run --once`, `keeper run --live`"
 
 Live = Annotated[
-    bool, typer.Option("--live", help="Send transactions. Without it nothing is signed and nothing leaves.")
+    bool, typer.Option("--live", help="Sign and send transactions. Without it (a dry run) nothing is signed.")
 ]
-Once = Annotated[bool, typer.Option("--once", help="Handle one block and end.")]
-Blocks = Annotated[int | None, typer.Option("--blocks", min=1, help="Handle so many blocks and end.")]
+Once = Annotated[bool, typer.Option("--once", help="End after one block.")]
+Blocks = Annotated[int | None, typer.Option("--blocks", min=1, help="End after this many blocks.")]
 
 
 def command(live: Live = False, once: Once = False, blocks: Blocks = None, env_file: EnvFile = DEFAULT_ENV_FILE) -> int:
-    """Watch every account block by block, and liquidate the unsafe ones when --live is given.
+    """Watch every account in every block, and liquidate the unsafe ones with --live. Without it, log the plans.
 
-    Ends cleanly on Ctrl-C, SIGTERM, SIGHUP and SIGQUIT: what is being sent is finished and noted first; a second start
-    goes on from the journal. Needs the settings of .env.example; with --live also a signer.
+    Needs the settings of .env.example, and a signer with --live: run `keeper doctor` first. Ctrl-C, SIGTERM, SIGHUP and
+    SIGQUIT end it cleanly: it finishes what it is sending, and the next start continues from the journal.
     """
     if once and blocks is not None:
-        raise OperatorError("--once and --blocks are both given: keep one")
+        raise OperatorError("--once and --blocks exclude each other: give one of them")
     settings = settings_from(env_file, **({"live": True} if live else {}))
     return asyncio.run(_run(settings, 1 if once else blocks))
 

@@ -14,9 +14,9 @@ EXAMPLES = "Examples: `keeper scan`, `keeper scan --json --block 1614`, `keeper 
 
 BlockNumber = Annotated[
     int | None,
-    typer.Option("--block", min=0, help="Answer for this block's state and timestamp; the newest if not given."),
+    typer.Option("--block", min=0, help="Show the state and timestamp of this block; the newest if not given."),
 ]
-Limit = Annotated[int, typer.Option("--limit", min=0, help="Rows of the table; 0 for all. JSON has all of them.")]
+Limit = Annotated[int, typer.Option("--limit", min=0, help="Rows of the table; 0 shows all. JSON always has all.")]
 
 
 def command(
@@ -24,8 +24,9 @@ def command(
 ) -> None:
     """Show the health of every account, most urgent first.
 
-    Every account that ever held a position or debt and still holds anything, at one block. Reads the chain at
-    KEEPER_RPC_URLS and the deployment file; needs no key and sends nothing.
+    Lists every account that ever held a position or debt and still holds anything, at one block. The last
+    column marks accounts that can be liquidated now. Reads the nodes of KEEPER_RPC_URLS and the deployment file; needs
+    no key and sends nothing.
     """
     settings = settings_from(env_file)
     from keeper.app.session import Session

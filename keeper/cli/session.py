@@ -1,4 +1,4 @@
-"""How commands that look once reach the chain: connected, checked, read, closed again."""
+"""How one-shot commands reach the chain: connect, check the deployment, read, disconnect."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -16,12 +16,12 @@ T = TypeVar("T")
 
 
 def ignore(_: "Event") -> None:
-    """An emit for commands whose answer is their output."""
+    """An emit for commands that log no events."""
 
 
 @asynccontextmanager
 async def connected(settings: "Settings", keeper: bytes = b"") -> AsyncIterator["Session"]:
-    """A connected protocol. Raises OperatorError when a node or the deployment is not what the settings say."""
+    """A connected session. Raises OperatorError when a node or the deployment does not match the settings."""
     from keeper.app.session import open_session
 
     session = await open_session(settings, ignore, keeper=keeper)
@@ -34,7 +34,7 @@ async def connected(settings: "Settings", keeper: bytes = b"") -> AsyncIterator[
 async def snapshot_at(session: "Session", number: int | None) -> "Snapshot":
     """Every account as of a block, the newest when None.
 
-    Raises OperatorError for a block that is not there yet or lies before the deployment.
+    Raises OperatorError for a block after the newest one or before the deployment.
     """
     from keeper.book.sync import load_snapshot
     from keeper.errors import OperatorError
@@ -45,7 +45,7 @@ async def snapshot_at(session: "Session", number: int | None) -> "Snapshot":
         if number > head.number:
             raise OperatorError(f"--block {number}: the newest block is {head.number}")
         if number < start:
-            raise OperatorError(f"--block {number}: the deployment begins at block {start}")
+            raise OperatorError(f"--block {number}: the deployment starts at block {start}")
     return await load_snapshot(session.chain.reader, session.protocol, start, number)
 
 

@@ -1,4 +1,4 @@
-"""`keeper status`: what the running keeper last knew, without a network."""
+"""`keeper status`: the state of the running keeper at its last block."""
 
 from dataclasses import asdict
 from typing import TYPE_CHECKING
@@ -16,9 +16,9 @@ EXAMPLES = "Examples: `keeper status`, `keeper status --json`"
 
 
 def command(as_json: AsJson = False, env_file: EnvFile = DEFAULT_ENV_FILE) -> None:
-    """Show whether the keeper runs, its last block, how near the market is to a liquidation, and what holds it.
+    """Show whether the keeper runs, its last block, the account nearest to liquidation, and open breakers.
 
-    Reads status.json in KEEPER_DATA_DIR, which the daemon rewrites in every block. Talks to no node.
+    Reads status.json in KEEPER_DATA_DIR, which `keeper run` writes in every block, and the journal. Asks no node.
     """
     settings = settings_from(env_file)
     from keeper.observe.status import read_status
@@ -39,7 +39,7 @@ def command(as_json: AsJson = False, env_file: EnvFile = DEFAULT_ENV_FILE) -> No
 
 
 def _breakers(settings: "Settings", status: "Status") -> dict[str, str] | None:
-    """The open ones by name, from the journal's database, whether a keeper runs or not; None when it does not say."""
+    """Open breakers, name to reason, from the journal's database; None when it cannot be read."""
     from keeper.execute.breakers.store import EVERYONE, open_breakers
 
     signer = bytes.fromhex(status.signer[2:]) if status.signer else EVERYONE
@@ -53,7 +53,7 @@ def _lines(status: "Status", running: bool, now: float) -> list[tuple[str, str]]
     if running:
         state = f"[green]running[/green], pid {status.pid}, since {iso(status.started_at)}"
     else:
-        state = f"[yellow]not running[/yellow]: {status.stopped or 'ended without saying why'}"
+        state = f"[yellow]not running[/yellow]: {status.stopped or 'ended without a reason (killed?)'}"
     nearest = "nothing open"
     if status.nearest_health is not None:
         nearest = f"{status.nearest_account} at health {status.nearest_health:.4f}"

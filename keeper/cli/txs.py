@@ -1,4 +1,4 @@
-"""`keeper txs`: every liquidation that was sent, and what became of it."""
+"""`keeper txs`: every liquidation that was sent, and how it ended."""
 
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,13 +12,16 @@ if TYPE_CHECKING:
 
 EXAMPLES = "Examples: `keeper txs`, `keeper txs --json`, `keeper txs --limit 0`"
 
-Limit = Annotated[int, typer.Option("--limit", min=0, help="Rows of the table, the newest; 0 for all. JSON has all.")]
+Limit = Annotated[
+    int, typer.Option("--limit", min=0, help="Rows of the table, the newest ones; 0 shows all. JSON always has all.")
+]
 
 
 def command(as_json: AsJson = False, limit: Limit = 20, env_file: EnvFile = DEFAULT_ENV_FILE) -> None:
-    """List what was sent, oldest first: each intent with its nonce, its attempts, and how it ended.
+    """List the liquidations that were sent, oldest first: nonce, attempts (replacements included), and how each ended.
 
-    Reads the journal (KEEPER_DATABASE_URL in KEEPER_DATA_DIR), also while a keeper runs. Talks to no node.
+    An intent is one liquidation with one nonce; only one of its attempts is mined. Reads the journal
+    (KEEPER_DATABASE_URL in KEEPER_DATA_DIR), also while a keeper runs. Asks no node.
     """
     settings = settings_from(env_file)
     from keeper.execute.journal.journal import read_intents

@@ -81,7 +81,7 @@ class Shortage:
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """An unsafe account that is left alone, and why. `shortage`: of INSUFFICIENT_FUNDS."""
+    """An unsafe account without a plan, and why. `shortage`: of INSUFFICIENT_FUNDS."""
 
     account: bytes
     reason: Rejection
@@ -111,7 +111,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """The answer of the planner for one block: best first, and everything it left alone."""
+    """The planner's answer for one block: plans, best first, and every account without one."""
 
     plans: tuple[Plan, ...] = ()
     rejected: tuple[Rejected, ...] = ()
@@ -128,7 +128,7 @@ class Funds:
 
 @dataclass(frozen=True, slots=True)
 class InFlight:
-    """What is on its way already: its accounts are left alone, and it draws on shared limits."""
+    """What the keeper has in flight: these accounts get no new plan, and shared limits and funds are used."""
 
     accounts: frozenset[bytes] = frozenset()
     cooling: Mapping[bytes, int] = field(default_factory=dict)  # account -> first block in which it may be tried again
@@ -139,7 +139,7 @@ class InFlight:
         default_factory=dict
     )  # maxFeePerGas in wei -> gas limits of transactions that offer it
     count: int = 0
-    quarantined: Mapping[str, str] = field(default_factory=dict)  # "kind subject" -> why it is left alone for a while
+    quarantined: Mapping[str, str] = field(default_factory=dict)  # "kind subject" -> why it is skipped for a while
 
     def gas_at(self, base_fee: int) -> int:
         """Gas that transactions in flight may take of a block with this base fee (wei).

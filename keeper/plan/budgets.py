@@ -1,4 +1,4 @@
-"""Everything that plans compete for: transactions, gas, the keeper's coins and tokens, and protocols' shared limits."""
+"""Budgets that plans share: the number of transactions, gas, the native coin, tokens, and limits of the protocol."""
 
 from collections.abc import Iterable, Mapping
 
@@ -14,10 +14,10 @@ Symbols = Mapping[bytes, tuple[str, int]]
 
 
 class Budgets:
-    """What is left of each budget. Shared limits are learnt from the opportunities that name them."""
+    """What is left of each budget. Limits of the protocol become known with the opportunities that name them."""
 
     def __init__(self, policy: Policy, funds: Funds, in_flight: InFlight, block: BlockRef, base_fee: int) -> None:
-        """`base_fee`: of the block after `block`, wei. Gas in flight that it may include is taken off its share."""
+        """`base_fee`: of the block after `block`, wei. Gas in flight that this next block may include is subtracted."""
         self._policy = policy
         self._in_flight = in_flight
         self._whole: dict[str, int] = {}  # shared limits before anybody drew on them
@@ -29,7 +29,7 @@ class Budgets:
         }
 
     def learn(self, opportunities: Iterable[Opportunity]) -> None:
-        """Take up shared limits that were not known, less what plans in flight draw."""
+        """Add shared limits that are not known yet, less what transactions in flight use."""
         for opportunity in opportunities:
             for key, (_, limit) in opportunity.uses.items():
                 if key not in self._whole:
@@ -41,48 +41,51 @@ class Budgets:
         return {key: left for key, left in self.left.items() if key not in OWN}
 
     def short(self, draws: Mapping[str, int]) -> str:
-        """The first budget of which too little is left; empty when all suffice."""
+        """The key of the first budget that is too small; empty when all suffice."""
         return next((key for key, amount in draws.items() if amount > self.left.get(key, 0)), "")
 
     def take(self, draws: Mapping[str, int]) -> None:
-        """Draw on the budgets, which must suffice."""
+        """Subtract from the budgets, which must suffice."""
         for key, amount in draws.items():
             self.left[key] = self.left.get(key, 0) - amount
 
     def shortage(self, draws: Mapping[str, int], symbols: Symbols) -> Refusal:
-        """Which budget does not suffice, for people."""
+        """The refusal that names the budget which is too small."""
         key = self.short(draws)
         needed, left = draws.get(key, 0), self.left.get(key, 0)
         if key == COUNT:
-            message = f"{self._policy.max_in_flight} transactions are planned or on their way"
+            message = f"{self._policy.max_in_flight} transactions are planned or in flight (KEEPER_MAX_IN_FLIGHT)"
             return Refusal.of(Rejection.TOO_MANY_IN_FLIGHT, message)
         if key == GAS:
-            return Refusal.of(Rejection.BLOCK_GAS, f"needs {needed:,} gas, {left:,} of the block's share is left")
+            return Refusal.of(
+                Rejection.BLOCK_GAS,
+                f"needs {needed:,} gas; {left:,} gas of the keeper's share of the block is left (KEEPER_GAS_SHARE)",
+            )
         if key == NATIVE:
             return native_short(needed, left)
         if key in self._whole:
             whole = max(self._whole[key], 1)
-            message = f"{key}: needs {needed / whole:.1%} of the limit, {left / whole:.1%} is left"
+            message = f"{key}: needs {needed / whole:.1%} of the limit; {left / whole:.1%} is left"
             return Refusal.of(Rejection.SHARED_LIMIT, message)
-        message = f"needs {_amount(key, needed, symbols)}, {_amount(key, left, symbols)} is left"
+        message = f"needs {_amount(key, needed, symbols)}; {_amount(key, left, symbols)} is left"
         return Refusal.of(Rejection.INSUFFICIENT_FUNDS, message, Shortage(token_of(key), left, needed))
 
 
 def opportunity_draws(opportunity: Opportunity) -> dict[str, int]:
-    """Shared limits and tokens that an opportunity draws on."""
+    """What an opportunity uses of shared limits and tokens."""
     spends = {token_key(token): amount for token, amount in opportunity.spends.items() if amount > 0}
     return {**{key: amount for key, (amount, _) in opportunity.uses.items()}, **spends}
 
 
 def offer_draws(offer: Offer) -> dict[str, int]:
-    """All that sending an offer draws on; gas and coins at their bounds, as a node counts them."""
+    """What sending an offer uses of every budget. Gas counts at its limit and the native coin at the maximum fee."""
     opportunity = offer.opportunity
     own = {COUNT: 1, GAS: opportunity.gas_limit, NATIVE: opportunity.gas_limit * offer.max_fee}
     return {**own, **opportunity_draws(opportunity)}
 
 
 def _amount(key: str, amount: int, symbols: Symbols) -> str:
-    """Units of the token behind a budget, for people."""
+    """An amount of a budget as text, in whole tokens where the token is known."""
     for token, (symbol, decimals) in symbols.items():
         if token_key(token) == key:
             return f"{amount / 10**decimals:,.2f} {symbol}"

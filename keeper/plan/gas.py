@@ -1,4 +1,4 @@
-"""What sending costs, and up to which fee it pays. Fees and gas prices in wei, dollars in 1e18."""
+"""What a transaction costs, and the highest fee that pays. Fees in wei per gas, dollars in 1e18."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ MAX_TX_GAS = 1 << 24  # EIP-7825: a transaction with a higher gas limit is inval
 
 @dataclass(frozen=True, slots=True)
 class FeeMarket:
-    """What the next block asks, and what a first bid offers."""
+    """Fees of the next block, and the maximum fee of a first attempt."""
 
     base_fee: int  # of the next block, exact
     tip: int
@@ -20,7 +20,7 @@ class FeeMarket:
 
     @property
     def expected(self) -> int:
-        """What a unit of gas costs when the next block includes it."""
+        """Fee per gas when the next block includes the transaction."""
         return self.base_fee + self.tip
 
 

@@ -1,4 +1,4 @@
-"""The planner: from unsafe accounts to the calls worth sending now, and a reason for each account left alone.
+"""The planner: from unsafe accounts to the calls worth sending now, and a reason for each account without a plan.
 
 Pure: the same inputs give the same schedule, live, in a dry run and in a test.
 """
@@ -22,7 +22,7 @@ _MOST_ASKED = 100  # accounts whose reason is asked for
 
 @dataclass(frozen=True, slots=True)
 class Situation:
-    """One block, and what the keeper has on it."""
+    """One block, what the keeper can spend on it, and what it has in flight."""
 
     snapshot: Snapshot
     timestamp: int  # seconds at which a transaction sent now would execute
@@ -31,7 +31,7 @@ class Situation:
 
 
 def choose(protocol: Protocol, situation: Situation, assessment: Assessment, policy: Policy) -> Schedule:
-    """What to send on top of the situation's block, best first, and why not the rest.
+    """What to send on top of the situation's block, best first, and the reason for each account without a plan.
 
     `assessment`: of the same block and timestamp. Every unsafe account, and every one that cannot be judged, is in
     exactly one of plans and rejected.
@@ -54,7 +54,7 @@ class _Round:
         self.appraiser = Appraiser(policy, fees, funds)
         self.budgets = Budgets(policy, funds, situation.in_flight, block, fees.base_fee)
         self.refused: dict[bytes, Refusal] = {}
-        self.left_alone = ""  # why opportunities of the account last asked about are quarantined
+        self.quarantine = ""  # why opportunities of the last account are quarantined
 
     def run(self, assessment: Assessment) -> Schedule:
         accounts = {account.address: account for account in assessment.unsafe}
@@ -70,7 +70,7 @@ class _Round:
         return Schedule(tuple(plans), tuple(rejected))
 
     def _unpriced(self, assessment: Assessment) -> list[Rejected]:
-        """Whom the screen could not judge, the first ones in the adapter's words: all could take a block's time."""
+        """Accounts that the screen could not judge. Only the first get the adapter's own reason: each costs time."""
         screened = [account for account in assessment.unpriced if account not in assessment.refused]
         prices = self.protocol.prices(self.snapshot, self.timestamp) if screened else []
         problems = ", ".join(f"{price.label} {price.problem}" for price in prices if price.problem)
@@ -91,7 +91,7 @@ class _Round:
     # ---- one account
 
     def _offers(self, account: Unsafe) -> list[Offer]:
-        """What pays for one account by itself; its refusal is noted when nothing does."""
+        """Offers that pay for one account alone; the refusal is kept when there is none."""
         try:
             answer = self._held(account) or self._ask(account)
         except Refused as refused:
@@ -103,16 +103,20 @@ class _Round:
 
     def _held(self, account: Unsafe) -> Refusal | None:
         if account.address in self.in_flight.accounts:
-            return Refusal.of(Rejection.IN_FLIGHT, "a transaction for it is on its way")
+            return Refusal.of(Rejection.IN_FLIGHT, "a transaction for this account is in flight")
         first = self.in_flight.cooling.get(account.address, 0)
         if first > self.snapshot.block.number:
-            return Refusal.of(Rejection.COOLING_DOWN, f"an attempt failed, left alone until block {first}")
+            return Refusal.of(
+                Rejection.COOLING_DOWN, f"the last attempt failed; the account is skipped until block {first}"
+            )
         if self.native_price_wad <= 0:
-            return Refusal.of(Rejection.UNPRICED, "the price of the native coin is unknown, so gas cannot be valued")
+            return Refusal.of(
+                Rejection.UNPRICED, "the price of the native coin is unknown, so the cost of gas is unknown"
+            )
         return None
 
     def _ask(self, account: Unsafe) -> list[Offer] | Refusal:
-        """Offers that fit what is there, smaller ones where the first do not; else why there is none."""
+        """Offers within the budgets, smaller ones where the first are too large; else the reason that there is none."""
         found = self._opportunities(account, {})
         if not found:
             return self._nothing_left()
@@ -130,18 +134,18 @@ class _Round:
         asked = self.protocol.opportunities(self.snapshot, account.row, self.timestamp, self.policy.target_wad, limits)
         closed = self.in_flight.quarantined
         found = [opportunity for opportunity in asked if f"{opportunity.kind} {opportunity.subject}" not in closed]
-        self.left_alone = next((closed[key] for o in asked if (key := f"{o.kind} {o.subject}") in closed), "")
+        self.quarantine = next((closed[key] for o in asked if (key := f"{o.kind} {o.subject}") in closed), "")
         self.budgets.learn(found)
         return found
 
     def _nothing_left(self) -> Refusal:
         """Why an account has no opportunity."""
-        if self.left_alone:
-            return Refusal.of(Rejection.HOLD, f"quarantined: {self.left_alone}")
-        return Refusal.of(Rejection.NO_LEGAL_SIZE, "the protocol's rules allow no size now")
+        if self.quarantine:
+            return Refusal.of(Rejection.HOLD, f"quarantined: {self.quarantine}")
+        return Refusal.of(Rejection.NO_LEGAL_SIZE, "the protocol allows no size of liquidation now")
 
     def _fitting(self, account: Unsafe) -> list[Opportunity]:
-        """What the adapter can do with what is left of shared limits and tokens."""
+        """Opportunities within what is left of shared limits and tokens."""
         try:
             found = self._opportunities(account, self.budgets.for_adapters())
         except Refused:
@@ -151,7 +155,7 @@ class _Round:
     # ---- the set
 
     def _take(self, offers: Sequence[Offer], accounts: Mapping[bytes, Unsafe]) -> list[Offer]:
-        """The best set, then smaller sizes for accounts that the better ones left too little of a limit for."""
+        """The best set, then smaller sizes for accounts whose offer no longer fits a shared limit."""
         options = [
             Option(offer.opportunity.account, self.appraiser.gain_wad(offer), offer_draws(offer)) for offer in offers
         ]
@@ -167,7 +171,7 @@ class _Round:
         return taken
 
     def _smaller(self, offer: Offer, account: Unsafe) -> list[Offer]:
-        """The best offer within what is left, of an account whose first one does not fit; else its refusal is noted."""
+        """The best smaller offer of an account whose first does not fit; the refusal is kept when there is none."""
         draws = offer_draws(offer)
         short = self.budgets.short(draws)
         if short not in OWN and self.budgets.left.get(short, 0) > 0:
@@ -215,7 +219,7 @@ def unjudged(assessment: Assessment) -> list[Rejected]:
 
 
 def _rank(offer: Offer) -> tuple[int, bytes, str, str, int]:
-    """Best first, ties by address, then by what it closes."""
+    """Sort key: highest score first; ties by address, kind, subject and size."""
     opportunity = offer.opportunity
     return -offer.score_wad, opportunity.account, opportunity.kind, opportunity.subject, opportunity.size
 
@@ -225,7 +229,7 @@ def _reward(opportunity: Opportunity) -> int:
 
 
 def _translated(refused: Refused) -> Refusal:
-    """An adapter's no. Its code is the reason where it is one of ours."""
+    """An adapter's refusal. Its code is the reason where it is a known one."""
     known = {reason.value for reason in Rejection}
     reason = Rejection(refused.code) if refused.code in known else Rejection.UNSUPPORTED
     return Refusal.of(reason, str(refused))

@@ -55,7 +55,7 @@ def within(options: Sequence[Option], taken: Collection[int], budgets: Mapping[s
 
 
 def greedy(options: Sequence[Option], order: Sequence[int], budgets: Mapping[str, int]) -> list[int]:
-    """Whatever fits, in the order given, in exact integers."""
+    """Options in this order, each taken if it still fits, in exact integers."""
     taken: list[int] = []
     groups: set[Hashable] = set()
     left = dict(budgets)
@@ -91,7 +91,7 @@ def solve(options: Sequence[Option], among: Sequence[int], budgets: Mapping[str,
 
 @contextmanager
 def _silent_stdout() -> Iterator[None]:
-    """HiGHS prints a stray line from C now and then, which must not end up in a JSON document on standard output."""
+    """HiGHS prints a line from C now and then. Keep it out of JSON documents on standard output."""
     flush = ctypes.CDLL(None).fflush
     flush(None)
     try:

@@ -25,7 +25,7 @@ class Offer:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why an opportunity is left alone. The message starts with the reason's word."""
+    """Why an opportunity is not taken. The message starts with the reason's code."""
 
     reason: Rejection
     message: str
@@ -38,7 +38,7 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class Appraiser:
-    """Values opportunities under one block's fees, one policy, and the coins there are for gas."""
+    """Values opportunities at one block's fees, under one policy, with the native coin that is left for gas."""
 
     policy: Policy
     fees: FeeMarket
@@ -49,14 +49,17 @@ class Appraiser:
         policy, expected = self.policy, self.fees.expected
         if opportunity.gas_limit > MAX_TX_GAS:
             return Refusal.of(
-                Rejection.BLOCK_GAS, f"needs a gas limit of {opportunity.gas_limit}, {MAX_TX_GAS} is legal"
+                Rejection.BLOCK_GAS,
+                f"needs a gas limit of {opportunity.gas_limit:,}; a transaction may have {MAX_TX_GAS:,} (EIP-7825)",
             )
         cost_wad = self.cost_wad(opportunity)
         value_wad = opportunity.reward_wad - cost_wad
         if value_wad < policy.min_profit_wad:
             return Refusal.of(Rejection.UNPROFITABLE, self._shortfall(opportunity.reward_wad, cost_wad))
         if expected > policy.max_fee:
-            message = f"the next block asks {gwei(expected)} with tip, the cap is {gwei(policy.max_fee)}"
+            message = (
+                f"the next block costs {gwei(expected)} with tip; KEEPER_MAX_FEE_GWEI allows {gwei(policy.max_fee)}"
+            )
             return Refusal.of(Rejection.FEE_CAP, message)
         affordable = self.funds.native // opportunity.gas_limit
         if expected > affordable:
@@ -68,7 +71,7 @@ class Appraiser:
         )
 
     def _bid(self, opportunity: Opportunity) -> int:
-        """The highest fee that still pays when the reward slips a little, no further up than a squeeze is worth."""
+        """The highest fee that still pays when the reward slips by `slip_percent`, at most CLIMB times the ladder."""
         cap = min(self.policy.max_fee, CLIMB * self.fees.ladder)
         slipped_wad = opportunity.reward_wad * (100 - opportunity.slip_percent) // 100
         fees = [
@@ -83,7 +86,7 @@ class Appraiser:
 
     def floor_wad(self, offer: Offer) -> int:
         """Reward below which the call must revert: minimum profit and gas at the bid, so that no replacement up to it
-        is mined at a loss. Never below nothing."""
+        is mined at a loss. Never negative."""
         gas_wad = gas_cost_wad(offer.opportunity.gas, offer.bid, self.funds.native_price_wad)
         return max(self.policy.min_profit_wad + gas_wad, 0)
 
@@ -96,21 +99,21 @@ class Appraiser:
 
     def _shortfall(self, reward_wad: int, cost_wad: int) -> str:
         least = self.policy.min_profit_wad
-        wanted = f", least profit {usd(least)}" if least else ""
+        wanted = f", minimum profit {usd(least)}" if least else ""
         return f"reward {usd(reward_wad)}, gas {usd(cost_wad)}{wanted}"
 
 
 def usd(wad: int) -> str:
-    """Dollars for people."""
+    """Dollars as text."""
     return f"{'-' if wad < 0 else ''}${abs(wad) / WAD:,.2f}"
 
 
 def gwei(wei: int) -> str:
-    """A fee for people."""
+    """A fee as text."""
     return f"{wei / 10**9:,.2f} gwei"
 
 
 def native_short(needed: int, available: int) -> Refusal:
-    """The signer's coins do not pay for the gas. Wei."""
-    message = f"gas needs {needed / WAD:.6f} of the native coin, {available / WAD:.6f} is there"
+    """The refusal when the signer cannot pay for the gas. Wei."""
+    message = f"gas needs {needed / WAD:.6f} of the native coin; the signer has {available / WAD:.6f} left"
     return Refusal.of(Rejection.INSUFFICIENT_FUNDS, message, Shortage(b"", available, needed))

@@ -1,1 +1,1 @@
-"""The checks of `keeper doctor`, one file a topic: each says what is so, and what to do when it should not be."""
+"""The checks of `keeper doctor`, one file a topic: each gives a verdict, what was found, and what to do about it."""

@@ -1,4 +1,4 @@
-"""What `keeper doctor` checks of the executor: it is there, obeys the signer, trades with a factory, holds capital."""
+"""What `keeper doctor` checks of the executor contract: its owner, its Uniswap factory, and what it holds."""
 
 from keeper.abi import checksum
 from keeper.app.session import Session
@@ -14,16 +14,22 @@ _DEPLOY = "run `keeper executor deploy --factory ADDRESS --live`"
 
 
 async def check_executor(settings: Settings, session: Session, snapshot: Snapshot, signer: bytes | None) -> list[Check]:
-    """Nothing where the protocol needs none."""
+    """Owner, factory and capital; nothing where the protocol needs no executor."""
     if not session.protocol.needs_executor:
         return []
     address = session.deployment.executor
     if not address:
         verdict = fail if settings.live else warn
-        return [verdict("executor", f"{session.protocol.name} is liquidated through one, and none is named", _DEPLOY)]
+        return [
+            verdict(
+                "executor",
+                f"{session.protocol.name} needs an executor contract; the deployment file names none",
+                _DEPLOY,
+            )
+        ]
     ties = executor.ties(await session.chain.reader.read(snapshot.block, executor.ties_calls(address)))
     if ties is None:
-        return [fail("executor", f"{checksum(address)} does not answer as an executor does", "check KEEPER_DEPLOYMENT")]
+        return [fail("executor", f"{checksum(address)} is not an executor contract", "check KEEPER_DEPLOYMENT")]
     found = [_owner(ties, signer), await _factory(session.chain, ties)]
     return found + await _capital(session, snapshot, address)
 
@@ -31,23 +37,23 @@ async def check_executor(settings: Settings, session: Session, snapshot: Snapsho
 def _owner(ties: Ties, signer: bytes | None) -> Check:
     name = "executor: owner"
     if signer is None:
-        return ok(name, f"{checksum(ties.owner)}; no signer is set to compare it with")
+        return ok(name, f"{checksum(ties.owner)}; no signer is set to compare with")
     if ties.owner != signer:
-        message = f"it obeys {checksum(ties.owner)}, the signer is {checksum(signer)}"
-        return fail(name, message, f"set the signer that it obeys, or take it out of KEEPER_DEPLOYMENT and {_DEPLOY}")
-    return ok(name, f"it obeys the signer, {checksum(signer)}")
+        message = f"its owner is {checksum(ties.owner)}; the signer is {checksum(signer)}"
+        return fail(name, message, f"set the signer that owns it, or remove it from KEEPER_DEPLOYMENT and {_DEPLOY}")
+    return ok(name, f"its owner is the signer, {checksum(signer)}")
 
 
 async def _factory(chain: Chain, ties: Ties) -> Check:
     name = "executor: factory"
     if not await chain.reader.code(ties.factory):
-        message = f"{checksum(ties.factory)} has no code: nothing can be sold"
-        return fail(name, message, f"sweep it, take it out of KEEPER_DEPLOYMENT, and {_DEPLOY}")
-    return ok(name, f"it trades with pools of {checksum(ties.factory)}")
+        message = f"{checksum(ties.factory)} has no code, so collateral cannot be sold"
+        return fail(name, message, f"sweep the executor, remove it from KEEPER_DEPLOYMENT, and {_DEPLOY}")
+    return ok(name, f"it trades with the pools of {checksum(ties.factory)}")
 
 
 async def _capital(session: Session, snapshot: Snapshot, address: bytes) -> list[Check]:
-    """What it holds of the tokens that liquidations spend. Where flash loans are taken, nothing is enough."""
+    """What it holds of the tokens that liquidations spend. With flash loans it may hold nothing."""
     symbols = session.protocol.token_symbols(snapshot.state)
     tokens = session.protocol.purse(snapshot.state)
     balances = await token_balances(session.chain.reader, snapshot.block, address, tokens)
@@ -60,5 +66,5 @@ async def _capital(session: Session, snapshot: Snapshot, address: bytes) -> list
     if held:
         return held
     wanted = ", ".join(sorted(symbol for symbol, _ in named.values()))
-    action = f"send some to {checksum(address)}, not to the signer; only flash loans do without"
-    return [warn("executor: capital", f"it holds nothing of {wanted}", action)]
+    action = f"send some to {checksum(address)}, not to the signer; only flash loans need none"
+    return [warn("executor: capital", f"it holds none of {wanted}", action)]

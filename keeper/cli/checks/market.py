@@ -18,7 +18,7 @@ PARITY_PAGE = 500
 
 
 async def check_market(settings: Settings, address: bytes | None) -> list[Check]:
-    """The deployment, its prices, every account's parity, and the signer's means, as the daemon would see them."""
+    """The deployment, its prices, every account's parity, and what the signer can spend, as `keeper run` sees them."""
     try:
         session = await open_session(settings, lambda _: None)
     except KeeperError as error:
@@ -30,11 +30,13 @@ async def check_market(settings: Settings, address: bytes | None) -> list[Check]
         found.append(await check_parity(session.chain, session.protocol, snapshot))
         found += await check_executor(settings, session, snapshot, address)
         if address is None:
-            found.append(warn("signer", "none is set", "a dry run needs none; --live does: KEEPER_KEYSTORE_FILE"))
+            found.append(
+                warn("signer", "no signer is set", "a dry run needs none; for --live set KEEPER_KEYSTORE_FILE")
+            )
         else:
             found += await check_signer(settings, session, snapshot, address)
     except Transient as error:
-        found = [fail("deployment", str(error), "the node does not serve what a start needs")]
+        found = [fail("deployment", str(error), "the node does not answer what `keeper run` asks at its start")]
     finally:
         await session.chain.close()
     return found
@@ -50,7 +52,11 @@ async def check_code(chain: Chain, deployment: Deployment) -> list[Check]:
             found.append(ok(label, f"{checksum(address)}, {len(code)} bytes of code"))
         else:
             found.append(
-                fail(label, f"{checksum(address)} has no code", "check KEEPER_DEPLOYMENT: wrong address or chain")
+                fail(
+                    label,
+                    f"{checksum(address)} has no code",
+                    "check KEEPER_DEPLOYMENT: the address or the chain is wrong",
+                )
             )
     return found
 
@@ -62,7 +68,9 @@ def check_prices(protocol: Protocol, snapshot: Snapshot) -> list[Check]:
         label = f"price {price.label}"
         if price.problem:
             message = f"{price.problem}; feed {checksum(price.feed)}, updated {iso(price.updated_at)}"
-            found.append(warn(label, message, "accounts that depend on it are left alone until the feed is mended"))
+            found.append(
+                warn(label, message, "accounts that depend on this price are not liquidated until the feed works")
+            )
         else:
             found.append(ok(label, f"{price.price_wad / WAD:,.4f}, updated {iso(price.updated_at)}"))
     return found
@@ -81,6 +89,6 @@ async def check_parity(chain: Chain, protocol: Protocol, snapshot: Snapshot) -> 
     if differences:
         message = f"{len(differences)} of {where} differ from the contract, first {differences[0]}"
         return fail(
-            "parity", message, "do not run: the deployment is not what this adapter knows, or start_block is late"
+            "parity", message, "do not run: the adapter does not know this deployment, or start_block is too late"
         )
-    return ok("parity", f"{where} equal the contract's own view to the wei")
+    return ok("parity", f"{where} equal the contract's view to the wei")

@@ -14,7 +14,7 @@ DEPTHS = (16, 128, 1_024, 10_000, 100_000, 1_000_000)
 
 
 async def check_endpoint(settings: Settings, url: str, label: str, deployment: Deployment, now: float) -> list[Check]:
-    """What one endpoint can do: each is asked alone, so that a good one does not hide a bad one."""
+    """What one endpoint can do. Each is asked alone, so that a good one does not hide a bad one."""
     try:
         chain = await connect([url], settings.chain_id, settings.request_timeout_s, lambda _: None)
     except KeeperError as error:
@@ -27,7 +27,7 @@ async def check_endpoint(settings: Settings, url: str, label: str, deployment: D
         found.append(await _logs(label, chain, head, deployment))
         found.append(await _depth(label, chain, head, deployment))
     except Transient as error:
-        found = [fail(f"{label}: answers", str(error), "check the node, or take it out of KEEPER_RPC_URLS")]
+        found = [fail(f"{label}: answers", str(error), "check the node, or remove it from KEEPER_RPC_URLS")]
     finally:
         await chain.close()
     return found
@@ -37,13 +37,17 @@ def _head_age(label: str, head: BlockRef, now: float, chain_id: int) -> Check:
     name = f"{label}: head and clock"
     age = now - head.timestamp
     if chain_id in DEVELOPMENT_CHAINS:
-        return ok(name, "a development chain keeps its own time")
+        return ok(name, "not compared: a development chain keeps its own time")
     if age < -SKEW_S:
         return warn(name, f"the newest block is {-age:.0f} s ahead of this machine's clock", "synchronise the clock")
     if age > DEAD_HEAD_S:
-        return fail(name, f"the newest block is {age:.0f} s old", "the node has stopped following its chain")
+        return fail(
+            name, f"the newest block is {age:.0f} s old", "restart or replace the node: it no longer follows its chain"
+        )
     if age > OLD_HEAD_S:
-        return warn(name, f"the newest block is {age:.0f} s old", "a node that is behind misses liquidations")
+        return warn(
+            name, f"the newest block is {age:.0f} s old", "check the node: a node that is behind misses liquidations"
+        )
     return ok(name, f"the newest block is {max(age, 0):.0f} s old")
 
 
@@ -52,7 +56,7 @@ async def _pinned_reads(label: str, chain: Chain, head: BlockRef, deployment: De
     try:
         await chain.reader.read(head, [Call(address, b"") for address in deployment.contracts.values()])
     except Transient as error:
-        return fail(name, str(error), "the node must take eth_call by block hash with a state override")
+        return fail(name, str(error), "use a node that serves eth_call by block hash with a state override")
     return ok(name, "eth_call by block hash with a state override works")
 
 
@@ -61,7 +65,7 @@ async def _logs(label: str, chain: Chain, head: BlockRef, deployment: Deployment
     try:
         await chain.reader.logs_at(head, LogFilter(tuple(deployment.contracts.values())))
     except Transient as error:
-        return fail(name, str(error), "the node must serve eth_getLogs with blockHash")
+        return fail(name, str(error), "use a node that serves eth_getLogs with blockHash")
     return ok(name, "eth_getLogs by block hash works")
 
 
@@ -77,5 +81,9 @@ async def _depth(label: str, chain: Chain, head: BlockRef, deployment: Deploymen
             break
         deepest = depth
     if deepest == 0 and head.number >= DEPTHS[0]:
-        return warn(name, f"no state {DEPTHS[0]} blocks back", "use a node that keeps at least the state of 128 blocks")
-    return ok(name, f"state is there {deepest} blocks back")
+        return warn(
+            name,
+            f"the node has no state {DEPTHS[0]} blocks back",
+            "use a node that keeps the state of at least 128 blocks",
+        )
+    return ok(name, f"the node has state {deepest} blocks back")

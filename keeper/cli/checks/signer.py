@@ -1,4 +1,4 @@
-"""What `keeper doctor` checks of the signer: it signs, it is a plain account, and it can pay."""
+"""What `keeper doctor` checks of the signer: it signs, it has no code, and it has funds."""
 
 from keeper.abi import checksum
 from keeper.app.policies import native_price_of, policy_of
@@ -22,13 +22,15 @@ NEVER_REACHED = 2**64 - 2  # EIP-2681: the last nonce
 
 
 async def check_signer(settings: Settings, session: Session, snapshot: Snapshot, address: bytes) -> list[Check]:
-    """The signer is a plain account that can pay for some liquidations, and may spend what they need."""
+    """The signer has no code, can pay for some liquidations, and has the tokens and allowances that they need."""
     reader, block = session.chain.reader, snapshot.block
     found = []
     if await reader.code(address):
         found.append(
             fail(
-                "signer: plain account", f"{checksum(address)} has code", "a delegated account may not send in parallel"
+                "signer: plain account",
+                f"{checksum(address)} has code",
+                "use another signer: nodes limit a delegated account (EIP-7702) to one pending transaction",
             )
         )
     else:
@@ -49,17 +51,17 @@ def _balance(settings: Settings, protocol: Protocol, snapshot: Snapshot, balance
     )
     fee = min(fee, policy.max_fee)
     needed = LIQUIDATIONS * TYPICAL_GAS * fee
-    message = f"{balance / 1e18:.6f} of the native coin; {LIQUIDATIONS} liquidations may take {needed / 1e18:.6f} now"
+    message = f"{balance / 1e18:.6f} of the native coin; {LIQUIDATIONS} liquidations may cost {needed / 1e18:.6f} now"
     try:
         price = native_price_of(settings).at(protocol, snapshot, block.timestamp)
         message += f", at {price / WAD:,.2f} dollars a coin"
     except OperatorError as error:
-        return fail("signer: balance", f"{message}; {error}", "the keeper cannot value gas")
+        return fail("signer: balance", f"{message}; {error}", "the keeper cannot value gas without this price")
     if balance < needed:
         return (
-            fail("signer: balance", message, "send funds to the signer")
+            fail("signer: balance", message, "send the native coin to the signer")
             if balance == 0
-            else warn("signer: balance", message, "send funds to the signer")
+            else warn("signer: balance", message, "send the native coin to the signer")
         )
     return ok("signer: balance", message)
 
@@ -81,14 +83,19 @@ async def _tokens(session: Session, snapshot: Snapshot, address: bytes) -> list[
         if amount == 0:
             found.append(warn(name, f"{held}, which some liquidations spend", f"send {symbol} to the signer"))
         elif token in lacking:
-            found.append(ok(name, f"{held}; the allowance is missing, a live keeper grants it first"))
+            found.append(
+                ok(
+                    name,
+                    f"{held}; the allowance is missing: `keeper run --live` grants it before the first liquidation",
+                )
+            )
         else:
             found.append(ok(name, f"{held}, allowance granted"))
     return found
 
 
 async def check_signing(settings: Settings) -> Check:
-    """The signer signs, and for its own address: a self-transfer at a nonce that is never reached, which stays here."""
+    """The signer signs for its address: a self-transfer at a nonce that is never reached, and that is not sent."""
 
     signer = signer_of(settings)
     policy = SigningPolicy(settings.chain_id, signer.address, frozenset(), max_fee=1)
@@ -97,7 +104,7 @@ async def check_signing(settings: Settings) -> Check:
         await signer.open()
         await desk.sign(UnsignedTx(settings.chain_id, NEVER_REACHED, signer.address, b"", 21_000, 1, 0))
     except KeeperError as error:
-        return fail("signer: signs", str(error), "check the signer, and that it may sign for this key")
+        return fail("signer: signs", str(error), "check the signer, and its permission to use this key")
     finally:
         await desk.close()
-    return ok("signer: signs", f"what it signs recovers to {checksum(signer.address)}")
+    return ok("signer: signs", f"its signature recovers to {checksum(signer.address)}")

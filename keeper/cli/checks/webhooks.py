@@ -11,13 +11,13 @@ from keeper.settings import Settings
 
 
 async def check_webhooks(settings: Settings, send: bool) -> list[Check]:
-    """Every webhook takes a test alert, when one may be sent."""
+    """Every webhook accepts a test alert; nothing is sent unless `send`."""
     urls = [url.get_secret_value() for url in settings.alert_urls]
     if not urls:
-        return [warn("webhooks", "none is set", "set KEEPER_ALERT_URLS, or watch KEEPER_LOG_JSON")]
+        return [warn("webhooks", "no webhook is set", "set KEEPER_ALERT_URLS, or read alerts from KEEPER_LOG_JSON")]
     if not send:
-        return [ok("webhooks", f"{len(urls)} set, not asked: --send-test-alert sends one to each")]
-    event = Event(ALERT_TEST, "a test, asked for by `keeper doctor`")
+        return [ok("webhooks", f"{len(urls)} set, not tested: --send-test-alert sends an alert to each")]
+    event = Event(ALERT_TEST, "test alert sent by `keeper doctor`")
     found = []
     async with httpx.AsyncClient(timeout=settings.request_timeout_s) as client:
         for url in urls:
@@ -25,7 +25,7 @@ async def check_webhooks(settings: Settings, send: bool) -> list[Check]:
             try:
                 response = await client.post(url, json=body_for(url, event, SystemClock().now(), 0))
             except (httpx.HTTPError, httpx.InvalidURL) as error:
-                found.append(fail(name, f"not reached: {type(error).__name__}", "check KEEPER_ALERT_URLS"))
+                found.append(fail(name, f"no answer: {type(error).__name__}", "check KEEPER_ALERT_URLS"))
                 continue
             taken = not response.is_error
             message = f"HTTP {response.status_code}"

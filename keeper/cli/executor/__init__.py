@@ -14,7 +14,7 @@ app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode="markdown",
     epilog=EXAMPLES,
-    help="Deploy, look at and empty the contract that holds the keeper's capital and liquidates with it.",
+    help="Create, show and empty the executor: the contract that holds the keeper's capital and liquidates with it.",
 )
 for module in (deploy, sweep, show):
     app.command(module.__name__.rpartition(".")[2], epilog=EXAMPLES)(module.command)

@@ -1,4 +1,4 @@
-"""What the executor commands ask the contract, and addresses that an operator types."""
+"""Reads of the executor contract, and parsing of addresses."""
 
 from typing import TYPE_CHECKING
 
@@ -12,7 +12,9 @@ if TYPE_CHECKING:
 def executor_of(session: "Session") -> bytes:
     """The executor's address. Raises OperatorError when the deployment file names none."""
     if not session.deployment.executor:
-        raise OperatorError("KEEPER_DEPLOYMENT names no Executor: `keeper executor deploy --factory ADDRESS --live`")
+        raise OperatorError(
+            "KEEPER_DEPLOYMENT names no Executor: run `keeper executor deploy --factory ADDRESS --live`"
+        )
     return session.deployment.executor
 
 
@@ -38,5 +40,5 @@ def address_of(option: str, text: str) -> bytes:
 
     garbled = is_checksum_formatted_address(text) and not is_checksum_address(text)
     if not text.startswith("0x") or not is_address(text) or garbled:
-        raise OperatorError(f"{option}: {text} is no address: 0x and 40 hex digits, its checksum intact")
+        raise OperatorError(f"{option}: {text} is not an address: give 0x and 40 hex digits, with a valid checksum")
     return bytes.fromhex(text[2:])

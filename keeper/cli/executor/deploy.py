@@ -18,14 +18,16 @@ if TYPE_CHECKING:
 
 _TLOAD = bytes.fromhex("5f5c5000")  # PUSH0 TLOAD POP STOP
 
-Factory = Annotated[str, typer.Option("--factory", help="The Uniswap v3 factory whose pools it may trade with.")]
+Factory = Annotated[
+    str, typer.Option("--factory", help="Address of the Uniswap v3 factory whose pools the executor trades with.")
+]
 
 
 def command(factory: Factory, live: Live = False, wait: Wait = 120.0, env_file: EnvFile = DEFAULT_ENV_FILE) -> None:
-    """Create an executor that obeys the settings' signer alone, and name it in the deployment file.
+    """Create an executor contract whose owner is the signer, and add it to the deployment file.
 
-    Needs a signer, and that no keeper runs with it. Everything the executor holds can be swept to the signer, and to
-    nobody else. Send capital to its address afterwards.
+    Only its owner can use it, and `keeper executor sweep` can send what it holds to the owner alone. Send capital to
+    its address afterwards. Needs a signer with which no keeper runs, and --live to send.
     """
     settings = sending_settings(env_file, live)
     run_interruptible(_deploy(settings, address_of("--factory", factory), wait))
@@ -43,28 +45,28 @@ async def _deploy(settings: "Settings", factory: bytes, wait_s: float) -> None:
     async with connected(settings, owner) as session:
         if named := session.deployment.executor:
             raise OperatorError(
-                f"KEEPER_DEPLOYMENT names the executor {checksum(named)} already: sweep it, and take it out of the file"
+                f"KEEPER_DEPLOYMENT names the executor {checksum(named)} already: sweep it, and remove it from the file"
             )
         await _check_factory(session, factory)
         await check_transient_storage(session.chain, owner)
         creation = OneShotTx(b"", executor.creation(owner, factory), executor.explain)
         _, nonce = await send(settings, session, creation, wait_s)
         address = created(owner, nonce)
-        say(f"the executor is {checksum(address)}, and obeys {checksum(owner)}")
+        say(f"created executor {checksum(address)}, owner {checksum(owner)}")
         try:
             ties = await read_ties(session, address)
         except asyncio.CancelledError:
             raise Interrupted(
-                f"interrupted: {settings.deployment} does not name the executor {checksum(address)} yet, add it by hand"
+                f"interrupted: add {checksum(address)} to {settings.deployment} as Executor, it is not in there yet"
             ) from None
         if ties != executor.Ties(owner, factory):
-            raise OperatorError(f"{checksum(address)} does not answer as an executor does: do not use it", 4)
+            raise OperatorError(f"{checksum(address)} is not an executor contract: do not use it", 4)
     name_contract(settings.deployment, EXECUTOR, checksum(address))
-    say(f"{settings.deployment} names it: send it the tokens that it is to liquidate with")
+    say(f"added it to {settings.deployment}: send it the tokens that liquidations spend")
 
 
 async def _check_factory(session: "Session", factory: bytes) -> None:
-    """A factory gives an answer for any pool. Raises OperatorError."""
+    """Raises OperatorError for an address that does not answer as a factory does, whatever the pool."""
     from keeper.abi import checksum
     from keeper.defi import uniswap_reads
 
@@ -72,16 +74,16 @@ async def _check_factory(session: "Session", factory: bytes) -> None:
     [answer] = await reader.read(await reader.head(), [uniswap_reads.find(factory, b"\1" * 20, b"\2" * 20, 500)])
     if not answer.ok or len(answer.data) != 32:
         raise OperatorError(
-            f"--factory: {checksum(factory)} is no Uniswap v3 factory on chain {session.chain.chain_id}"
+            f"--factory: {checksum(factory)} is not a Uniswap v3 factory on chain {session.chain.chain_id}"
         )
 
 
 async def check_transient_storage(chain: "Chain", sender: bytes) -> None:
-    """The contract's locks need it (EIP-1153). Raises OperatorError where creation code that reads some fails."""
+    """The contract's locks use transient storage (EIP-1153). Raises OperatorError where reading it fails."""
     from keeper.chain.errors import RpcError
 
     try:
         await chain.reader.estimate(sender, b"", _TLOAD)
     except RpcError as error:
-        message = f"chain {chain.chain_id} has no transient storage (EIP-1153), which the executor needs"
+        message = f"chain {chain.chain_id} has no transient storage (EIP-1153), which the executor contract needs"
         raise OperatorError(f"{message}: {error.message}", 4) from None

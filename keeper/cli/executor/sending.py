@@ -1,4 +1,4 @@
-"""One transaction to the executor contract, at the operator's command."""
+"""Sending one transaction for a `keeper executor` command."""
 
 import asyncio
 import sys
@@ -17,20 +17,20 @@ if TYPE_CHECKING:
     from keeper.model.chain import Receipt
     from keeper.settings import Settings
 
-Live = Annotated[bool, typer.Option("--live", help="Sign and send it. Without it nothing is signed.")]
-Wait = Annotated[float, typer.Option("--wait", min=0, help="Seconds to wait until it is mined.")]
+Live = Annotated[bool, typer.Option("--live", help="Sign and send the transaction. Without it nothing is signed.")]
+Wait = Annotated[float, typer.Option("--wait", min=0, help="Seconds to wait for the transaction to be mined.")]
 
 
 def sending_settings(env_file: Path, live: bool) -> "Settings":
     """The operator's settings. Raises OperatorError unless they, or `live`, allow to sign and send."""
     settings = settings_from(env_file, **({"live": True} if live else {}))
     if not settings.live:
-        raise OperatorError("this signs and sends a transaction: give --live, or set KEEPER_LIVE")
+        raise OperatorError("this command signs and sends a transaction: give --live, or set KEEPER_LIVE")
     return settings
 
 
 async def send(settings: "Settings", session: "Session", tx: "OneShotTx", wait_s: float) -> tuple["Receipt", int]:
-    """The receipt and the nonce. Raises Interrupted, with the hash of a transaction that may have left."""
+    """The receipt and the nonce. Raises Interrupted, with the hash of a transaction that may be sent already."""
     from keeper.app.one_shot import send_once
     from keeper.app.policies import policy_of
     from keeper.execute.leadership.file_lock import make_data_dir
@@ -48,7 +48,7 @@ async def send(settings: "Settings", session: "Session", tx: "OneShotTx", wait_s
         if not sent:
             raise
         raise Interrupted(
-            f"interrupted: {sent[0]} may still be mined; look for it before you give the command again"
+            f"interrupted: {sent[0]} may still be mined: look it up before you run the command again"
         ) from None
 
 

@@ -1,4 +1,4 @@
-"""`keeper executor show`: what the contract is bound to, and what it holds."""
+"""`keeper executor show`: the contract's owner, factory and balances."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,10 @@ if TYPE_CHECKING:
 
 
 def command(as_json: AsJson = False, env_file: EnvFile = DEFAULT_ENV_FILE) -> None:
-    """Whom the executor obeys, whose pools it trades with, and what it holds of what liquidations need."""
+    """Show the executor's owner, its Uniswap factory, and what it holds of the tokens that liquidations spend.
+
+    Reads the nodes of KEEPER_RPC_URLS and the deployment file; needs no key and sends nothing.
+    """
     settings = settings_from(env_file)
     document = run_interruptible(_look(settings))
     if as_json:
@@ -36,7 +39,7 @@ async def _look(settings: "Settings") -> dict[str, Any]:
         address = executor_of(session)
         ties = await read_ties(session, address)
         if ties is None:
-            raise OperatorError(f"{checksum(address)} does not answer as an executor does: check KEEPER_DEPLOYMENT", 4)
+            raise OperatorError(f"{checksum(address)} is not an executor contract: check KEEPER_DEPLOYMENT", 4)
         snapshot = await snapshot_at(session, None)
         symbols = session.protocol.token_symbols(snapshot.state)
         holds = []

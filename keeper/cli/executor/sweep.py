@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from keeper.defi.erc20 import Token
     from keeper.settings import Settings
 
-TokenName = Annotated[str, typer.Argument(help="Address of the token, or its symbol where the protocol knows it.")]
-Amount = Annotated[str, typer.Argument(help="In whole tokens, such as 1500.25, or `all`.")]
+TokenName = Annotated[str, typer.Argument(help="Address of the token, or its symbol if the protocol uses the token.")]
+Amount = Annotated[str, typer.Argument(help="Amount in whole tokens, such as 1500.25, or `all`.")]
 
 
 def command(
@@ -26,7 +26,7 @@ def command(
 ) -> None:
     """Send tokens that the executor holds to its owner, the signer.
 
-    Needs the signer, and that no keeper runs with it.
+    Needs the signer, with which no keeper may run, and --live to send. Ends when the transaction is mined.
     """
     settings = sending_settings(env_file, live)
     run_interruptible(_sweep(settings, token, amount, wait))
@@ -47,11 +47,11 @@ async def _sweep(settings: "Settings", wanted: str, amount: str, wait_s: float) 
             raise OperatorError(f"the executor holds {units(held, decimals)} {token.symbol}: {amount} cannot be taken")
         transfer = OneShotTx(address, executor.sweep(token.address, taken), executor.explain)
         await send(settings, session, transfer, wait_s)
-        say(f"{units(taken, decimals)} {token.symbol} went to the owner")
+        say(f"{units(taken, decimals)} {token.symbol} sent to the owner")
 
 
 async def _token(session: "Session", wanted: str) -> "Token":
-    """By address or symbol. Raises OperatorError."""
+    """The token with this address or symbol. Raises OperatorError."""
     from keeper.cli.session import snapshot_at
     from keeper.defi import erc20
 
@@ -60,7 +60,7 @@ async def _token(session: "Session", wanted: str) -> "Token":
         found = [address for address, (symbol, _) in known.items() if symbol == wanted]
         if len(found) != 1:
             names = ", ".join(sorted({symbol for symbol, _ in known.values()}))
-            raise OperatorError(f"TOKEN: {wanted} is not one of {names or 'any known symbols'}: give an address")
+            raise OperatorError(f"TOKEN: {wanted} is not one of {names or 'the known symbols'}: give an address")
         [address] = found
     else:
         address = address_of("TOKEN", wanted)
@@ -69,12 +69,12 @@ async def _token(session: "Session", wanted: str) -> "Token":
 
 
 def _units(text: str, decimals: int) -> int:
-    """Token units of a decimal number. Raises OperatorError for what is none, or has too many digits."""
+    """Token units of a decimal number. Raises OperatorError for other text, or too many decimals."""
     try:
         amount = Decimal(text).scaleb(decimals)
         whole = amount.is_finite() and amount == amount.to_integral_value()
     except InvalidOperation:
         whole = False
     if not whole:
-        raise OperatorError(f"AMOUNT: {text} is no number of tokens with at most {decimals} decimals")
+        raise OperatorError(f"AMOUNT: {text} is not an amount with at most {decimals} decimals")
     return int(amount)

@@ -34,7 +34,7 @@ def test_a_held_lease_fails_a_leader_and_suits_a_standby(database: str, tmp_path
         standby = check_journal(settings(database, tmp_path, standby=True), SIGNER)
     assert (leader.verdict, standby.verdict) == ("fail", "ok")
     assert "lease 1" in leader.message
-    assert "stand by" in standby.message
+    assert "be the standby" in standby.message
     free = check_journal(settings(database, tmp_path, standby=True), SIGNER)
     assert (free.verdict, "PostgreSQL" in free.message) == ("ok", True)
 

@@ -112,7 +112,7 @@ def test_an_executor_is_deployed_named_filled_shown_and_swept(place: Place, run:
     [held] = [entry for entry in document["holds"] if entry["symbol"] == "USDC"]
     assert held["balance"] == str(1_500 * USD)
 
-    assert "1,000.25 USDC went to the owner" in run("executor", "sweep", "USDC", "1000.25", "--live").out
+    assert "1,000.25 USDC sent to the owner" in run("executor", "sweep", "USDC", "1000.25", "--live").out
     assert place.held(SIGNER) == 1_000_250_000
     token = checksum(place.deployed.tokens["USDC"])
     assert run("executor", "sweep", token, "all", "--live").code == 0
@@ -123,15 +123,18 @@ def test_nothing_is_signed_without_live(place: Place, run: Run) -> None:
     before = place.deployment.read_text()
     for arguments in (("deploy", "--factory", place.factory), ("sweep", "USDC", "1")):
         ended = run("executor", *arguments)
-        assert (ended.code, ended.line) == (2, "this signs and sends a transaction: give --live, or set KEEPER_LIVE")
+        assert (ended.code, ended.line) == (
+            2,
+            "this command signs and sends a transaction: give --live, or set KEEPER_LIVE",
+        )
     assert place.deployment.read_text() == before
     assert place.anvil.quantity("eth_getTransactionCount", checksum(SIGNER), "latest") == 0
 
 
 def test_mistakes_get_one_line(place: Place, run: Run) -> None:
     deploy_with = ("executor", "deploy", "--live", "--factory")
-    assert "no address" in run(*deploy_with, "0x12").line
-    assert "is no Uniswap v3 factory" in run(*deploy_with, checksum(place.deployed.tokens["USDC"])).line
+    assert "not an address" in run(*deploy_with, "0x12").line
+    assert "is not a Uniswap v3 factory" in run(*deploy_with, checksum(place.deployed.tokens["USDC"])).line
     assert "names no Executor" in run("executor", "show").line
     assert "names no Executor" in run("executor", "sweep", "USDC", "1", "--live").line
     assert run(*deploy_with, place.factory).code == 0
@@ -139,7 +142,7 @@ def test_mistakes_get_one_line(place: Place, run: Run) -> None:
     assert "the executor holds 0 USDC: 1 cannot be taken" in run("executor", "sweep", "USDC", "1", "--live").line
     assert "all cannot be taken" in run("executor", "sweep", "USDC", "all", "--live").line
     assert "at most 6 decimals" in run("executor", "sweep", "USDC", "0.0000001", "--live").line
-    assert "no number of tokens" in run("executor", "sweep", "USDC", "much", "--live").line
+    assert "is not an amount" in run("executor", "sweep", "USDC", "much", "--live").line
     assert "is not one of" in run("executor", "sweep", "GOLD", "1", "--live").line
 
 

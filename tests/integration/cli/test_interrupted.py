@@ -166,7 +166,7 @@ async def test_a_transaction_that_was_sent_is_named(tmp_path: Path, started: lis
         await until(lambda: anvil.rpc("eth_getTransactionByHash", sent) is not None)
         code, _, [line] = await interrupted(process, signal.SIGTERM)
         assert code == 130
-        assert line == f"keeper: interrupted: {sent} may still be mined; look for it before you give the command again"
+        assert line == f"keeper: interrupted: {sent} may still be mined: look it up before you run the command again"
 
 
 async def test_the_kill_switch_stays_on_and_what_is_on_its_way_is_counted(
@@ -184,5 +184,5 @@ async def test_the_kill_switch_stays_on_and_what_is_on_its_way_is_counted(
             assert b"the kill switch is on" in await process.stdout.readline()
         code, out, lines = await interrupted(process, signal.SIGINT)
         assert (code, out) == (130, "")
-        state = f"the kill switch is on, {count} transactions are on their way"
-        assert lines[-1] == f"keeper: interrupted: {state}; `keeper kill` goes on with them"
+        state = f"the kill switch is on, {count} transactions are in flight"
+        assert lines[-1] == f"keeper: interrupted: {state}; run `keeper kill` again to cancel them"

@@ -33,7 +33,7 @@ async def test_a_running_keeper_cancels_within_a_block_and_holds_until_resumed(t
                 await step_until(arena, keeper, lambda: keeper.daemon.stages.execution.in_flight().count >= 2)
                 on_their_way = keeper.daemon.stages.execution.in_flight().count
                 assert await command(arena, settings, "kill", "--wait", "0") == 6
-                assert "remains: nonce" in capsys.readouterr().out
+                assert "still in flight: nonce" in capsys.readouterr().out
                 mined = len(keeper.of(TX_MINED))
                 anvil.rpc("anvil_setNextBlockBaseFeePerGas", hex(10**9))
                 await arena_block_without(arena, keeper)
@@ -89,7 +89,7 @@ async def test_where_no_keeper_runs_the_command_cancels_itself(tmp_path: Path, c
                     await arena.step()
                 await asyncio.sleep(0.05)  # the pace of the chain
             assert killing.result() == 0
-            assert "nothing is on its way" in capsys.readouterr().out
+            assert "no transaction is in flight" in capsys.readouterr().out
             states = [intent.state for intent in journal_of(settings)]
             assert (IntentState.CANCELLED in states) is left
             sent = len(proxy.sent)

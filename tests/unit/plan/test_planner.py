@@ -131,7 +131,7 @@ def test_a_reward_that_may_slip_is_bid_for_with_what_would_be_left() -> None:
     assert protocol.floors[address(1)] <= 10 * WAD
 
 
-# ---- what is left alone
+# ---- accounts without a plan
 
 
 def test_an_unprofitable_one_says_what_it_pays_and_what_it_costs() -> None:
@@ -143,7 +143,7 @@ def test_an_unprofitable_one_says_what_it_pays_and_what_it_costs() -> None:
 
 def test_the_minimum_profit_is_told_where_it_decides() -> None:
     rejected = only(plan(book(Script(reward=5 * WAD)), policy(min_profit_wad=WAD)))
-    assert rejected.message == "unprofitable: reward $5.00, gas $4.40, least profit $1.00"
+    assert rejected.message == "unprofitable: reward $5.00, gas $4.40, minimum profit $1.00"
 
 
 def test_a_next_block_above_the_cap_is_a_fee_cap() -> None:
@@ -213,13 +213,13 @@ def test_nothing_is_planned_where_gas_cannot_be_valued() -> None:
 def test_missing_tokens_are_named_with_amounts() -> None:
     rejected = only(plan(book(Script(spends=1_200_000_000, smallest=500)), purse=funds(usdc=300_000_000)))
     assert rejected.reason is Rejection.INSUFFICIENT_FUNDS
-    assert rejected.message == "insufficient_funds: needs 1,200.00 USDC, 300.00 USDC is left"
+    assert rejected.message == "insufficient_funds: needs 1,200.00 USDC; 300.00 USDC is left"
 
 
 def test_missing_coins_for_gas_are_named_with_amounts() -> None:
     rejected = only(plan(book(Script()), purse=funds(native=10**15)))
     assert rejected.reason is Rejection.INSUFFICIENT_FUNDS
-    assert rejected.message == "insufficient_funds: gas needs 0.003300 of the native coin, 0.001000 is there"
+    assert rejected.message == "insufficient_funds: gas needs 0.003300 of the native coin; the signer has 0.001000 left"
 
 
 def test_a_gas_limit_that_no_transaction_may_have_is_refused_in_planning() -> None:
@@ -238,7 +238,10 @@ def test_gas_in_flight_is_taken_off_the_blocks_share() -> None:
     rules = policy(gas_share=0.03)  # three gas limits of 300,000 in 30 million
     schedule = plan(protocol, rules, in_flight=InFlight(gas={MARKET_GAS: 400_000, 10 * GWEI: 100_000}))
     assert (accounts(schedule), reasons(schedule)) == ([2], {1: Rejection.BLOCK_GAS, 3: Rejection.BLOCK_GAS})
-    assert schedule.rejected[0].message == "block_gas: needs 300,000 gas, 100,000 of the block's share is left"
+    assert (
+        schedule.rejected[0].message
+        == "block_gas: needs 300,000 gas; 100,000 gas of the keeper's share of the block is left (KEEPER_GAS_SHARE)"
+    )
     full = plan(protocol, rules, in_flight=InFlight(gas={MARKET_GAS: 1_000_000}))
     assert (full.plans, set(reasons(full).values())) == ((), {Rejection.BLOCK_GAS})
 
@@ -271,7 +274,7 @@ def test_a_limit_that_leaves_no_legal_size_is_told_as_shared() -> None:
     script = Script(reward=80 * WAD, uses={CAP: (800, 1_000)}, smallest=500)
     schedule = plan(book(script, script))
     assert (accounts(schedule), reasons(schedule)) == ([1], {2: Rejection.SHARED_LIMIT})
-    assert schedule.rejected[0].message == "shared_limit: cap:ETH: needs 80.0% of the limit, 20.0% is left"
+    assert schedule.rejected[0].message == "shared_limit: cap:ETH: needs 80.0% of the limit; 20.0% is left"
 
 
 def test_plans_in_flight_draw_on_shared_limits() -> None:
