@@ -50,7 +50,7 @@ takeover: setup ## leaders killed and frozen under load, their standbys taking o
 	$(call say,takeovers)
 	@TAKEOVERS=$(or $(N),30) $(BIN)/python -m pytest -q -s --timeout 0 tests/e2e/takeover/test_takeover.py
 
-check: setup ## format, lint, types, layers, generated files, names in pages
+check: setup ## format, lint, types, layers, shape, generated files, names in pages
 	$(call say,format and lint)
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
@@ -60,6 +60,8 @@ check: setup ## format, lint, types, layers, generated files, names in pages
 	@MYPYPATH=examples/lending-plugin $(BIN)/mypy -p tiny_lend
 	$(call say,layers)
 	@$(BIN)/lint-imports --no-logo
+	$(call say,shape)
+	@$(BIN)/python tools/shape.py --check
 	$(call say,generated files)
 	@$(BIN)/python tools/abis.py --check
 	@$(BIN)/python tools/events.py --check
