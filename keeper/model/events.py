@@ -53,11 +53,7 @@ def _kind(code: str, level: Level, meaning: str, fields: str = "", action: str =
 
 KEEPER_STARTED = _kind("keeper.started", Level.INFO, "The daemon started.", "version protocol chain_id live signer")
 KEEPER_STOPPED = _kind(
-    "keeper.stopped",
-    Level.INFO,
-    "The daemon ended.",
-    "reason",
-    "If you did not stop it: read the reason, then start it again.",
+    "keeper.stopped", Level.INFO, "The daemon ended.", "reason", "Read the reason, then start it again."
 )
 KEEPER_IDLE = _kind(
     "keeper.idle",
@@ -237,7 +233,7 @@ TX_REORGED = _kind(
     "intent account nonce hash",
 )
 LEASE_ACQUIRED = _kind(
-    "lease.acquired", Level.INFO, "This keeper has the right to write the journal, and sends.", "lease"
+    "lease.acquired", Level.INFO, "This keeper became leader: it writes the journal and sends.", "lease"
 )
 LEASE_LOST = _kind(
     "lease.lost",
@@ -248,7 +244,7 @@ LEASE_LOST = _kind(
     "If the journal failed: free the disk, or repair the database.",
 )
 LEASE_WAITING = _kind(
-    "lease.waiting", Level.INFO, "This keeper follows the chain and waits for the right to send.", "reason"
+    "lease.waiting", Level.INFO, "This keeper follows the chain and waits until it can become leader.", "reason"
 )
 JOURNAL_UNAVAILABLE = _kind(
     "journal.unavailable",
@@ -261,11 +257,11 @@ JOURNAL_UNAVAILABLE = _kind(
 JOURNAL_REBUILT = _kind(
     "journal.rebuilt",
     Level.CRITICAL,
-    "The journal's file was damaged. It was moved aside and a new one begun, with nonces as the chain has them. "
-    "Sending is held for KEEPER_BREAKER_RESET_BLOCKS blocks, until what was on its way is mined or gone.",
+    "The journal's file was damaged. It was renamed and a new journal was created, with nonces from the chain. "
+    "Nothing new is sent for KEEPER_BREAKER_RESET_BLOCKS blocks, so that older transactions are mined or dropped.",
     "moved_to",
-    "Look at the disk. Keep the damaged file: it holds the books so far, and what was on its way when it broke. "
-    "If the kill switch was on, pull it again.",
+    "Check the disk. Keep the damaged file: it has the profit and loss so far and the transactions in flight. "
+    "If the kill switch was on, run `keeper kill` again.",
 )
 FUNDS_LOW = _kind(
     "funds.low",
