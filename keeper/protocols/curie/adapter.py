@@ -14,7 +14,7 @@ from keeper.protocols.columns import TableSpec, Writer
 from keeper.protocols.curie import accounts, calldata, events, lookups, opportunities, prices, reads, screen, storage
 from keeper.protocols.curie.account_value import AccountValue
 from keeper.protocols.curie.contracts import CORE, Contracts
-from keeper.protocols.curie.exits import Venues
+from keeper.protocols.curie.exits import ExitFactory
 from keeper.protocols.curie.health import health_of
 from keeper.protocols.curie.query import CurieQuery
 from keeper.protocols.curie.reads import CurieReadings
@@ -38,21 +38,21 @@ class CurieProtocol(Defaults):
     needs_executor: ClassVar[bool] = True
 
     def __init__(
-        self, deployment: Deployment, contracts: Contracts | None = None, venues: Venues | None = None
+        self, deployment: Deployment, contracts: Contracts | None = None, exit_factory: ExitFactory | None = None
     ) -> None:
         self._deployment = deployment
         self._contracts = contracts or Contracts(deployment.contracts["ClearingHouse"])
-        self._venues = venues or Venues(deployment.executor)
+        self._exit_factory = exit_factory or ExitFactory(deployment.executor)
 
     # What to find out before the first log.
 
     def discovery(self) -> list[Call]:
-        return self._contracts.discovery() or self._venues.discovery()
+        return self._contracts.discovery() or self._exit_factory.discovery()
 
     def discovered(self, results: Sequence[CallResult]) -> Self:
         if self._contracts.discovery():
-            return type(self)(self._deployment, self._contracts.discovered(results), self._venues)
-        return type(self)(self._deployment, self._contracts, self._venues.discovered(results))
+            return type(self)(self._deployment, self._contracts.discovered(results), self._exit_factory)
+        return type(self)(self._deployment, self._contracts, self._exit_factory.discovered(results))
 
     # What to read, and what it means.
 
@@ -71,10 +71,10 @@ class CurieProtocol(Defaults):
         return events.fold(self._contracts, state, log, writer)
 
     def lookups(self, state: CurieState) -> list[Call]:
-        return lookups.lookups(self._contracts, self._venues, state)
+        return lookups.lookups(self._contracts, self._exit_factory, state)
 
     def looked_up(self, state: CurieState, results: Sequence[CallResult]) -> CurieState:
-        return lookups.looked_up(self._contracts, self._venues, state, results)
+        return lookups.looked_up(self._contracts, self._exit_factory, state, results)
 
     def reads(self, state: CurieState) -> list[Call]:
         return reads.reads(self._contracts, state, self._deployment.executor)

@@ -15,7 +15,7 @@ _FACTORY = keccak(text="factory()")[:4]
 
 
 @dataclass(frozen=True, slots=True)
-class Venues:
+class ExitFactory:
     """The executor, empty when there is none, and the factory whose pools it trades with, empty until discovered."""
 
     executor: bytes

@@ -8,7 +8,7 @@ from keeper.defi import erc20, uniswap_reads
 from keeper.defi.uniswap_v3 import Pool
 from keeper.model.chain import Call, CallResult
 from keeper.protocols.curie.contracts import CORE, Contracts
-from keeper.protocols.curie.exits import Venues
+from keeper.protocols.curie.exits import ExitFactory
 from keeper.protocols.curie.state import SETTLEMENT, CurieMarket, CurieSource, CurieState, CurieToken
 
 _AROUND = load_abi("ICurieMarket").functions
@@ -42,26 +42,28 @@ class Asker:
         return int.from_bytes(answer, "big", signed=True) if answer is not None and len(answer) == _WORD else None
 
 
-def lookups(contracts: Contracts, venues: Venues, state: CurieState) -> list[Call]:
+def lookups(contracts: Contracts, exit_factory: ExitFactory, state: CurieState) -> list[Call]:
     asker = Asker(state)
     for market in state.markets:
         _market(asker, market)
     for token in state.tokens[1:]:
-        _token(asker, contracts, venues, token)
+        _token(asker, contracts, exit_factory, token)
     return asker.open
 
 
-def looked_up(contracts: Contracts, venues: Venues, state: CurieState, results: Sequence[CallResult]) -> CurieState:
+def looked_up(
+    contracts: Contracts, exit_factory: ExitFactory, state: CurieState, results: Sequence[CallResult]
+) -> CurieState:
     """The state that knows these answers too, and what follows from them."""
     answers = {
         call: result.data if result.ok else None
-        for call, result in zip(lookups(contracts, venues, state), results, strict=True)
+        for call, result in zip(lookups(contracts, exit_factory, state), results, strict=True)
     }
     state = replace(state, facts={**state.facts, **answers})
     asker = Asker(state)
     markets = tuple(_market(asker, market) for market in state.markets)
     tokens = tuple(
-        token if token.id == SETTLEMENT else _token(asker, contracts, venues, token) for token in state.tokens
+        token if token.id == SETTLEMENT else _token(asker, contracts, exit_factory, token) for token in state.tokens
     )
     return replace(state, markets=markets, tokens=tokens)
 
@@ -80,7 +82,7 @@ def _market(asker: Asker, market: CurieMarket) -> CurieMarket:
     )
 
 
-def _token(asker: Asker, contracts: Contracts, venues: Venues, token: CurieToken) -> CurieToken:
+def _token(asker: Asker, contracts: Contracts, exit_factory: ExitFactory, token: CurieToken) -> CurieToken:
     symbol = asker.ask(erc20.symbol(token.address))
     decimals = asker.number(erc20.decimals(token.address))
     config = asker.ask(Call(contracts.collateral_manager, CORE["getCollateralConfig"].encode(token.address)))
@@ -92,7 +94,7 @@ def _token(asker: Asker, contracts: Contracts, venues: Venues, token: CurieToken
         symbol=erc20.symbol_of(CallResult(symbol is not None, symbol or b"")),
         decimals=_MOST_DECIMALS if decimals is None else decimals,
         source=source,
-        exits=tuple(_exits(asker, contracts, venues.factory or contracts.factory, token)),
+        exits=tuple(_exits(asker, contracts, exit_factory.factory or contracts.factory, token)),
     )
 
 
