@@ -151,7 +151,7 @@ def best_sale(found: Iterable[Way], unit_cost: Fraction, most: int) -> Exit | No
 
 def _whole(swapped: Swapped) -> Swapped:
     if not swapped.complete:
-        raise Refused(RefusalCode.UNSUPPORTED, "the pools hold too little")
+        raise Refused(RefusalCode.UNSUPPORTED, "the pools hold too little liquidity")
     return swapped
 
 

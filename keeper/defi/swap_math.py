@@ -46,11 +46,11 @@ def price_after_output(sqrt_price: int, liquidity: int, amount: int, zero_for_on
     if zero_for_one:
         quotient = div(amount << 96, liquidity, Rounding.UP)
         if sqrt_price <= quotient:
-            raise Refused(RefusalCode.UNSUPPORTED, "more than the liquidity holds")
+            raise Refused(RefusalCode.UNSUPPORTED, "the amount exceeds the liquidity")
         return sqrt_price - quotient
     held, product = liquidity << 96, amount * sqrt_price
     if product > UINT256_MAX or held <= product:
-        raise Refused(RefusalCode.UNSUPPORTED, "more than the liquidity holds")
+        raise Refused(RefusalCode.UNSUPPORTED, "the amount exceeds the liquidity")
     return _fitting(mul_div_ceil(held, sqrt_price, held - product))
 
 
@@ -65,7 +65,7 @@ def _after_token0_in(sqrt_price: int, liquidity: int, amount: int) -> int:
 
 def _fitting(sqrt_price: int) -> int:
     if sqrt_price > UINT160_MAX:
-        raise Refused(RefusalCode.UNSUPPORTED, "the price would leave what a pool can hold")
+        raise Refused(RefusalCode.UNSUPPORTED, "the price would be out of a pool's range")
     return sqrt_price
 
 

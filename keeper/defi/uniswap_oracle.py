@@ -66,7 +66,7 @@ def _around(ring: Ring, at: int) -> tuple[Observation, Observation]:
     """The neighbours with `at` between them, by bisection from the oldest to the newest."""
     low = _oldest(ring)
     if _observation(ring, low).timestamp > at:
-        raise Refused(RefusalCode.UNPRICED, "OLD: the pool's observations do not reach back so far")
+        raise Refused(RefusalCode.UNPRICED, "OLD: the pool's observations do not go back far enough")
     high = low + (ring.index - low) % ring.cardinality
     while high - low > 1:
         middle = (low + high) // 2

@@ -91,7 +91,9 @@ def _read(path: Path) -> dict[str, Any]:
 def _natural(path: Path, document: Mapping[str, Any], key: str) -> int:
     value = document.get(key)
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise _wrong(path, f"needs `{key}`, a whole number" if value is None else f"has a `{key}` that is no number")
+        raise _wrong(
+            path, f"needs `{key}`, a whole number" if value is None else f"has a `{key}` that is not a whole number"
+        )
     return value
 
 
@@ -104,7 +106,7 @@ def _contracts(path: Path, document: Mapping[str, Any]) -> dict[str, bytes]:
 
 def _address(path: Path, name: str, value: object) -> bytes:
     if not isinstance(value, str) or not value.startswith("0x") or not is_address(value) or _garbled(value):
-        raise _wrong(path, f"has no valid address of {name}: {value!r} (20 bytes in hex, its checksum intact)")
+        raise _wrong(path, f"has no valid address of {name}: {value!r} (20 bytes in hex, with a valid checksum)")
     address = bytes.fromhex(value[2:])
     if not any(address):
         raise _wrong(path, f"has the zero address for {name}")

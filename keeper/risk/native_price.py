@@ -19,7 +19,7 @@ class NativePrice:
         prices = {reading.label: reading for reading in protocol.prices(snapshot, timestamp)}
         if prices and self._symbol not in prices:
             raise OperatorError(
-                f"KEEPER_NATIVE_SYMBOL: the protocol has no price named {self._symbol} (there are: "
+                f"KEEPER_NATIVE_SYMBOL: the protocol has no price named {self._symbol} (it has: "
                 f"{', '.join(prices)}); name one of them, or set KEEPER_NATIVE_PRICE_USD"
             )
         reading = prices.get(self._symbol)

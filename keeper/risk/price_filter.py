@@ -52,7 +52,7 @@ class PriceFilter:
         rows = {account.address: account for account in assessment.unsafe}
         executable = self._executable(followed) if reasons else self.snapshot
         refused = {
-            plan.account: _rejected(account, f"{reasons[account.row]}; it does not pay at the reference price")
+            plan.account: _rejected(account, f"{reasons[account.row]}; the plan is unprofitable at the reference price")
             for plan in plans
             if (account := rows[plan.account]).row in reasons and self._value_wad(plan, executable) < least_wad
         }

@@ -53,7 +53,7 @@ class Doubt:
 
     def __str__(self) -> str:
         beside = "no reference" if self.reference_wad is None else f"reference {self.reference_wad / WAD:,.4f}"
-        return f"the price of {self.label} is in doubt ({self.problem}): {self.price_wad / WAD:,.4f} USD, {beside}"
+        return f"price of {self.label} is in doubt ({self.problem}): {self.price_wad / WAD:,.4f} USD, {beside}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +133,9 @@ class PriceGuard:
             problem = problem if label in feeds else "no price of the protocol has this label"
             if problem and self._lost.get(label) != problem:
                 fields = {"label": label, "feed": "0x" + reference.hex(), "problem": problem}
-                self._emit(Event(REFERENCE_LOST, f"the reference of {label}: {problem}", block.number, fields))
+                self._emit(
+                    Event(REFERENCE_LOST, f"reference price of {label} is unavailable: {problem}", block.number, fields)
+                )
             self._lost[label] = problem
             if not problem:
                 references[feeds[label]] = price
@@ -144,11 +146,11 @@ class PriceGuard:
         answer = chainlink.round_of(found.get(chainlink.latest(feed), nothing))
         decimals = chainlink.decimals_of(found.get(Call(feed, chainlink.DECIMALS), nothing))
         if answer is None or decimals is None:
-            return 0, "it does not answer"
+            return 0, "the feed does not answer"
         if answer.answer <= 0:
-            return 0, "it is zero or negative"
+            return 0, "the price is zero or negative"
         if self._policy.max_age_s and answer.updated_at + self._policy.max_age_s < block.timestamp:
-            return 0, "it is stale"
+            return 0, "the price is stale"
         return answer.answer * WAD // 10**decimals, ""
 
     # Doubts.
@@ -198,7 +200,7 @@ class PriceGuard:
         for key, doubt in self._doubts.items():
             if key not in doubts:
                 fields = {"label": doubt.label, "feed": "0x" + doubt.feed.hex(), "price": str(now.get(doubt.feed, 0))}
-                message = f"the price of {doubt.label} is no longer in doubt ({doubt.problem})"
+                message = f"price of {doubt.label} is no longer in doubt ({doubt.problem})"
                 self._emit(Event(PRICE_RELEASED, message, block.number, fields))
         self._doubts = dict(doubts)
 
@@ -212,7 +214,7 @@ class PriceGuard:
         if problem and problem != self._stopped:
             self._emit(Event(SEQUENCER_DOWN, problem, block.number, {"problem": problem, "since": since}))
         if self._stopped and not problem:
-            self._emit(Event(SEQUENCER_UP, "the sequencer is up, and the grace period over", block.number))
+            self._emit(Event(SEQUENCER_UP, "the sequencer is up and its grace period is over", block.number))
         self._stopped = problem
         return problem
 
@@ -224,7 +226,7 @@ def _outage(answer: chainlink.Round | None, timestamp: int, grace_s: int) -> tup
     if answer.answer != 0:
         return "the sequencer is down", answer.started_at
     if timestamp - answer.started_at < grace_s:
-        return f"the sequencer is back for less than {grace_s} s", answer.started_at
+        return f"the sequencer has been up for less than {grace_s} s", answer.started_at
     return "", 0
 
 
@@ -238,10 +240,10 @@ def _held(doubt: Doubt, prices: Sequence[PriceReading], block: BlockRef) -> Even
     }
     if doubt.problem == "old":
         updated_at = next(reading.updated_at for reading in prices if reading.feed == doubt.feed)
-        message = f"{doubt}; KEEPER_PRICE_POLICY says {policy}"
+        message = f"{doubt}; KEEPER_PRICE_POLICY is {policy}"
         return Event(PRICE_STALE, message, block.number, {**fields, "updated_at": updated_at})
     fields |= {
         "reference": None if doubt.reference_wad is None else str(doubt.reference_wad),
         "policy": policy,
     }
-    return Event(PRICE_HELD, f"{doubt}; KEEPER_DEVIATION_POLICY says {policy}", block.number, fields)
+    return Event(PRICE_HELD, f"{doubt}; KEEPER_DEVIATION_POLICY is {policy}", block.number, fields)

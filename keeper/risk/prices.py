@@ -44,7 +44,7 @@ def _is_number(reading: PriceReading) -> bool:
 
 
 def _unusable(reading: PriceReading, block: int) -> Event:
-    message = f"The price of {reading.label} cannot be used: {reading.problem}. Accounts that depend on it are on hold."
+    message = f"price of {reading.label} cannot be used ({reading.problem}); accounts that depend on it are held"
     fields = {
         "label": reading.label,
         "feed": "0x" + reading.feed.hex(),
@@ -57,7 +57,7 @@ def _unusable(reading: PriceReading, block: int) -> Event:
 
 def _deviates(reading: PriceReading, previous_wad: int, block: int) -> Event:
     change_bps = (reading.price_wad - previous_wad) * _BPS // previous_wad
-    message = f"The price of {reading.label} moved by {change_bps / 100:+.2f} % within one block."
+    message = f"price of {reading.label} moved by {change_bps / 100:+.2f} % within one block"
     fields = {
         "label": reading.label,
         "feed": "0x" + reading.feed.hex(),

@@ -20,7 +20,7 @@ def held(keeper: Running) -> set[str]:
     return {
         event.fields["account"]
         for event in keeper.of(PLAN_REJECTED)
-        if event.fields["reason"] == "hold" and "the price of" in event.message
+        if event.fields["reason"] == "hold" and "price of" in event.message
     }
 
 
@@ -126,5 +126,5 @@ async def test_f40_follow_buys_no_collateral_that_is_worth_less_elsewhere(tmp_pa
                 made = {(event.fields["kind"], event.fields["subject"]) for event in keeper.of(PLAN_MADE)}
                 assert ("liquidate", "ETH") in made
                 assert ("seize", "WETH") not in made
-                assert any("does not pay at the reference" in event.message for event in keeper.of(PLAN_REJECTED))
+                assert any("is unprofitable at the reference" in event.message for event in keeper.of(PLAN_REJECTED))
                 await assert_invariants(arena, [proxy], [keeper])

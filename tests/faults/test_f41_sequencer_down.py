@@ -51,7 +51,7 @@ async def test_f41_nothing_is_sent_until_the_grace_period_is_over_and_the_backlo
                 for _ in range(GRACE_S // 12):
                     await keeper.handled((await prices(arena, LESS_LOW)).number)
                 assert len(proxy.sent) == sent
-                assert "back for less than" in keeper.of(SEQUENCER_DOWN)[-1].message
+                assert "up for less than" in keeper.of(SEQUENCER_DOWN)[-1].message
                 safe_again = backlog - {
                     checksum(account.address) for account in keeper.daemon.decision.assessment.unsafe
                 }

@@ -43,7 +43,7 @@ class TinyLendProtocol(Defaults):
 
     @property
     def _terms(self) -> Terms:
-        assert self._known is not None, "asked before discovery came to its end"
+        assert self._known is not None, "used before discovery finished"
         return self._known
 
     def initial_state(self) -> Market:

@@ -49,7 +49,7 @@ class Parts:
         tokens = [erc20.described(self.collateral, list(results[:2])), erc20.described(self.debt, list(results[2:4]))]
         decimals = chainlink.decimals_of(results[4])
         if decimals is None or decimals > _MOST_DECIMALS:
-            raise OperatorError(f"KEEPER_DEPLOYMENT: the feed at {checksum(self.feed)} says no usable decimals")
+            raise OperatorError(f"KEEPER_DEPLOYMENT: the feed at {checksum(self.feed)} returns no usable decimals")
         collateral, debt = (_token(token) for token in tokens)
         scale = int(10 ** (18 - decimals))
         return Terms(collateral, debt, self.feed, scale, self.heartbeat, self.threshold, self.bonus)
@@ -57,7 +57,7 @@ class Parts:
 
 def _token(found: erc20.Token) -> Token:
     if found.decimals is None or found.decimals > _MOST_DECIMALS:
-        raise OperatorError(f"KEEPER_DEPLOYMENT: the token at {checksum(found.address)} says no usable decimals")
+        raise OperatorError(f"KEEPER_DEPLOYMENT: the token at {checksum(found.address)} returns no usable decimals")
     return Token(found.address, found.symbol, found.decimals)
 
 

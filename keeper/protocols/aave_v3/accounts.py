@@ -51,7 +51,7 @@ def fold_account(
 def _stored(result: CallResult, count: int) -> list[int]:
     found = words(result)
     if len(found) != count:
-        raise Transient("an account's storage was not answered")
+        raise Transient("the node did not return an account's storage")
     return found
 
 

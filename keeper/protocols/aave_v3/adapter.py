@@ -50,7 +50,7 @@ class AaveV3Protocol(Defaults):
     @property
     def _version(self) -> Version:
         if self._found.version is None:
-            raise InvariantBroken("the pool's version was not found out before it was needed")
+            raise InvariantBroken("the Aave pool's version was used before discovery finished")
         return self._found.version
 
     def initial_state(self) -> AaveState:

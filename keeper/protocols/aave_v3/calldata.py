@@ -103,7 +103,7 @@ def achieved(pool: bytes, holder: bytes, account: bytes, logs: Sequence[Log]) ->
             if bytes.fromhex(words[2][2:]) == holder
         ]
     except (DecodingError, ValueError, IndexError) as error:
-        raise InvariantBroken("the logs of a liquidation of ours cannot be decoded") from error
+        raise InvariantBroken("the logs of the keeper's liquidation cannot be decoded") from error
     rewards: dict[bytes, int] = {}
     for item in earned:
         rewards[item.token] = rewards.get(item.token, 0) + item.profit

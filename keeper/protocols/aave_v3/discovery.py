@@ -108,7 +108,7 @@ def learn(found: Found, results: Sequence[CallResult]) -> Found:
     except (DecodingError, IndexError, StopIteration) as error:
         raise OperatorError(
             f"KEEPER_DEPLOYMENT: PoolAddressesProvider at {checksum(found.provider)} does not answer as Aave v3's "
-            f"would ({type(error).__name__})"
+            f"does ({type(error).__name__})"
         ) from None
 
 
@@ -116,7 +116,7 @@ def _addresses(found: Found, results: Sequence[CallResult]) -> Found:
     pool, configurator, oracle, sentinel = (chainlink.address_of(result) or b"" for result in results)
     if not (pool and configurator and oracle):
         raise OperatorError(
-            f"KEEPER_DEPLOYMENT: {checksum(found.provider)} names no pool, configurator or price oracle: it is not "
+            f"KEEPER_DEPLOYMENT: {checksum(found.provider)} returns no pool, configurator or price oracle: it is not "
             "Aave v3's PoolAddressesProvider"
         )
     return replace(found, pool=pool, configurator=configurator, state=AaveState(oracle, sentinel))
@@ -127,10 +127,9 @@ def _pool(found: Found, results: Sequence[CallResult]) -> Found:
     number = chainlink.word_of(revision)
     if number is None or number not in VERSIONS:
         known = ", ".join(f"{number} ({version.name})" for number, version in VERSIONS.items())
-        said = "does not say its revision" if number is None else f"has revision {number}"
+        said = "does not return its revision" if number is None else f"has revision {number}"
         raise OperatorError(
-            f"KEEPER_DEPLOYMENT: the Aave pool at {checksum(found.pool)} {said}; this keeper knows {known}, and does "
-            "not guess the rules of others"
+            f"KEEPER_DEPLOYMENT: the Aave pool at {checksum(found.pool)} {said}; this keeper supports {known} only"
         )
     if chainlink.address_of(currency):
         raise OperatorError("KEEPER_DEPLOYMENT: the oracle of this Aave market does not price in US dollars")

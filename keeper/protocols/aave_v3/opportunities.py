@@ -21,7 +21,7 @@ from keeper.protocols.aave_v3.sizing import legal, restoring, sizes
 _UNLIMITED = 2**127
 _MODERN_LESS_GAS = 70_000  # 3.6 takes less
 _WRITE_OFF_GAS = 90_000  # each further debt that 3.6 writes off
-_NEEDED = "a node is needed whose eth_call takes state overrides"
+_NEEDED = "use a node whose eth_call supports state overrides"
 _LIMIT_PERCENT = 150  # of the expected use: pools cross ticks, and sources of prices differ in what they cost
 
 
@@ -62,7 +62,7 @@ def _unsellable(query: AaveQuery, pair: Pair) -> Refused | None:
     if pair.collateral != pair.debt and not _routes(query, pair):
         why = f"no known pool sells {pair.collateral.symbol} for {pair.debt.symbol}"
     elif _unread(query, pair):
-        why = f"what pools pay for {pair.collateral.symbol} could not be read: {_NEEDED}"
+        why = f"the Uniswap pools of {pair.collateral.symbol} could not be read: {_NEEDED}"
     else:
         return None
     return Refused(RefusalCode.UNSUPPORTED, why)

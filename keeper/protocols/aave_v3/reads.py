@@ -165,7 +165,7 @@ def decode_reads(
     answers = iter(results)
     found = chainlink.word_of(next(answers))
     if found != revision:
-        raise InvariantBroken(f"the pool's revision was {revision} and is {found}: start the keeper again")
+        raise InvariantBroken(f"the Aave pool was upgraded from revision {revision} to {found}: restart the keeper")
     stored = iter(words(next(answers)))
     unit = chainlink.word_of(next(answers)) or 0
     assets = priced(state)
@@ -203,11 +203,11 @@ def _reserves(
     for reserve in state.listed():
         slots, listed = list(islice(stored, storage.RESERVE_SLOTS)), next(stored, 0)
         if len(slots) < storage.RESERVE_SLOTS:
-            raise InvariantBroken("the pool's storage was not answered")
+            raise InvariantBroken("the node did not return the Aave pool's storage")
         if storage.address_at(slots[4]) != reserve.supply_token:
             continue  # listed later, or dropped: its flags count for nothing
         if storage.address_at(listed) != reserve.asset or bits(slots[3], 168, 16) != reserve.id:
-            raise InvariantBroken(f"{reserve.symbol} is not reserve {reserve.id} of the pool: start the keeper again")
+            raise InvariantBroken(f"{reserve.symbol} is not reserve {reserve.id} of the pool: restart the keeper")
         found[reserve.index] = _reserve(version, slots, liquidity[reserve.index])
     return found
 

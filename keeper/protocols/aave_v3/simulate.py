@@ -53,15 +53,15 @@ class Pair:
 
     def _hold(self) -> str:
         data = [self.market.data(reserve.index) for reserve in (self.collateral, self.debt)]
-        names = f"{self.collateral.symbol} and {self.debt.symbol}"
+        names = f"{self.collateral.symbol} or {self.debt.symbol}"
         if not all(item.configuration.active for item in data):
-            return f"one of {names} is inactive"
+            return f"{names} is inactive"
         if any(item.configuration.paused for item in data):
-            return f"one of {names} is paused"
+            return f"{names} is paused"
         if self.before.health_wad >= CLOSE_FACTOR_HEALTH and not self.market.readings.allowed:
             return "the price oracle's sentinel allows no liquidations yet"
         if any(item.grace_until >= self.market.timestamp for item in data):
-            return f"one of {names} is in its grace period"
+            return f"{names} is in its grace period"
         return ""
 
     @property

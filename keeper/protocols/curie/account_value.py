@@ -80,9 +80,7 @@ def _inside(at: MarketView, order: Order, total: int, which: int) -> tuple[int, 
     """
     lower, upper = (at.reading.outside.get(tick) for tick in (order.range.lower, order.range.upper))
     if lower is None or upper is None:
-        raise Refused(
-            RefusalCode.UNSUPPORTED, f"an order in {at.market.symbol} stands between ticks that are not known"
-        )
+        raise Refused(RefusalCode.UNSUPPORTED, f"the ticks of an order in {at.market.symbol} were not read")
     below = lower[which] if at.reading.tick >= order.range.lower else total - lower[which]
     above = upper[which] if at.reading.tick < order.range.upper else total - upper[which]
     return total - below - above, below
@@ -138,7 +136,7 @@ class AccountValue:
 
     def _weighted(self, token: int, amount: int) -> int:
         if token not in self.view.readings.collaterals:
-            raise Refused(RefusalCode.UNSUPPORTED, f"{self.view.state.tokens[token].symbol} was not read")
+            raise Refused(RefusalCode.UNSUPPORTED, f"collateral {self.view.state.tokens[token].symbol} was not read")
         return mul_ratio(self.collateral_value(token, amount), self.view.readings.collaterals[token].ratio)
 
     def collateral_value(self, token: int, amount: int) -> int:

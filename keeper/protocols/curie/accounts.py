@@ -71,6 +71,8 @@ def _fold_orders(state: CurieState, account: bytes, found: list[int], rows: _Row
         packed, fee, inside, below, divided, base_debt, quote_debt = found[7 * place : 7 * place + 7]
         liquidity = packed & (1 << 128) - 1
         if liquidity != held[id_]:
-            raise InvariantBroken(f"an order of 0x{account.hex()} has {liquidity} liquidity, logs say {held[id_]}")
+            raise InvariantBroken(
+                f"an order of 0x{account.hex()} has liquidity {liquidity}, but its logs add up to {held[id_]}"
+            )
         growths = (half for word in (fee, inside, below, divided) for half in halves(word))
         rows.put(ORDERS, id_, (halves(liquidity)[1], base_debt, quote_debt, *growths))

@@ -145,9 +145,7 @@ class CurieProtocol(Defaults):
     ) -> list[Opportunity]:
         query = self.query(snapshot, row, timestamp, target_wad, limits)
         if query.address in (self._contracts.insurance_fund, self._deployment.executor):
-            raise Refused(
-                RefusalCode.UNSUPPORTED, "the insurance fund and the executor are not liquidated by this keeper"
-            )
+            raise Refused(RefusalCode.UNSUPPORTED, "this keeper does not liquidate the insurance fund and the executor")
         return opportunities.find(query)
 
     def query(

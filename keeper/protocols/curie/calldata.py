@@ -97,7 +97,7 @@ def achieved(contracts: Contracts, executor: bytes, account: bytes, logs: Sequen
         mine = [found for found in orders.liquidated(executor, logs) if found.account == account]
         size, penalty, bad_debt = _amounts(contracts, executor, account, logs)
     except (DecodingError, ValueError, IndexError) as error:
-        raise InvariantBroken(f"a log of a liquidation cannot be decoded: {error!r}") from error
+        raise InvariantBroken(f"the logs of the keeper's liquidation cannot be decoded: {error!r}") from error
     if not mine:
         return None
     rewards: dict[bytes, int] = {}

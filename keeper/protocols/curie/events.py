@@ -58,7 +58,7 @@ class Fold:
         """The listed market in an indexed parameter."""
         market = self.state.market_of(self.address(topic))
         if market is None:
-            raise ValueError("of a market that was never listed")
+            raise ValueError("it names a market that was never listed")
         return market
 
 

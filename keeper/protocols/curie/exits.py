@@ -29,7 +29,7 @@ class ExitFactory:
         factory = chainlink.address_of(results[0])
         if factory is None:
             raise OperatorError(
-                f"KEEPER_DEPLOYMENT: Executor {checksum(self.executor)} names no Uniswap factory: it is not a "
+                f"KEEPER_DEPLOYMENT: Executor {checksum(self.executor)} returns no Uniswap factory: it is not a "
                 "KeeperExecutor; deploy one (docs/operations.md), or leave it out for scans and dry runs"
             )
         return type(self)(self.executor, factory)

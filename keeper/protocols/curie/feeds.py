@@ -19,9 +19,9 @@ def index_price(source: CurieSource, reading: FeedReading | None, known: Observa
     if source.problem:
         raise Refused(RefusalCode.UNSUPPORTED, source.problem)
     if reading is None:
-        raise Refused(RefusalCode.UNSUPPORTED, "a price feed cannot be read")
+        raise Refused(RefusalCode.UNSUPPORTED, "a price feed could not be read")
     if reading.through_uniswap:
-        raise Refused(RefusalCode.UNSUPPORTED, "a price feed that may turn to a Uniswap pool")
+        raise Refused(RefusalCode.UNSUPPORTED, "a price feed that can switch to a Uniswap pool")
     price, time = latest(source, reading, now)
     if interval:
         price = _twap(reading, known, interval, price, time, now)
@@ -48,9 +48,7 @@ def _twap(reading: FeedReading, known: Observations, interval: int, price: int, 
         return reading.cached
     if not known.times:
         if reading.newest or reading.last_time:
-            raise Refused(
-                RefusalCode.UNSUPPORTED, "a price feed has observations older than the first block that is known"
-            )
+            raise Refused(RefusalCode.UNSUPPORTED, "a price feed has observations from before start_block")
         return price
     return _average(reading, known, interval, price, time, now) or price
 
@@ -66,13 +64,11 @@ def _average(reading: FeedReading, known: Observations, interval: int, price: in
         # Only a contract whose oldest observation this is says that there is none.
         whole = known.count == reading.newest + 1 and known.times[0] == reading.first_at
         if not whole and len(known.times) < _MOST:
-            raise Refused(
-                RefusalCode.UNSUPPORTED, "a price feed has observations older than the first block that is known"
-            )
+            raise Refused(RefusalCode.UNSUPPORTED, "a price feed has observations from before start_block")
         return 0
     change = current - _cumulative_at(known, target)
     if change < 0:  # a fall that nobody cached for longer than the interval: the contract reverts, too
-        raise Refused(RefusalCode.UNPRICED, "a price feed has not been touched since the price fell")
+        raise Refused(RefusalCode.UNPRICED, "a price feed was not updated since the price fell")
     return change // interval
 
 

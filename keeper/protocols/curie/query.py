@@ -25,7 +25,7 @@ class CurieQuery:
     limits: Mapping[str, int]
 
     @property
-    def purse(self) -> int:
+    def balance(self) -> int:
         """Settlement token units that may be spent."""
         return self.limits.get(token_key(self.contracts.settlement), UNLIMITED)
 

@@ -223,7 +223,7 @@ def _market(state: CurieState, market: CurieMarket, found: list[CallResult]) -> 
     sqrt_price, tick, newest, cardinality, *_ = _AROUND["slot0"].decode(found[4].data)
     ring = words(found[6])
     if cardinality > len(ring):
-        raise ValueError(f"its pool keeps {cardinality} observations, {len(ring)} are known of")
+        raise ValueError(f"its pool keeps {cardinality} observations, {len(ring)} were read")
     observations = {place: observation_of(word) for place, word in enumerate(ring[:cardinality])}
     ticks = ticks_of(state, market)
     growths = {

@@ -83,9 +83,7 @@ def cancelled(account: AccountValue) -> AccountValue:
 
 def _cancelled_in(account: AccountValue, market: int) -> AccountValue:
     if not (account.liquidatable or account.free_collateral(account.view.parameters.mm_ratio) < 0):
-        raise Refused(
-            RefusalCode.UNSUPPORTED, "its orders cannot be cancelled, so that its positions cannot be liquidated"
-        )
+        raise Refused(RefusalCode.UNSUPPORTED, "its orders cannot be cancelled, so its positions cannot be liquidated")
     ours = [order for order in account.holdings.orders if order.range.market == market]
     taken = [_taken_out(account, order) for order in ours]
     rest = tuple(order for order in account.holdings.orders if order.range.market != market)
@@ -112,7 +110,9 @@ def most_size(account: AccountValue, market: int) -> int:
         return part.size
     ratio = account.absolute_value * RATIO // (value * 2)
     if ratio > _MOST_UINT24:
-        raise Refused(RefusalCode.UNSUPPORTED, "a position so small beside the others that the contract cannot size it")
+        raise Refused(
+            RefusalCode.UNSUPPORTED, "the position is so small beside the others that the contract cannot size it"
+        )
     return mul_ratio(part.size, min(ratio, RATIO))
 
 
@@ -174,7 +174,7 @@ def collateral_for(account: AccountValue, token: CurieToken, paid_wad: int) -> i
     """`Vault._getCollateralBySettlement` at the discounted price."""
     price, decimals = discounted_price(account, token.id)
     if not price:
-        raise Refused(RefusalCode.UNPRICED, f"{token.symbol} has a price of nothing")
+        raise Refused(RefusalCode.UNPRICED, f"the price of {token.symbol} is zero")
     return int(mul_div_ceil(paid_wad, 10**decimals, price) // 10 ** (18 - token.decimals))
 
 
@@ -200,7 +200,7 @@ def seize(account: AccountValue, token: CurieToken, paid: int) -> CurieSeizure:
     collateral = whole if paid == limit else collateral_for(account, token, paid * account.unit)
     held = account.holdings.balances.get(token.id, 0)
     if collateral > held:
-        raise Refused(RefusalCode.UNSUPPORTED, f"rounding asks for more {token.symbol} than there is")
+        raise Refused(RefusalCode.UNSUPPORTED, f"rounding asks for more {token.symbol} than the account holds")
     to_fund = mul_ratio(paid, account.view.parameters.fund_fee_ratio)
     balances = {**account.holdings.balances, token.id: held - collateral}
     balances[SETTLEMENT] = balances.get(SETTLEMENT, 0) + paid - to_fund

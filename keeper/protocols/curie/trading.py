@@ -35,7 +35,7 @@ def pool_state(view: CurieView, market: int, without: Iterable[Order] = ()) -> P
     at, spec = view.market(market), view.state.markets[market]
     nets = {tick: net for tick, (_, net) in view.state.ticks.get(market, {}).items()}
     if sum(net for tick, net in nets.items() if tick <= at.reading.tick) != at.reading.liquidity:
-        raise Refused(RefusalCode.UNSUPPORTED, f"the pool of {spec.symbol} holds other liquidity than its makers'")
+        raise Refused(RefusalCode.UNSUPPORTED, f"the pool of {spec.symbol} holds liquidity that its makers did not add")
     liquidity = at.reading.liquidity
     gross = {tick: total for tick, (total, _) in view.state.ticks.get(market, {}).items()}
     for order in without:
@@ -83,13 +83,13 @@ def close(view: CurieView, market: int, size: int, pool: PoolState) -> Closed:
         fee = swap_exact_out(own, False, -size, limit).fees
         quote = -(swapped.amount_in * (RATIO - reading.pool_fee) // RATIO) - fee
     if not swapped.complete:
-        raise Refused(RefusalCode.UNSUPPORTED, f"{symbol} may not move far enough in one block to close that much")
+        raise Refused(RefusalCode.UNSUPPORTED, f"closing that much moves {symbol} further than one block allows")
     if not low <= swapped.after.tick <= high:
-        raise Refused(RefusalCode.UNSUPPORTED, f"closing that much leaves {symbol}'s price limit (EX_OPLAS)")
+        raise Refused(RefusalCode.UNSUPPORTED, f"closing that much moves {symbol} beyond its price limit (EX_OPLAS)")
     before, after = (_spread(at, state) for state in (pool, swapped.after))
     if not min(before, -reading.max_spread) <= after <= max(before, reading.max_spread):
         raise Refused(
-            RefusalCode.UNSUPPORTED, f"closing that much takes {symbol} too far from its index price (EX_OPB)"
+            RefusalCode.UNSUPPORTED, f"closing that much moves {symbol} too far from its index price (EX_OPB)"
         )
     return Closed(quote, fee, swapped.after, len(swapped.outs))
 

@@ -89,7 +89,7 @@ def _limits_configured(state: EngineState, log: Log) -> EngineState:
 def _collateral_listed(state: EngineState, log: Log) -> EngineState:
     (id_,), (token, decimals, symbol) = _event("CollateralListed").decode(log)
     if id_ != len(state.collaterals):
-        raise ValueError(f"collateral {id_} after {len(state.collaterals)} others")
+        raise ValueError(f"collateral id {id_} instead of {len(state.collaterals)}")
     return replace(state, collaterals=(*state.collaterals, Collateral(id_, bytes.fromhex(token[2:]), symbol, decimals)))
 
 
@@ -104,7 +104,7 @@ def _collateral_configured(state: EngineState, log: Log) -> EngineState:
 def _market_listed(state: EngineState, log: Log) -> EngineState:
     (id_,), (name,) = _event("MarketListed").decode(log)
     if id_ != len(state.markets):
-        raise ValueError(f"market {id_} after {len(state.markets)} others")
+        raise ValueError(f"market id {id_} instead of {len(state.markets)}")
     label = name.rstrip(b"\0").decode("utf-8", errors="replace")
     return replace(state, markets=(*state.markets, EngineMarket(id_, label)))
 

@@ -53,7 +53,7 @@ def decode_reads(state: EngineState, results: Sequence[CallResult]) -> EngineRea
     """Answers in the order of `reads`. Raises InvariantBroken when their number differs."""
     asked = feeds(state)
     if len(asked) != len(results):
-        raise InvariantBroken(f"{len(results)} answers to {len(asked)} price reads")
+        raise InvariantBroken(f"{len(asked)} price feeds were read, {len(results)} answers came back")
     return EngineReadings({feed: _decode(result) for feed, result in zip(asked, results, strict=True)})
 
 

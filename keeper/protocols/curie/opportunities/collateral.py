@@ -59,7 +59,7 @@ def find(query: CurieQuery) -> list[Opportunity]:
         if sales:
             found.append(_opportunity(query, token, max(sales, key=lambda sale: sale.profit)))
     if not found:
-        raise Refused(RefusalCode.UNSUPPORTED, "no Uniswap pool is known where its collateral could be sold")
+        raise Refused(RefusalCode.UNSUPPORTED, "no known Uniswap pool can take its collateral")
     return found
 
 
@@ -132,17 +132,17 @@ def _worth(account: AccountValue, token: CurieToken, pool: PoolState, sells0: bo
 def _sold(pool: PoolState, sells0: bool, amount: int) -> Swapped:
     sold = swap_exact_in(pool, sells0, amount)
     if not sold.complete:
-        raise Refused(RefusalCode.UNSUPPORTED, "the pool runs out")
+        raise Refused(RefusalCode.UNSUPPORTED, "the pool has too little liquidity")
     return sold
 
 
 def _size(query: CurieQuery, token: CurieToken, limit: int, space: int) -> int:
-    """Settlement token units to pay: what restores the target, within the rules, the pool's room and the purse."""
+    """Settlement token units to pay: what restores the target, within the rules, the pool's room and the balance."""
     account = query.account
     fits = largest(lambda paid: collateral_for(account, token, paid * account.unit) <= space, limit)
     if fits == limit - 1:
         fits = limit  # the whole is rounded otherwise, and given as a whole
-    fits = min(fits, query.purse)
+    fits = min(fits, query.balance)
 
     def restores(paid: int) -> bool:
         return query.restored(replace(account, holdings=seize(account, token, paid).after))

@@ -126,7 +126,7 @@ class _Slice:
         )
 
     def _size(self) -> tuple[int, str]:
-        """(size, which limit decided): what restores the target, clipped to rules, pool and purse."""
+        """(size, which limit decided): what restores the target, clipped to rules, pool and balance."""
         wanted = self.most
         if self._restores(wanted):
             wanted = smallest(self._restores, self._guess() or None, self.most) or self.most
@@ -134,10 +134,10 @@ class _Slice:
         space = self.room - self.taken
         if self.room and space < size:
             size, limit = space, "pool"
-        if size > 0 and self._margin(size) > self.query.purse:
-            size, limit = largest(lambda part: self._margin(part) <= self.query.purse, size), "purse"
+        if size > 0 and self._margin(size) > self.query.balance:
+            size, limit = largest(lambda part: self._margin(part) <= self.query.balance, size), "balance"
         if size <= 0:
-            raise Refused(RefusalCode.NO_LEGAL_SIZE, f"nothing is left of what limits it: {limit}")
+            raise Refused(RefusalCode.NO_LEGAL_SIZE, f"no size is left within the {limit} limit")
         return size, limit
 
     def _worth(self, size: int) -> int | None:
@@ -174,7 +174,7 @@ def outcome(query: CurieQuery, bare: AccountValue, market: int, size: int, pool:
     if liquidation.value_after < 0:
         capacity = fund_capacity(query.fund, liquidation.to_fund)
         if capacity < -liquidation.value_after:
-            raise Refused(RefusalCode.UNSUPPORTED, "the insurance fund cannot cover what would be missing (CH_IIC)")
+            raise Refused(RefusalCode.UNSUPPORTED, "the insurance fund cannot cover the bad debt (CH_IIC)")
     closed = close(bare.view, market, size, pool)
     margin = _margin(query, bare, liquidation, market)
     parameters = bare.view.parameters
@@ -211,4 +211,4 @@ def _key(bare: AccountValue, market: int, sign: int) -> str:
     return f"closing {symbol} {'long' if sign > 0 else 'short'}s"
 
 
-_LIMITS = ("target", "protocol", "pool", "purse")
+_LIMITS = ("target", "protocol", "pool", "balance")

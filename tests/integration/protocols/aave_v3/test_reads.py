@@ -185,13 +185,13 @@ async def test_a_pool_of_another_revision_is_refused_by_name_before_and_while_it
     stub = "60" + "07" + "60005260206000f3"  # returns 7 to whatever is asked
     node.rpc("anvil_setCode", hexed(implementation), "0x" + stub)
     answers = bench.read(bench.protocol.reads(snapshot.state), bench.head())
-    with pytest.raises(InvariantBroken, match=r"revision was \d+ and is 7"):
+    with pytest.raises(InvariantBroken, match=r"from revision \d+ to 7"):
         bench.protocol.decode_reads(snapshot.state, answers)
     async with await connect([bench.anvil.url], deployed.chain_id, 10, lambda _: None) as chain:
         deployment = Deployment(
             "aave_v3", deployed.chain_id, deployed.start_block, {"PoolAddressesProvider": deployed.provider}
         )
-        with pytest.raises(OperatorError, match=r"has revision 7; this keeper knows 1 \(3.0.2\), 10 \(3.6\)"):
+        with pytest.raises(OperatorError, match=r"has revision 7; this keeper supports 1 \(3.0.2\), 10 \(3.6\)"):
             await discover(chain.reader, AaveV3Protocol(deployment))
         wrong = {"PoolAddressesProvider": deployed.reserves["WETH"].token}
         with pytest.raises(OperatorError, match="not Aave v3's PoolAddressesProvider"):

@@ -78,7 +78,7 @@ def test_another_contract_is_refused_in_one_line(bench: CurieBench, name: str, p
 
 def test_an_executor_that_is_none_is_refused_in_one_line(bench: CurieBench) -> None:
     contracts = {"ClearingHouse": bench.deployed.contracts["ClearingHouse"], "Executor": bench.deployed.tokens["USDC"]}
-    with pytest.raises(OperatorError, match=r"Executor 0x.* names no Uniswap factory"):
+    with pytest.raises(OperatorError, match=r"Executor 0x.* returns no Uniswap factory"):
         bench.loop.run_until_complete(
             discover(bench.chain.reader, CurieProtocol(Deployment("curie", 31337, 0, contracts)))
         )

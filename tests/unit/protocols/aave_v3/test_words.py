@@ -84,7 +84,7 @@ def test_an_unknown_revision_is_refused_by_its_number() -> None:
     known = [CallResult(True, word(address)) for address in (POOL, EXECUTOR, USDC)] + [CallResult(True, bytes(32))]
     found = discovery.learn(Found(WHO), known)
     seven = CallResult(True, (7).to_bytes(32, "big"))
-    with pytest.raises(OperatorError, match=r"has revision 7; this keeper knows 1 \(3\.0\.2\), 10 \(3\.6\)"):
+    with pytest.raises(OperatorError, match=r"has revision 7; this keeper supports 1 \(3\.0\.2\), 10 \(3\.6\)"):
         discovery.learn(found, [seven, seven, seven, seven])
 
 
