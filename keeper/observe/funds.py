@@ -14,7 +14,8 @@ Symbols = Mapping[bytes, tuple[str, int]]  # token -> symbol and decimals
 class FundsWatch:
     """Says each shortage once, and again when the token sufficed in between.
 
-    `signer` pays for gas; `holder`'s tokens pay for liquidations: the executor, or the signer itself.
+    `signer` pays for gas; `holder`'s tokens pay for liquidations: the executor, or the signer itself. Either is empty
+    when it is not known, as in a dry run without an executor: then there is nobody to fund.
     """
 
     def __init__(self, signer: bytes, holder: bytes, emit: Emit) -> None:
@@ -27,15 +28,18 @@ class FundsWatch:
         """The accounts that one block left alone."""
         found: dict[bytes, Shortage] = {}
         for item in rejected:
-            if item.shortage is not None:
+            if item.shortage is not None and self._payer(item.shortage):
                 found.setdefault(item.shortage.token, item.shortage)
         for token in found.keys() - self._short:
             self._emit(self._event(found[token], symbols(), number))
         self._short = set(found)
 
+    def _payer(self, shortage: Shortage) -> bytes:
+        return self._holder if shortage.token else self._signer
+
     def _event(self, shortage: Shortage, symbols: Symbols, number: int) -> Event:
         token = shortage.token
-        holder = self._holder if token else self._signer
+        holder = self._payer(shortage)
         role = "signer" if holder == self._signer else "executor"
         symbol, decimals = symbols.get(token, (checksum(token), 0)) if token else ("of the native coin", 18)
         balance, needed = (f"{amount / 10**decimals:,.6g}" for amount in (shortage.balance, shortage.needed))
