@@ -31,7 +31,7 @@ from keeper.model.breaker import BreakerName
 from keeper.model.events import JOURNAL_REBUILT, Emit, Event
 from keeper.settings import Settings
 
-REBUILT = "the journal was damaged, and begun anew"
+REBUILT = "the journal was damaged and recreated"
 
 
 async def build_execution(
@@ -56,7 +56,7 @@ async def live(settings: Settings, session: Session, signer: Signer, emit: Emit,
     name = session.protocol.name
     if session.protocol.needs_executor and not session.deployment.executor:
         raise OperatorError(
-            f"KEEPER_DEPLOYMENT names no Executor, by which a live keeper liquidates on {name}: run "
+            f"KEEPER_DEPLOYMENT names no Executor, which a live keeper needs on {name}: run "
             "`keeper executor deploy --factory ADDRESS --live` with the address of the Uniswap v3 factory"
         )
     lease_s = await lease_length(settings.lease_s, session.chain.reader)

@@ -1,4 +1,4 @@
-"""One transaction at the operator's command, while no keeper runs.
+"""Sends one transaction for a command, while no keeper runs.
 
 It is not a liquidation and does not go through the journal: it takes the journal's and the signer's locks, so that
 nobody else uses the nonce, and is refused while something is on its way. Sent again before it was mined, it is the
@@ -74,7 +74,7 @@ async def send_once(
             tell(hexed(signed.tx_hash))
             result = await chain.sender.send_raw(signed.raw)
             if result.status is SendStatus.REFUSED and result.reason not in _REPEATED:
-                raise OperatorError(f"the node refused it: {result.message or result.reason}", FAILED)
+                raise OperatorError(f"nodes refused the transaction: {result.message or result.reason}", FAILED)
             return await _mined(chain, journal, signed.tx_hash, wait_s), nonce
         finally:
             await signer.close()
@@ -107,7 +107,7 @@ def _check(settings: Settings, journal: Journal) -> None:
         url = settings.database_url.get_secret_value()
         store = open_breaker_store(url, settings.data_dir, EVERYONE, settings.chain_id)
         try:
-            store.kill("the journal was damaged, and begun anew", int(SystemClock().now()))
+            store.kill("the journal was damaged and recreated", int(SystemClock().now()))
         finally:
             store.close()
         raise OperatorError(
@@ -117,7 +117,7 @@ def _check(settings: Settings, journal: Journal) -> None:
         )
     if journal.open_intents():
         raise OperatorError(
-            "transactions of an earlier run are on their way: `keeper txs` shows them, `keeper kill` ends them", FAILED
+            "transactions of an earlier run are pending: `keeper txs` shows them, `keeper kill` cancels them", FAILED
         )
 
 
@@ -129,7 +129,7 @@ async def _request(chain: Chain, policy: Policy, tx: OneShotTx, sender: bytes) -
     except RpcError as error:
         data = bytes.fromhex(error.data.removeprefix("0x")) if isinstance(error.data, str) else b""
         reason = tx.explain(data) if data else error.message
-        raise OperatorError(f"it would fail, and is not sent: {reason}", FAILED) from None
+        raise OperatorError(f"not sent, the transaction would revert: {reason}", FAILED) from None
     return urgent_request(ONE_SHOT, sender, Call(tx.to, tx.data), gas * _SPARE_PERCENT // 100, block, policy)
 
 
@@ -140,7 +140,8 @@ async def _mined(chain: Chain, journal: Journal, tx_hash: bytes, wait_s: float) 
     while (receipt := await chain.sender.receipt(tx_hash)) is None:
         if now() > ends:
             raise OperatorError(
-                f"{hexed(tx_hash)} was not mined within {wait_s:g} s: look for it, or give the command again", FAILED
+                f"{hexed(tx_hash)} was not mined within {wait_s:g} s: check its receipt, or run the command again",
+                FAILED,
             )
         await asyncio.sleep(_LOOK_S)
         await asyncio.to_thread(journal.right.renew)

@@ -1,4 +1,4 @@
-"""The dry run: no signer, no sender, no journal; plans are simulated and told, never sent."""
+"""The dry run: no signer, no sender, no journal; plans are simulated and logged, never sent."""
 
 import asyncio
 from collections.abc import Sequence

@@ -13,7 +13,7 @@ from keeper.protocols.base import Snapshot
 
 
 class Execution(Protocol):
-    """Takes plans, and follows them block by block until each has ended.
+    """Sends plans and follows each, block by block, until it has ended.
 
     `took_over` is set when this keeper takes over from another while it runs: what it decided before is out of date.
     """
@@ -27,7 +27,7 @@ class Execution(Protocol):
 
     @property
     def held(self) -> str:
-        """Why nothing new is sent; empty while it is."""
+        """Why nothing new is sent; empty while sending is allowed."""
         ...
 
     @property
@@ -48,27 +48,27 @@ class Execution(Protocol):
         ...
 
     async def follow(self, snapshot: Snapshot) -> None:
-        """Bring everything on its way up to a new block: book, replace, cancel, send again."""
+        """Do one block's work for all pending transactions: book, replace, cancel, send again."""
         ...
 
     def in_flight(self) -> InFlight:
-        """What is on its way and draws on accounts, limits and funds."""
+        """What pending transactions draw on: accounts, limits and funds."""
         ...
 
     def hold(self, reason: str, breaker: BreakerName = BreakerName.INVARIANT) -> None:
-        """Send nothing new until the breaker is closed; what is on its way is still followed."""
+        """Send nothing new until the breaker is closed; pending transactions are still followed."""
         ...
 
     def wanted(self) -> None:
-        """Something is worth sending in this block, and no plan can be made: the fee cap or the funds forbid it."""
+        """Count this block as one with something worth sending, which the fee cap or the funds forbid to plan."""
         ...
 
     async def drain(self, timeout_s: float) -> None:
-        """Take no more plans and let what is being sent right now finish."""
+        """Take no more plans and wait for the send that is under way."""
         ...
 
     async def close(self) -> None:
-        """Let go of the journal."""
+        """Close the journal and all connections."""
         ...
 
 

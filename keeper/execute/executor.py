@@ -78,7 +78,7 @@ class LiveExecution:
 
     @property
     def role(self) -> str:
-        return "leads"
+        return "leader"
 
     def in_flight(self) -> InFlight:
         return replace(self._pending.in_flight(), quarantined=self._gate.quarantined(self._turn.number))
@@ -90,7 +90,7 @@ class LiveExecution:
         self._chance = True
 
     async def recover(self) -> None:
-        """Start-up, after a crash or not: what never left is dropped, the rest is sent again or cancelled.
+        """Start-up, after a crash or not: drop what was never sent, send the rest again or cancel it.
 
         Raises Transient when the chain's head cannot be read, OperatorError when the journal is of another chain.
         """
@@ -112,8 +112,8 @@ class LiveExecution:
         """Nonces used deeper than any reorg cannot be free again: a fork was restarted, or it is another chain."""
         if consumed >= chain_nonce and consumed not in {intent.nonce for intent in self._pending.settled()}:
             raise OperatorError(
-                f"KEEPER_DATABASE_URL: the journal saw nonce {consumed} used long ago, the chain counts {chain_nonce}: "
-                "it went back (a fork that was started again?); use another KEEPER_DATA_DIR for this chain"
+                f"KEEPER_DATABASE_URL: nonce {consumed} is mined in the journal, the chain's next is {chain_nonce}: "
+                "the chain was reset (a fork that was started again?); use another KEEPER_DATA_DIR for this chain"
             )
 
     async def submit(self, plans: Sequence[Plan], snapshot: Snapshot, timestamp: int) -> list[Rejected]:
@@ -158,7 +158,7 @@ class LiveExecution:
         await self._broadcaster.router.close()
 
     async def _guarded(self, work: Awaitable[T]) -> T:
-        """No journal, no send; and nothing more after what must never happen. Raises what it caught."""
+        """Stop sending when the journal cannot be written or an invariant breaks. Raises what it caught."""
         try:
             return await work
         except JournalUnavailable as error:
@@ -193,15 +193,15 @@ class LiveExecution:
             if intent.state is IntentState.DROPPED:
                 self._pending.cool_all(members(intent), block.number + self._policy.cooldown_blocks)
         if self._broadcaster.limited:
-            self._gate.limit_to_one("a node takes no more of this signer")
+            self._gate.limit_to_one("a node accepts no more than one transaction of this signer")
 
     async def _catch_up(self, snapshot: Snapshot) -> None:
-        """What an earlier run approved may have to be replaced: it must be signable before anything is followed."""
+        """Allow the approvals first: one that an earlier run sent may have to be replaced."""
         self._approvals.permit(snapshot)
         await self._confirmer.follow(snapshot, self._turn)
 
     async def _approve(self, snapshot: Snapshot) -> None:
-        """Grant what liquidations need, whenever the protocol names a pair that was not seen granted."""
+        """Send the approvals that liquidations need and that are not granted yet."""
         try:
             requests = (await self._approvals.requests(snapshot))[: self._gate.room]
             if requests:
@@ -210,7 +210,7 @@ class LiveExecution:
             return  # the next block asks again
 
     async def _exchange(self) -> None:
-        """Breakers to the journal and back: people close them there, and pull the kill switch."""
+        """Write the breakers to the journal and read them: operators close them there, and set the kill switch."""
         changes = self._monitor.take_changes()
         try:
             found = await self._broadcaster.journal_call(self._monitor.store.exchange, *changes)
@@ -221,7 +221,7 @@ class LiveExecution:
         self._turn = replace(self._turn, killed=self._monitor.killed)
 
     def _judge(self, snapshot: Snapshot) -> None:
-        """What the block's outcomes mean for sending on."""
+        """Count the block's outcomes against the breakers and the quarantine."""
         block = snapshot.block
         ended, waiting = self._confirmer.take_ended(), self._pending.open()
         self._monitor.ended(ended, self._native_price(snapshot), block)

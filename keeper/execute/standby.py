@@ -1,4 +1,4 @@
-"""One keeper of several: it leads while it has the right to write, and waits, with a warm book, while another has."""
+"""One keeper of several: it sends while it has the right to write, and follows the chain while another has it."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -74,7 +74,7 @@ class Standby:
                 why = await self._renewal_task
                 await self._step_down()
                 self._why = why
-                self._emit(Event(LEASE_LOST, f"this keeper sends nothing more: {why}", None, {"reason": why}))
+                self._emit(Event(LEASE_LOST, f"stopped sending: {why}", None, {"reason": why}))
             await asyncio.sleep(self._interval_s / 2)
             try:
                 await self._begin(await self._opened())
@@ -95,10 +95,10 @@ class Standby:
     def _wait(self, why: str) -> None:
         if why != self._why:
             self._why = why
-            self._emit(Event(LEASE_WAITING, f"standing by with a warm book: {why}", None, {"reason": why}))
+            self._emit(Event(LEASE_WAITING, f"standing by, following the chain: {why}", None, {"reason": why}))
 
     async def _begin(self, journal: Journal) -> None:
-        """Start-up, whether or not another led before. The lease is renewed meanwhile."""
+        """Start to lead. The lease is renewed meanwhile."""
         renewal = asyncio.create_task(Renewal(journal.right, lambda: journal.failure, self._interval_s).run())
         try:
             leader = await self._candidate.lead(journal)
@@ -109,10 +109,10 @@ class Standby:
             leader.hold(reason, breaker)
         self._right, self._why, self._may_send = str(journal.right), "", journal.right.is_valid
         self._leader, self._renewal_task = leader, renewal
-        self._emit(Event(LEASE_ACQUIRED, f"this keeper leads, by {self._right}", None, {"lease": self._right}))
+        self._emit(Event(LEASE_ACQUIRED, f"became leader ({self._right})", None, {"lease": self._right}))
 
     async def _step_down(self) -> None:
-        """What is being done right now ends first."""
+        """Stop leading once the current submission or block is done."""
         async with self._lock:
             leader, self._leader = self._leader, None
             renewal, self._renewal_task = self._renewal_task, None
@@ -139,7 +139,7 @@ class Standby:
 
     @property
     def role(self) -> str:
-        return f"leads, by {self._right}" if self._leader else f"stands by: {self._why}"
+        return f"leader ({self._right})" if self._leader else f"standby: {self._why}"
 
     async def submit(self, plans: Sequence[Plan], snapshot: Snapshot, timestamp: int) -> list[Rejected]:
         async with self._lock:
@@ -162,7 +162,7 @@ class Standby:
         return self._leader.in_flight() if self._leader else InFlight()
 
     def hold(self, reason: str, breaker: BreakerName = BreakerName.INVARIANT) -> None:
-        """What this keeper found out about itself holds it as a leader, too, now or later."""
+        """Holds the leader; a standby remembers it for when it leads."""
         if self._leader is not None:
             self._leader.hold(reason, breaker)
         else:
@@ -177,7 +177,7 @@ class Standby:
             await self._leader.drain(timeout_s)
 
     async def close(self) -> None:
-        """Give the right back, so that another need not wait for its end."""
+        """Give the right back at once, so that another keeper does not wait until it expires."""
         if self._election_task is not None:
             self._election_task.cancel()
             with suppress(asyncio.CancelledError):

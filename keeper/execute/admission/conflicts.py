@@ -37,13 +37,13 @@ class Reservations:
     def conflict(self, plan: Plan) -> Rejected | None:
         """Why the plan has to wait; None when it may go out beside the others."""
         if plan.account in self._accounts:
-            return rejected(plan, Rejection.IN_FLIGHT, "a transaction for it is on its way")
+            return rejected(plan, Rejection.IN_FLIGHT, "a transaction for this account is pending")
         if self._count >= self._most:
-            why = f"{self._count} are on their way, {self._most} may be"
+            why = f"{self._count} transactions are pending, {self._most} are allowed"
             return rejected(plan, Rejection.TOO_MANY_IN_FLIGHT, why)
         for key, (amount, limit) in plan.opportunity.uses.items():
             if self._uses[key] + amount > limit:
-                why = f"{key}: what is on its way leaves {max(limit - self._uses[key], 0)}"
+                why = f"{key}: pending transactions leave {max(limit - self._uses[key], 0)}"
                 return rejected(plan, Rejection.SHARED_LIMIT, why)
         return self._short(plan)
 
@@ -55,7 +55,7 @@ class Reservations:
             left = max(one.balance, 0)
             if one.needed > left:
                 name = checksum(one.token) if one.token else "native"
-                why = f"may take {one.needed} units of {name}, {left} are left"
+                why = f"needs up to {one.needed} units of {name}, {left} are left"
                 return rejected(plan, Rejection.INSUFFICIENT_FUNDS, why, replace(one, balance=left))
         return None
 

@@ -47,14 +47,14 @@ class Gate:
         return 1 if self._one_by_one else self._policy.max_in_flight
 
     def limit_to_one(self, why: str) -> None:
-        """From now on one transaction in flight at a time. Said once."""
+        """Keep one transaction in flight at a time from now on. Emits the event once."""
         if not self._one_by_one:
             self._one_by_one = True
-            message = f"one transaction in flight at a time: {why}"
+            message = f"sending one transaction at a time: {why}"
             self._emit(Event(SIGNER_LIMITED, message, None, {"reason": why}))
 
     def quarantined(self, block: int) -> Mapping[str, str]:
-        """Kinds and assets that are left alone at a block, and why."""
+        """Kinds and assets in quarantine at a block, and why."""
         return self._quarantine.closed(block)
 
     async def balances(self, plans: Sequence[Plan], known: BlockRef) -> Balances:
@@ -73,21 +73,21 @@ class Gate:
         return [plan for plan, problem in zip(chosen, problems, strict=True) if problem is None], refused
 
     async def batched(self, plans: list[Plan], head: BlockRef, timestamp: int) -> list[Plan]:
-        """In batches where the policy wants them; one by one where the simulation refuses one of these."""
+        """Combine plans into batches by policy; all one by one where the simulation of a batch fails."""
         made = packed(plans, self._policy.max_batch, self._signer.max_gas)
         batches = [plan for plan in made if plan.opportunity.kind == BATCH]
         problems = await asyncio.gather(*(self._simulate(batch, head, timestamp) for batch in batches))
         return plans if any(problems) else made
 
     def judge(self, ended: Sequence[Intent], block: int) -> None:
-        """Quarantine what was mined and moved other amounts than it said: the asset is not what it seems."""
+        """Quarantine assets of mined liquidations that moved other amounts than they reported."""
         for intent in ended:
             problem = intent.outcome.reason if intent.outcome and intent.kind != BATCH else ""
             if intent.state is IntentState.MINED and problem:
                 self._blame(key_of(intent), intent.account, problem, block, sure=True)
 
     def _screen(self, plans: Sequence[Plan], head: BlockRef, balances: Balances) -> Admission:
-        """Plans that may be simulated, and those that need no simulation to be left out."""
+        """Split the plans into those to simulate and those refused without a simulation."""
         taken = Reservations(self._pending.in_flight(), balances, self._most)
         chosen, refused = list[Plan](), list[Rejected]()
         for plan in plans:
@@ -99,14 +99,18 @@ class Gate:
         return chosen, refused
 
     def _problem(self, plan: Plan, head: BlockRef) -> Rejected | None:
-        """What speaks against a plan by itself."""
+        """Why a plan is refused regardless of the other plans; None when it is not."""
         gas_limit = plan.opportunity.gas_limit
         if plan.planned_block < self._pending.last_block_for(plan.account):
-            return rejected(plan, Rejection.IN_FLIGHT, "one that was mined since it was planned")
+            return rejected(
+                plan, Rejection.IN_FLIGHT, "a transaction for this account was mined since this was planned"
+            )
         if self._pending.cools(plan.account, head.number):
-            return rejected(plan, Rejection.COOLING_DOWN, "its last attempt failed a moment ago")
+            return rejected(
+                plan, Rejection.COOLING_DOWN, "its last transaction failed less than KEEPER_COOLDOWN_BLOCKS blocks ago"
+            )
         if gas_limit > self._signer.max_gas:
-            return rejected(plan, Rejection.BLOCK_GAS, f"a gas limit of {gas_limit} is never signed")
+            return rejected(plan, Rejection.BLOCK_GAS, f"its gas limit of {gas_limit} is above what the policy signs")
         return None
 
     async def _simulate(self, plan: Plan, head: BlockRef, timestamp: int) -> Rejected | None:
@@ -127,8 +131,8 @@ class Gate:
         return rejected(plan, Rejection.SIMULATION_FAILED, str(revert))
 
     def _blame(self, key: str, account: bytes, reason: str, number: int, sure: bool = False) -> None:
-        """Count what may be the asset's fault, and say when it is left alone for it."""
+        """Count a failure that may be the asset's fault; quarantine the asset when it repeats."""
         if until := self._quarantine.failed(key, account, reason, number, sure):
-            message = f"{key} is left alone until block {until}: {reason}"
+            message = f"quarantined {key} until block {until}: {reason}"
             fields = {"subject": key, "reason": reason, "until_block": until}
             self._emit(Event(ASSET_QUARANTINED, message, number, fields))

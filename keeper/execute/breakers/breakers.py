@@ -1,4 +1,4 @@
-"""The breakers: what stops sending, each with its own reason and its own way to close. Pure.
+"""The breakers that stop sending, each with its own reason and its own way to close. Pure.
 
 `reverts`, `journal` and `rebuilt` close by themselves after so many blocks (`journal` also when it is opened again),
 `gas` when the hour behind it costs less than the limit again; `loss`, `nonce`, `parity` and `invariant` wait for
@@ -23,7 +23,7 @@ TIMED = frozenset({BreakerName.REVERTS, BreakerName.JOURNAL, BreakerName.REBUILT
 
 @dataclass(frozen=True, slots=True)
 class BreakerLimits:
-    """The operator's. Dollars in 1e18; None is no limit."""
+    """The operator's limits. Dollars in 1e18; None is no limit."""
 
     max_reverts: int
     reset_blocks: int
@@ -43,7 +43,7 @@ class BreakerState:
 
 @dataclass(frozen=True, slots=True)
 class TxResult:
-    """How a transaction ended, as far as breakers care. Dollars in 1e18."""
+    """What breakers count of an ended transaction. Dollars in 1e18."""
 
     intent_id: int
     time_s: int
@@ -76,18 +76,18 @@ class Breakers:
         return bool((state := self._states.get(name)) and state.reason)
 
     def trip(self, name: BreakerName, reason: str, block: int, time_s: int) -> list[BreakerState]:
-        """Open a breaker; nothing happens to one that is open."""
+        """Open a breaker unless it is open."""
         if self.is_open(name):
             return []
         until = block + self._limits.reset_blocks if name in TIMED else None
         return [self._set(BreakerState(name, reason, time_s, until))]
 
     def close(self, name: BreakerName, time_s: int) -> list[BreakerState]:
-        """Close a breaker whose cause is gone; nothing happens to one that is closed."""
+        """Close a breaker whose cause is gone, unless it is closed."""
         return [self._set(BreakerState(name, "", time_s))] if self.is_open(name) else []
 
     def ended(self, end: TxResult, block: int) -> list[BreakerState]:
-        """Count an end. One that a reorg took back and gave again counts once."""
+        """Count an ended transaction. One that ends again after a reorg counts once."""
         self._ends[end.intent_id] = end
         opened = []
         for name, reason in self._exceeded(end.time_s):
@@ -95,7 +95,7 @@ class Breakers:
         return opened
 
     def tick(self, block: int, time_s: int) -> list[BreakerState]:
-        """Close what time closes."""
+        """Close the breakers whose time has passed."""
         self._ends = {end.intent_id: end for end in self._ends.values() if end.time_s > time_s - DAY_S}
         return [
             self._set(BreakerState(state.name, "", time_s))
@@ -143,7 +143,7 @@ class Breakers:
         )
 
     def _reverts_in_a_row(self) -> int:
-        """A success in the same block ends the row: ours compete there, as for what one pool takes, and some lose."""
+        """A success in the same block ends the row: this keeper's transactions compete there, and some lose."""
         row = 0
         for _, block in groupby(self._counted(BreakerName.REVERTS), key=attrgetter("time_s")):
             ends = list(block)
@@ -154,5 +154,5 @@ class Breakers:
         return sum(end.loss_wad for end in self._counted(BreakerName.LOSS) if end.time_s > time_s - DAY_S)
 
     def _gas_wad(self, time_s: int) -> int:
-        """Of the last hour; an open breaker looks at all of it."""
+        """Gas paid in the last hour."""
         return sum(end.gas_wad for end in self._counted(BreakerName.GAS) if end.time_s > time_s - HOUR_S)

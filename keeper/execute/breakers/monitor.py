@@ -15,8 +15,10 @@ MISSED_BLOCKS = 12
 
 
 class BreakerMonitor:
-    """Says whether something new may be sent. `store.exchange` is to be called off the event loop's thread, with what
-    `take_changes` gave, and its answer given to `adopt`. `block`: the newest one, with which time goes on.
+    """Says whether something new may be sent.
+
+    `store.exchange` is to be called off the event loop's thread, with what `take_changes` gave, and its answer given to
+    `adopt`. `block`: the newest one; its number and timestamp are the time.
     """
 
     def __init__(
@@ -44,7 +46,7 @@ class BreakerMonitor:
         return bool(self._changed or self._ends)
 
     def begin(self, found: tuple[list[BreakerState], list[TxResult]], block: BlockRef) -> None:
-        """Start with what the journal holds; what is open is said again."""
+        """Start with the journal's breakers; emits an event for each open one."""
         states, ends = found
         self._breakers = Breakers(self._limits, states, ends)
         self._say(self._breakers.open(), block)
@@ -57,20 +59,20 @@ class BreakerMonitor:
         self._change(self._breakers.close(name, block.timestamp), block)
 
     def tick(self, block: BlockRef) -> None:
-        """A new block, and time with it."""
+        """A new block: close what time closes."""
         self._change(self._breakers.tick(block.number, block.timestamp), block)
 
     def take_changes(self) -> tuple[list[BreakerState], list[TxResult]]:
-        """What the tables do not have yet."""
+        """Changes that are not in the tables yet."""
         changes, self._changed, self._ends = (self._changed, self._ends), [], []
         return changes
 
     def give_back(self, changes: tuple[list[BreakerState], list[TxResult]]) -> None:
-        """The tables did not take it: next time."""
+        """Keep changes that could not be written for the next time."""
         self._changed, self._ends = changes[0] + self._changed, changes[1] + self._ends
 
     def adopt(self, states: Iterable[BreakerState], block: BlockRef) -> None:
-        """What people did to the tables since the last look."""
+        """Take over what operators changed in the tables."""
         ours = {state.name for state in self._changed}
         self._say(self._breakers.adopt(state for state in states if state.name not in ours), block)
 
@@ -86,18 +88,18 @@ class BreakerMonitor:
     def chances(self, chance: bool, mined: bool, block: BlockRef) -> None:
         """Whether the last block left something worth sending unmined."""
         if blocks := self._missed.block(chance, mined):
-            why = f" (held: {self.reason})" if self.reason else ""
-            message = f"for {blocks} blocks there was something worth sending, and nothing of ours was mined{why}"
+            why = f" (sending is stopped: {self.reason})" if self.reason else ""
+            message = f"no transaction of this keeper was mined for {blocks} blocks with something worth sending{why}"
             fields = {"blocks": blocks, "held": self.reason}
             self._emit(Event(OPPORTUNITIES_MISSED, message, block.number, fields))
 
     def cancelling(self, remaining: int, block: BlockRef) -> None:
-        """While killed: how much is still on its way, said when it changes."""
+        """While the kill switch is on: emit how many transactions are pending, when that changes."""
         if not self.killed:
             self._remaining = -1
         elif remaining != self._remaining:
             self._remaining = remaining
-            message = f"the kill switch is on: {remaining} transactions remain on their way, each is being cancelled"
+            message = f"the kill switch is on: {remaining} pending transactions are being cancelled"
             self._emit(Event(KILL_CANCELLING, message, block.number, {"remaining": remaining}))
 
     def _change(self, states: list[BreakerState], block: BlockRef) -> None:
@@ -108,10 +110,17 @@ class BreakerMonitor:
         for state in states:
             if state.reason:
                 fields = {"breaker": str(state.name), "reason": state.reason}
-                self._emit(Event(BREAKER_OPEN, f"sending is held: {state.reason}", block.number, fields))
+                self._emit(
+                    Event(
+                        BREAKER_OPEN,
+                        f"breaker {state.name} opened, sending stops: {state.reason}",
+                        block.number,
+                        fields,
+                    )
+                )
             else:
-                others = f", but still held: {self.reason}" if self.reason else ": sending goes on"
-                message = f"breaker {state.name} is closed{others}"
+                others = f"but sending is still stopped: {self.reason}" if self.reason else "sending resumes"
+                message = f"breaker {state.name} closed, {others}"
                 self._emit(Event(BREAKER_CLOSED, message, block.number, {"breaker": str(state.name)}))
 
 

@@ -1,7 +1,7 @@
 """Where breakers and the kill switch are kept: two small tables of the journal.
 
 In the journal's database rather than in a file: what stops a keeper must stop the one that takes over from it on
-another machine, too. The kill switch is one row for every signer of a chain, so that pulling it needs no key.
+another machine, too. The kill switch is one row for every signer of a chain, so that setting it needs no key.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -28,7 +28,7 @@ class BreakerStore:
         self._engine = engine
         self._signer = signer
         self._chain_id = chain_id
-        self.fence: Callable[[Connection], None] = lambda _: None  # a keeper's right to write; people need none
+        self.fence: Callable[[Connection], None] = lambda _: None  # a keeper's right to write; commands need none
 
     def close(self) -> None:
         self._engine.dispose()
@@ -52,12 +52,12 @@ class BreakerStore:
             return self._states(connection)
 
     def kill(self, reason: str, now_s: int) -> None:
-        """Pull the kill switch, for every signer of the chain."""
+        """Set the kill switch, for every signer of the chain."""
         with self._transaction() as connection:
             self._put(connection, BreakerState(BreakerName.KILL, reason, now_s), EVERYONE)
 
     def resume(self) -> list[BreakerState]:
-        """Close everything that is open, the kill switch included; returns what was. What ended so far is forgiven."""
+        """Close all that is open, the kill switch too, and return it. What ended so far no longer counts."""
         with self._transaction() as connection:
             found = [state for state in self._states(connection) if state.reason]
             since = connection.scalar(select(func.max(ENDS.c.time_s)).where(self._mine(ENDS))) or 0

@@ -39,9 +39,9 @@ def file_of(address: URL) -> Path | None:
 
 
 def set_aside(file: Path) -> Path | None:
-    """Move a damaged journal out of the way, so that a new one can begin; returns where it is now, None if it is sound.
+    """Move a damaged journal away, so that a new one can be created. Returns its new path, None if it is sound.
 
-    For files that a keeper has locked before: another's is not ours to move. Raises OperatorError.
+    Only for files that a keeper has locked before: other files are never moved. Raises OperatorError.
     """
     if not file.is_file() or _is_sound(file):
         return None
@@ -62,7 +62,7 @@ def lock_of(file: Path) -> Path:
 
 
 def _is_sound(file: Path) -> bool:
-    """Whether SQLite finds nothing wrong; one that it cannot look at is not damaged for that."""
+    """Whether SQLite finds no damage; a file that it cannot open counts as sound."""
     try:
         with closing(sqlite3.connect(file, timeout=_BUSY_S)) as connection:
             return bool(connection.execute("PRAGMA quick_check(1)").fetchone() == ("ok",))
@@ -73,7 +73,7 @@ def _is_sound(file: Path) -> bool:
 
 
 def engine_for(address: URL, wait_s: float = _BUSY_S) -> Engine:
-    """An engine that writes. `wait_s`: how long neither side may leave the other waiting.
+    """An engine that writes. `wait_s`: seconds, for the limits of a server.
 
     Raises OperatorError when the driver is missing.
     """
@@ -90,13 +90,13 @@ def engine_for(address: URL, wait_s: float = _BUSY_S) -> Engine:
 
 
 def _make_durable(connection: Any, _: Any) -> None:
-    """WAL lets readers in while we write; FULL puts a commit on the disk before it returns."""
+    """WAL allows reads during writes; FULL writes a commit to disk before it returns."""
     for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
         connection.execute(f"PRAGMA {pragma}")
 
 
 def _server_limits(wait_s: float) -> dict[str, Any]:
-    """A keeper that freezes within a transaction holds up its successor: the server ends such a session half-way."""
+    """The server ends a session that freezes within a transaction: it would block the successor."""
     half_ms, whole_s = max(int(wait_s * 500), 100), max(round(wait_s), 2)
     limits = f"-c idle_in_transaction_session_timeout={half_ms} -c statement_timeout={whole_s * 1000}"
     return {
@@ -140,12 +140,16 @@ def check_version(version: int | None, oldest: int = OLDEST_READ) -> None:
 
 
 def database_message(error: SQLAlchemyError) -> str:
-    """The database's own words, on one line, without the statement."""
+    """The database's message on one line, without the statement."""
     words = str(error.orig) if isinstance(error, DBAPIError) else type(error).__name__
     return " ".join(words.split())
 
 
 def unusable(error: SQLAlchemyError) -> OperatorError:
-    """What an operator is told when a journal cannot be opened."""
-    action = "free it" if isinstance(error, OperationalError) else "move it aside to begin a new one"
+    """The error for a journal that cannot be opened."""
+    action = (
+        "end the program that locks it"
+        if isinstance(error, OperationalError)
+        else "move the file away to create a new one"
+    )
     return OperatorError(f"KEEPER_DATABASE_URL: the journal cannot be used ({database_message(error)}): {action}")

@@ -1,4 +1,4 @@
-"""The journal: what was signed, sent and achieved. Signed bytes are committed here before they may leave."""
+"""The journal: what was signed, sent and achieved. Signed bytes are committed here before they are sent."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -49,7 +49,7 @@ class JournalReader:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self.failure = ""  # what the database last said when it did not do as told
+        self.failure = ""  # the database's last error
 
     def intents(self) -> list[Intent]:
         """Every intent, oldest first. Raises JournalUnavailable when the database does not answer."""
@@ -79,7 +79,7 @@ class Journal(JournalReader):
         self, engine: Engine, right: WriteRight, signer: bytes, chain_id: int, damaged: Path | None = None
     ) -> None:
         super().__init__(engine)
-        self.damaged = damaged  # where its damaged predecessor lies, when it had to be begun anew
+        self.damaged = damaged  # where its damaged predecessor was moved, if there was one
         self.right = right
         self._owner = (INTENTS.c.signer == signer) & (INTENTS.c.chain_id == chain_id)
         self._identity = {"signer": signer, "chain_id": chain_id}
@@ -113,7 +113,7 @@ class Journal(JournalReader):
             return _load(connection, INTENTS.c.id.in_(ids))
 
     def commit(self, attempts: Sequence[Attempt]) -> list[Intent]:
-        """Signed bytes, in one transaction: when it returns they are on the disk and may leave."""
+        """Signed bytes, in one transaction: when it returns they are on disk and may be sent."""
         with self._writing() as connection:
             for attempt in attempts:
                 state = _state(connection, attempt.intent_id)
@@ -122,7 +122,7 @@ class Journal(JournalReader):
             return _in_order(connection, [attempt.intent_id for attempt in attempts])
 
     def note(self, answers: Sequence[tuple[Attempt, SendResult, IntentState | None]]) -> list[Intent]:
-        """What nodes answered to attempts, and the states that follow, where others; in one transaction."""
+        """Record the replies to attempts, and the new states where they change; in one transaction."""
         with self._writing() as connection:
             for attempt, result, state in answers:
                 reply = {"reply": str(result.status), "reply_reason": result.reason}
@@ -131,20 +131,20 @@ class Journal(JournalReader):
             return _in_order(connection, [attempt.intent_id for attempt, _, _ in answers])
 
     def publish(self, intent_id: int) -> Intent:
-        """Its bytes may be shown to public nodes from now on, whatever way they went before."""
+        """Record that its bytes may be sent to public nodes from now on."""
         with self._writing() as connection:
             public = update(ATTEMPTS).where(ATTEMPTS.c.intent_id == intent_id).values(route=str(Route.PUBLIC))
             connection.execute(public)
             return _in_order(connection, [intent_id])[0]
 
     def move(self, intent_id: int, state: IntentState) -> Intent:
-        """Along one edge of the state machine. Raises InvariantBroken where there is none."""
+        """Change the state along one edge of the state machine. Raises InvariantBroken where there is none."""
         with self._writing() as connection:
             _move(connection, intent_id, state)
             return _in_order(connection, [intent_id])[0]
 
     def settle(self, ends: Sequence[tuple[int, IntentState, Outcome]]) -> list[Intent]:
-        """The ends of intents, given by their ids, with what they cost and brought; in one transaction."""
+        """Record how intents, given by id, ended and what they earned; in one transaction."""
         with self._writing() as connection:
             for intent_id, state, outcome in ends:
                 connection.execute(insert(OUTCOMES).values(**outcome_row(intent_id, outcome)))
@@ -193,7 +193,7 @@ class Journal(JournalReader):
 
 
 def open_journal(url: str, data_dir: Path, signer: bytes, chain_id: int, lease_s: float = DEFAULT_S) -> Journal:
-    """The journal for writing, made when there is none, or when its file is damaged: that is moved aside.
+    """The journal for writing, created when there is none or its file is damaged; a damaged file is moved away.
 
     `lease_s`: KEEPER_LEASE_S, for PostgreSQL.
 
@@ -228,7 +228,7 @@ def open_history(url: str, data_dir: Path) -> JournalReader:
     if file := file_of(address):
         if not file.is_file():
             raise OperatorError(
-                f"there is no journal at {file}: it begins with the first `keeper run --live` "
+                f"there is no journal at {file}: the first `keeper run --live` creates it "
                 "(KEEPER_DATA_DIR, KEEPER_DATABASE_URL)"
             )
         address = address.set(database=f"file:{file}", query={"mode": "ro", "uri": "true"})

@@ -1,4 +1,4 @@
-"""The states of an intent and the only ways between them. Pure: the journal asks before each write."""
+"""The states of an intent and the allowed edges between them. Pure: the journal asks before each write."""
 
 from collections.abc import Sequence
 
@@ -41,7 +41,7 @@ def reopened(current: IntentState, attempts: Sequence[Attempt]) -> IntentState:
     Raises InvariantBroken for a state that no block decided.
     """
     if current not in REOPENS:
-        raise InvariantBroken(f"an intent that is {current} has no block to lose")
+        raise InvariantBroken(f"an intent that is {current} is in no block, so no reorg can reopen it")
     return _S.CANCELLING if any(attempt.cancels for attempt in attempts) else _S.PENDING
 
 

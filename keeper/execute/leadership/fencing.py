@@ -1,4 +1,4 @@
-"""Bytes leave only while this keeper has the right to send: it is asked for just before, in the open and to relays."""
+"""Checks the right to send just before each send, to nodes and to relays: without it nothing is sent."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,14 +10,14 @@ from keeper.model.intent import Route, SendResult, SendStatus
 
 
 def refuse_without(right: WriteRight) -> SendResult | None:
-    """The answer to a send without the right; None while it is valid. Unknown, so that the nonce is kept."""
+    """The result of a send without the right; None while the right is valid. UNKNOWN, so that the nonce is kept."""
     if right.is_valid():
         return None
-    return SendResult(SendStatus.UNKNOWN, "no_lease", "not sent: this keeper's lease ran out or was taken")
+    return SendResult(SendStatus.UNKNOWN, "no_lease", "not sent: this keeper's lease expired or another keeper has it")
 
 
 class FencedSender:
-    """A sender to nodes that sends only while the right is valid."""
+    """Sends to nodes only while the right is valid."""
 
     def __init__(self, inner: ChainSender, right: WriteRight) -> None:
         self._inner = inner
@@ -37,7 +37,7 @@ class FencedSender:
 
 
 class FencedRelays:
-    """Relays that are sent to only while the right is valid."""
+    """Sends to relays only while the right is valid."""
 
     def __init__(self, inner: PrivateSender, right: WriteRight) -> None:
         self._inner = inner

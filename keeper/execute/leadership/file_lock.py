@@ -1,4 +1,4 @@
-"""Locks of files: one writer on one machine."""
+"""File locks: one writer on one machine."""
 
 import fcntl
 import os
@@ -41,7 +41,7 @@ class WriterLock:
             os.pwrite(self._file, f"{os.getpid()}\n".encode(), 0)
 
     def close(self) -> None:
-        """Let go. The file stays: removing it would let two processes lock two files of one name. Callable twice."""
+        """Release the lock. The file stays, or two processes could lock two files of one name. Callable twice."""
         if self._file >= 0:
             os.close(self._file)
             self._file = -1
@@ -53,33 +53,33 @@ def lock_directory(data_dir: Path) -> WriterLock:
 
 
 class FileLocks:
-    """The right to write that locks give: nobody takes them away while this process lives."""
+    """The right to write by file locks: no other process can take them while this one runs."""
 
     def __init__(self, locks: Sequence[WriterLock]) -> None:
         self._locks = locks
 
     def take(self) -> None:
-        """They were taken when they were made."""
+        """The locks are held since they were made."""
 
     def fence(self, connection: Connection) -> None:
-        """Whoever holds the locks is the only one."""
+        """The holder of the locks is the only writer."""
 
     def is_valid(self) -> bool:
         return True
 
     def renew(self) -> None:
-        """FileLocks do not run out."""
+        """File locks do not expire."""
 
     def close(self) -> None:
         for lock in self._locks:
             lock.close()
 
     def __str__(self) -> str:
-        return "the lock of the journal's file"
+        return "file lock of the journal"
 
 
 def lock_signer(signer: bytes, chain_id: int, genesis: bytes, shared: bool = False) -> WriterLock:
-    """The lock of a key on a chain, wherever the journal lies: it finds a second keeper of this user on this machine.
+    """The lock of a key on a chain, wherever the journal lies: it detects a second keeper of this user on this machine.
 
     `genesis`: hash of the chain's first block, as development chains share their ids. `shared`: for keepers between
     which a lease decides. Raises OperatorError: exit code 3 when another keeper holds it.

@@ -1,11 +1,11 @@
 """The lease: one writer for each signer and chain among keepers on several machines, kept in PostgreSQL.
 
-A row holds a token that grows with each holder, and when the holder's time runs out by the database's clock. What
-makes it safe is the token: every transaction of the journal asks whether its keeper's is still the newest, and is
-refused otherwise, so that nothing is signed by a keeper that woke up late. Bytes that it had signed before are in the
-journal that its successor reads: sent once more, they are the same transaction.
-What makes it fast is a lock that ends with the holder's session: a keeper that dies is succeeded at once, and only one
-that hangs, or lost its network, is waited for until its time runs out.
+A row holds a token that grows with each holder, and when the lease expires by the database's clock. The token makes it
+safe: every transaction of the journal checks that its keeper's token is still the newest and fails otherwise, so that
+a keeper that wakes up late signs nothing. Bytes that it signed before are in the journal that its successor reads:
+sent again, they are the same transaction.
+A lock that ends with the holder's session makes it fast: a keeper that dies is succeeded at once; only for one that
+hangs or lost its network does the successor wait until the lease expires.
 """
 
 import hashlib
@@ -61,7 +61,7 @@ _SCHEMA_KEY = 0x6B6565706572  # the advisory lock under which tables are made
 
 @dataclass(frozen=True, slots=True)
 class LeaseRow:
-    """A lease as it stands in the database. `free`: whoever comes may take it."""
+    """A lease as it stands in the database. `free`: any keeper may take it."""
 
     token: int
     holder: str
@@ -73,7 +73,7 @@ class LeaseRow:
 
 
 class Lease:
-    """The right to write, from `take` until it is given back, taken by another, or its time has run out unrenewed."""
+    """The right to write, from `take` until it is closed, expires, or another keeper takes it."""
 
     def __init__(
         self,
@@ -118,7 +118,7 @@ class Lease:
         session.execute(insert(LEASES).values(row).on_conflict_do_nothing())
 
     def _claim(self, session: Connection) -> int:
-        """The next token, when the newest holder is dead or its time ran out."""
+        """The next token, when the newest holder is dead or its lease expired."""
         if not self._read(session).free:
             self._refuse(session)
         session.execute(select(LEASES.c.token).where(self._mine).with_for_update())  # waits for what is being written
@@ -138,7 +138,7 @@ class Lease:
         )
 
     def look(self, session: Connection) -> LeaseRow | None:
-        """Who holds it; None when nobody ever did."""
+        """The holder; None when there never was one."""
         return self._read(session) if inspect(session).has_table(LEASES.name) and self._exists(session) else None
 
     def _exists(self, session: Connection) -> bool:
@@ -157,7 +157,7 @@ class Lease:
         return int.from_bytes(digest[:8], "big", signed=True)
 
     def fence(self, connection: Connection) -> None:
-        """Keeps the row from a successor until the transaction ends; renewals pass. Raises LeaseLost."""
+        """Lock the row against a successor until the transaction ends; renewals pass. Raises LeaseLost."""
         newest: ColumnElement[int] = LEASES.c.token
         found = connection.scalar(select(newest).where(self._mine).with_for_update(read=True, key_share=True))
         if found != self.token or not self.token:
@@ -167,13 +167,13 @@ class Lease:
         return f"lease {self.token}"
 
     def is_valid(self) -> bool:
-        """By a local clock that began before the database's did."""
+        """By the local clock, counted from before the database was asked, so never longer than the database says."""
         return self._clock() < self._until
 
     def renew(self) -> None:
         with self._using:
             if self._session is None or not self.is_valid():
-                self._lose("its time ran out")
+                self._lose("it expired before it was renewed")
             assert self._session is not None
             begun = self._clock()
             try:
@@ -186,16 +186,16 @@ class Lease:
             self._until = begun + self.duration_s
 
     def _extension(self, until: ColumnElement[datetime]) -> Update:
-        """Changes nothing once another keeper has the newest token."""
+        """An update that changes nothing once another keeper has the newest token."""
         return update(LEASES).where(self._mine & (LEASES.c.token == self.token)).values(expires_at=until)
 
     def _lose(self, why: str) -> None:
         self._until = float("-inf")
         self._why = self._why or why
-        raise LeaseLost(f"the lease is lost: {self._why}")
+        raise LeaseLost(f"lost the lease: {self._why}")
 
     def close(self) -> None:
-        """Give it back at once, as far as the database can be told."""
+        """Give it back at once, if the database answers."""
         with self._using:
             session, self._session = self._session, None
             self._until = float("-inf")
@@ -205,7 +205,7 @@ class Lease:
                 with session.begin():
                     session.execute(self._extension(_NOW))
             except SQLAlchemyError:
-                pass  # it runs out by itself
+                pass  # it expires by itself
             finally:
                 session.invalidate()
                 session.close()

@@ -1,4 +1,4 @@
-"""Holding on to the right to write: renewed from a thread of its own, as long as the event loop lives."""
+"""Renews the right to write from a thread of its own, as long as the event loop runs."""
 
 import asyncio
 import threading
@@ -9,13 +9,13 @@ from keeper.clock import uptime
 from keeper.errors import LeaseLost
 from keeper.execute.leadership.right import WriteRight
 
-HUNG_S = 15.0  # an event loop that shows no life for so long is dead: another keeper shall lead
+HUNG_S = 15.0  # an event loop that is blocked for so long counts as dead: another keeper takes over
 
 
 class Renewal:
-    """A block that takes long to plan does not cost the lease; a program that hangs does.
+    """A block that takes long to plan does not lose the lease; a program that hangs does.
 
-    `failed`: why the writer can write no more, empty while it can.
+    `failed`: why the journal cannot be written, empty while it can.
     """
 
     def __init__(
@@ -29,7 +29,7 @@ class Renewal:
         self._stop = threading.Event()
 
     async def run(self) -> str:
-        """Until the right is lost, or the journal fails its writer; returns why."""
+        """Renew until the right is lost or the journal cannot be written; returns why."""
         pool = ThreadPoolExecutor(1, "lease")
         renewing = asyncio.get_running_loop().run_in_executor(pool, self.renew)
         try:
@@ -42,12 +42,12 @@ class Renewal:
             pool.shutdown(wait=False)
 
     def renew(self) -> str:
-        """The same, in the thread. Empty when it was told to stop."""
+        """The loop of the thread. Returns why it ended, empty when it was stopped."""
         while not self._stop.is_set():
             if failure := self._failed():
                 return failure
             if self._clock() - self._alive_at > HUNG_S:
-                return f"the program did not react for {HUNG_S:.0f} s"
+                return f"the event loop was blocked for {HUNG_S:.0f} s"
             try:
                 self._right.renew()
             except LeaseLost as error:

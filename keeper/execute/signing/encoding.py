@@ -15,7 +15,7 @@ _TYPE = b"\x02"
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """An ECDSA signature and the parity of its point's y. Raises ValueError where `r` or `s` can be none."""
+    """An ECDSA signature and the parity of its point's y. Raises ValueError for an impossible `r` or `s`."""
 
     r: int
     s: int
@@ -32,13 +32,13 @@ def unsigned(tx: UnsignedTx) -> bytes:
 
 
 def assembled(tx: UnsignedTx, signature: Signature) -> SignedTx:
-    """The transaction as it goes to a node. The signature is not looked at: the policy signer does that."""
+    """The transaction as it goes to a node. The signature is not checked here but in the policy signer."""
     raw = _TYPE + bytes(rlp.encode([*_fields(tx), signature.parity, signature.r, signature.s]))
     return SignedTx(raw, keccak(raw))
 
 
 def low(r: int, s: int, digest: bytes, public_key: bytes) -> Signature:
-    """The one of the two equivalent signatures that a chain takes, with its parity found by trying both.
+    """The low-s form of a signature, which chains accept, with its parity found by trying both.
 
     public_key: 64 bytes. Where neither parity recovers to the key, parity 0: the policy signer finds another sender.
     """
@@ -54,7 +54,7 @@ def address_of(public_key: bytes) -> bytes:
 
 
 def _recovered(signature: Signature, digest: bytes) -> bytes:
-    """The 64 bytes of whoever signed; empty for a signature of nobody."""
+    """The public key that signed, 64 bytes; empty for an invalid signature."""
     packed = signature.r.to_bytes(32, "big") + signature.s.to_bytes(32, "big") + bytes([signature.parity])
     try:
         return PublicKey.from_signature_and_message(packed, digest, hasher=None).format(compressed=False)[1:]

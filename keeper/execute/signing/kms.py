@@ -61,7 +61,7 @@ class KmsSigner:
         return f"KmsSigner({hexed(self.address)})"
 
     async def open(self) -> None:
-        """The key was found when this was made."""
+        """Nothing to do: the constructor found the key."""
 
     async def sign(self, tx: UnsignedTx) -> SignedTx:
         """Raises Transient."""
@@ -70,7 +70,7 @@ class KmsSigner:
         return assembled(tx, self._signature(answer.get("Signature"), digest))
 
     async def close(self) -> None:
-        """The client keeps no task."""
+        """Nothing to close."""
 
     def _ask(self, digest: bytes) -> Mapping[str, Any]:
         try:
@@ -144,7 +144,7 @@ def connect_kms(key_id: str, region: str | None, endpoint_url: str | None, timeo
 
 
 def _named(error: Exception) -> str:
-    """What went wrong, in a word: texts of AWS carry accounts and ARNs."""
+    """The error's code only: AWS messages contain accounts and ARNs."""
     response = getattr(error, "response", None)
     code = response.get("Error", {}).get("Code") if isinstance(response, dict) else None
     return str(code or type(error).__name__)

@@ -24,10 +24,10 @@ class LocalSigner:
         return f"LocalSigner({self._account.address})"
 
     async def open(self) -> None:
-        """A key in memory is always there."""
+        """Nothing to do: the key is in memory."""
 
     async def close(self) -> None:
-        """There is no connection."""
+        """Nothing to close."""
 
     async def sign(self, tx: UnsignedTx) -> SignedTx:
         fields: dict[str, Any] = {

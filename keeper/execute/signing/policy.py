@@ -28,7 +28,7 @@ class SigningPolicy:
     creation: bytes = b""
 
     def check(self, tx: UnsignedTx) -> None:
-        """Raises InvariantBroken for anything that this keeper has no reason to sign."""
+        """Raises InvariantBroken when the policy does not allow the transaction."""
         if problem := self._problem(tx):
             raise InvariantBroken(f"refused to sign: {problem}")
 

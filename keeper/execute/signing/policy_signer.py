@@ -21,7 +21,7 @@ BUDGET_S = 2.0
 class PolicySigner:
     """A signer behind its policy: checks before, verifies after, and waits no longer than its budget.
 
-    A signer that used up its budget is left alone for as long again: what else waits for it is told so at once.
+    A signer that used up its budget is not asked for as long again: requests meanwhile fail at once.
     """
 
     def __init__(self, signer: Signer, policy: SigningPolicy, budget_s: float = BUDGET_S) -> None:
@@ -45,13 +45,15 @@ class PolicySigner:
         return min(self._policy.max_gas, MAX_TX_GAS)
 
     def allow(self, pairs: frozenset[tuple[bytes, bytes]]) -> None:
-        """Set the approvals that may be signed. Raises InvariantBroken for a spender that is not a target."""
+        """Set the approvals that may be signed. Raises InvariantBroken for a spender that is no target."""
         if strangers := {spender for _, spender in pairs} - self._policy.targets:
-            raise InvariantBroken(f"an approval for 0x{min(strangers).hex()}, which is not a target")
+            raise InvariantBroken(
+                f"refused to allow an approval for 0x{min(strangers).hex()}: it is no contract of the deployment"
+            )
         self._policy = replace(self._policy, allowances=pairs)
 
     async def sign(self, tx: UnsignedTx) -> SignedTx:
-        """Raises InvariantBroken when the policy forbids it or the signer returned something else than was asked.
+        """Raises InvariantBroken when the policy forbids it or the signer returned another transaction.
 
         Raises Transient when the signer does not sign, or not within its budget.
         """
@@ -67,7 +69,7 @@ class PolicySigner:
     async def _in_time(self, tx: UnsignedTx) -> SignedTx:
         now = asyncio.get_running_loop().time
         if now() < self._silent_until:
-            raise Transient("the signer did not answer a moment ago")
+            raise Transient(f"the signer did not answer within {self._budget_s:g} s a moment ago")
         try:
             async with asyncio.timeout(self._budget_s):
                 return await self._signer.sign(tx)
@@ -77,7 +79,7 @@ class PolicySigner:
 
 
 def _difference(tx: UnsignedTx, signed: SignedTx, keeper: bytes) -> str:
-    """What is wrong with signed bytes; empty when they are the transaction, signed by the keeper."""
+    """How signed bytes differ from the transaction; empty when they match and the keeper signed them."""
     if keccak(signed.raw) != signed.tx_hash:
         return "a wrong hash"
     fields = TypedTransaction.from_bytes(HexBytes(signed.raw)).as_dict()
@@ -101,7 +103,7 @@ def _difference(tx: UnsignedTx, signed: SignedTx, keeper: bytes) -> str:
 
 
 def _sender(raw: bytes) -> bytes:
-    """Who signed; empty for a signature of nobody."""
+    """The address that signed; empty for an invalid signature."""
     try:
         return bytes.fromhex(Account.recover_transaction(raw)[2:])
     except (BadSignature, ValidationError):

@@ -25,7 +25,7 @@ _MEANINGS = {400: "bad request", 401: "not authorised", 403: "forbidden", 404: "
 
 
 class RemoteSigner:
-    """Signs over HTTP for one address. Whatever keeps it from signing is Transient: it may be mended while we run."""
+    """Signs over HTTP for one address. Every failure to sign is Transient: it may be repaired while the keeper runs."""
 
     def __init__(self, url: str, address: bytes, timeout_s: float) -> None:
         self.address = address
@@ -60,7 +60,7 @@ class RemoteSigner:
             found = _PUBLIC_KEY.fullmatch(identifier)
             if found and address_of(bytes.fromhex(found[1])) == self.address:
                 return identifier
-        raise Transient(f"{self._http.name}: it does not hold the key of {hexed(self.address)}")
+        raise Transient(f"{self._http.name} does not hold the key of {hexed(self.address)}")
 
     def _served(self, answer: Answer) -> bytes:
         if answer.status == _OK:

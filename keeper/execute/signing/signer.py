@@ -1,4 +1,4 @@
-"""What can sign for one address: the interface of every signer, a transaction before and after its signature."""
+"""The interface of every signer, and a transaction before and after its signature."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -27,17 +27,17 @@ class SignedTx:
 
 
 class Signer(Protocol):
-    """Whoever can sign for one address. A remote one raises Transient when it does not answer."""
+    """Signs for one address. A remote one raises Transient when it does not answer."""
 
     @property
     def address(self) -> bytes: ...
 
     async def open(self) -> None:
-        """Make sure, before anything else, that it can sign. Raises OperatorError."""
+        """Check at the start that it can sign. Raises OperatorError."""
         ...
 
     async def sign(self, tx: UnsignedTx) -> SignedTx: ...
 
     async def close(self) -> None:
-        """Let go of connections."""
+        """Close connections."""
         ...

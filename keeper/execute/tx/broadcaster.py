@@ -1,4 +1,4 @@
-"""Carries attempts out: sign, commit, send once, note the answer. The only code that hands bytes to a node."""
+"""Signs an attempt, commits it to the journal, sends it once and records the reply. No other code sends bytes."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -50,7 +50,7 @@ def identity(intent: Intent) -> dict[str, object]:
 
 
 class Broadcaster:
-    """Journal, policy signer and sender in the only order in which they may be used.
+    """Uses journal, policy signer and sender in the only order that is safe.
 
     `pending` mirrors what it writes down. `hook` is called at each crash point. `limited`: a node takes one transaction
     of this signer at a time.
@@ -74,7 +74,7 @@ class Broadcaster:
         self._thread = ThreadPoolExecutor(1, "journal")
 
     async def journal_call(self, write: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """One of the journal's methods, off the event loop and in order."""
+        """Call one of the journal's methods in its own thread, one after another."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, lambda: write(*args, **kwargs))
 
     def close(self) -> None:
@@ -94,7 +94,7 @@ class Broadcaster:
             try:
                 tx = self._unsigned(intent, request.fees, cancels=request.kind == FILL)
                 attempts.append(await self._sign(intent, tx, block, request.route, FIRST))
-            except Transient as error:  # whatever comes after it would wait behind a gap
+            except Transient as error:  # all later ones would wait behind a nonce gap
                 for unsigned in reserved[len(attempts) :]:
                     await self.drop(unsigned, f"not signed: {error}")
                 break
@@ -110,16 +110,16 @@ class Broadcaster:
         ]
 
     async def replace(self, intent: Intent, fees: Fees, block: int, cancels: bool) -> tuple[Intent, SendResult]:
-        """A further attempt at the same nonce, which a node may know at a lower fee; and what the node answered."""
+        """Send another attempt at the same nonce with higher fees. Returns the intent and the node's reply."""
         route = Route.PUBLIC if cancels else intent.attempts[-1].route
         steps = CANCEL if cancels else REPLACEMENT
         attempt = await self._sign(intent, self._unsigned(intent, fees, cancels), block, route, steps)
         return (await self._commit_and_send([attempt], TX_REPLACED, steps))[0]
 
     async def rebroadcast(self, intent: Intent, block: int, older: bool = False) -> Intent:
-        """The same bytes once more: the newest that a node takes. `older`: without the newest, which was just refused.
+        """Send the newest bytes again that a node accepts. `older`: skip the newest, which was just refused.
 
-        Bytes of a liquidation that is being cancelled stay here.
+        Bytes of a liquidation that is being cancelled are not sent again.
         """
         kind = intent.attempts[-1].cancels
         chosen = [attempt for attempt in intent.attempts[: -1 if older else None] if attempt.cancels is kind]
@@ -133,20 +133,27 @@ class Broadcaster:
         return (await self._record_replies(replies, None))[-1] if replies else intent
 
     async def publish(self, intent: Intent) -> Intent:
-        """From now on in the open; written down before a public node sees it."""
+        """Send it to public nodes from now on; the journal records that before a public node sees it."""
         public = await self.journal_call(self.journal.publish, intent.id)
         self.pending.keep(public)
-        text = f"nonce {intent.nonce} was not mined through relays: it goes to public nodes"
+        text = f"nonce {intent.nonce} was not mined through relays: published to the public nodes"
         self.emit(Event(TX_PUBLISHED, text, None, {**identity(intent), "hash": hexed(intent.attempts[-1].tx_hash)}))
         return public
 
     async def drop(self, intent: Intent, reason: str) -> None:
-        """End an intent that never left; its nonce is free."""
+        """End an intent that was never sent; its nonce is free."""
         self.pending.keep(await self.journal_call(self.journal.move, intent.id, IntentState.DROPPED))
         self._tell_dropped(intent, reason)
 
     def _tell_dropped(self, intent: Intent, reason: str) -> None:
-        self.emit(Event(TX_CANCELLED, f"dropped: {reason}", None, {**identity(intent), "reason": reason}))
+        self.emit(
+            Event(
+                TX_CANCELLED,
+                f"dropped intent {intent.id} at nonce {intent.nonce}: {reason}",
+                None,
+                {**identity(intent), "reason": reason},
+            )
+        )
 
     def _unsigned(self, intent: Intent, fees: Fees, cancels: bool) -> UnsignedTx:
         return UnsignedTx(
@@ -181,7 +188,7 @@ class Broadcaster:
         return list(zip(noted, results, strict=True))
 
     async def _record_replies(self, replies: Sequence[Reply], kind: EventKind | None) -> list[Intent]:
-        """Write down replies; `kind` is the event of a new attempt, None for bytes that a node had before."""
+        """Record replies; `kind` is the event of a new attempt, None for bytes that a node had before."""
         rows = list[tuple[Attempt, SendResult, IntentState | None]]()
         for intent, attempt, result in replies:
             moved = any(other.intent_id == intent.id for other, _, _ in rows)
@@ -209,23 +216,23 @@ class Broadcaster:
         what = "self-transfer" if attempt.cancels else intent.kind
         number = attempt.signed_block
         if result.status is SendStatus.UNKNOWN:
-            text = f"no node confirmed {what} at nonce {intent.nonce}: {result.message or result.reason}"
+            text = f"no node confirmed the {what} at nonce {intent.nonce}: {result.message or result.reason}"
             self.emit(Event(TX_UNKNOWN, text, number, {**fields, "error": result.message or result.reason}))
         if result.status is SendStatus.REFUSED and kind is not None and result.reason != KNOWN:
-            text = f"{what} at nonce {intent.nonce} was refused: {result.message or result.reason}"
+            text = f"nodes refused the {what} at nonce {intent.nonce}: {result.message or result.reason}"
             reason = {"reason": result.reason, "error": result.message}
             self.emit(Event(TX_REFUSED, text, number, {**fields, **reason}))
         elif kind is not None:
-            text = (
-                f"{what} of {checksum(intent.account)} at nonce {intent.nonce}, up to {attempt.max_fee / 1e9:.3f} gwei"
-            )
+            done = "sent" if kind is TX_SENT else "replaced"
+            gwei = f"{attempt.max_fee / 1e9:.3f} gwei"
+            text = f"{done} {what} of {checksum(intent.account)} at nonce {intent.nonce}, fee cap {gwei}"
             self.emit(Event(kind, text, number, {**fields, **fees}))
 
 
 def _state_after(intent: Intent, result: SendResult, new: bool) -> IntentState | None:
-    """Where a reply leads. Unknown keeps the nonce; only a first attempt that was refused for good frees it.
+    """The state that follows a reply. Unknown keeps the nonce; only a first attempt that was refused for good frees it.
 
-    `new`: these bytes never left before. Of others a node may have them that was not asked now.
+    `new`: these bytes were never sent before. A node that was not asked now may have older ones.
     """
     if intent.state is not IntentState.SIGNED:
         return None

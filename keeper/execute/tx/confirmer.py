@@ -28,7 +28,7 @@ KILLED = "the kill switch is on"
 
 
 class Look(Enum):
-    """What the look for a receipt came to, where it found no end."""
+    """What the search for a receipt found, where the intent has not ended."""
 
     WAITING = "waiting"  # not mined
     UNSURE = "unsure"  # no answer, or mined in a block that is not the snapshot's
@@ -59,7 +59,7 @@ class Confirmer:
 
     @staticmethod
     def window(head: BlockRef) -> int:
-        """The oldest block whose outcomes are kept in mind."""
+        """Number of the oldest block whose outcomes a reorg may still undo."""
         return head.number - REORG_WINDOW
 
     def take_ended(self) -> list[Intent]:
@@ -68,7 +68,7 @@ class Confirmer:
         return ended
 
     async def resume(self, turn: Turn) -> None:
-        """Take up what an earlier run left."""
+        """Continue with what an earlier run left open: drop, send again or cancel."""
         for intent in self._pending.open():
             if intent.state is IntentState.RESERVED:
                 await self._broadcaster.drop(intent, "it was never signed")
@@ -88,7 +88,7 @@ class Confirmer:
             await self._broadcaster.rebroadcast(intent, turn.number)
 
     async def follow(self, snapshot: Snapshot, turn: Turn) -> None:
-        """One block. No answer from a node leaves an intent as it is, for the next block."""
+        """Do one block's work. Where a node does not answer, the intent waits for the next block."""
         block = snapshot.block
         await self._reopen_reorged(block)
         self._pending.forget(block.number, self.window(block))
@@ -104,21 +104,21 @@ class Confirmer:
     # Booking.
 
     async def _receipt(self, intent: Intent) -> tuple[Attempt, Receipt] | None:
-        """Whichever attempt was mined. Raises Transient."""
+        """The attempt that was mined, with its receipt. Raises Transient."""
         for attempt in reversed(intent.attempts):
             if receipt := await self._sender.receipt(attempt.tx_hash):
                 return attempt, receipt
         return None
 
     async def _book(self, snapshot: Snapshot) -> list[Intent]:
-        """Book what was mined up to the snapshot, all in one commit; returns what surely was not mined anywhere yet."""
+        """Book what was mined up to the snapshot, in one commit. Returns the intents that are not mined."""
         intents = self._pending.open()
         found = await asyncio.gather(*(self._look(intent, snapshot) for intent in intents))
         results = {intent.id: end for intent, end in zip(intents, found, strict=True) if isinstance(end, Result)}
         reasons = {intent.id: self._pending.state(intent).cancelled_for or "its deadline passed" for intent in intents}
         for intent in await self._settle(results):
             self._end(intent)
-            why = "it only filled a gap" if intent.kind == FILL else reasons[intent.id]
+            why = "it only filled a nonce gap" if intent.kind == FILL else reasons[intent.id]
             self._emit(booked_event(intent, why))
             if intent.state is not IntentState.MINED and not results[intent.id].retry:
                 self._pending.cool_all(members(intent), snapshot.block.number + self._policy.cooldown_blocks)
@@ -133,7 +133,7 @@ class Confirmer:
         return settled
 
     async def _look(self, intent: Intent, snapshot: Snapshot) -> Result | Look:
-        """How an intent ended; one mined beyond the snapshot is left for the block that it is in."""
+        """How an intent ended; one mined after the snapshot's block is booked in that later block."""
         block = snapshot.block
         try:
             found = await self._receipt(intent)
@@ -152,7 +152,7 @@ class Confirmer:
         self._ended.append(intent)
 
     async def _reopen_reorged(self, block: BlockRef) -> None:
-        """Reopen what a reorg dropped. While heads link up nothing is asked."""
+        """Reopen what a reorg dropped. While each head's parent is the last one, no node is asked."""
         last, self._last = self._last, block
         if last is not None and last.hash in (block.hash, block.parent):
             return
@@ -167,13 +167,15 @@ class Confirmer:
             if receipt is None or receipt.block_hash != outcome.block_hash:
                 self._pending.keep(await self._broadcaster.journal_call(self._journal.reopen, intent))
                 fields = {**identity(intent), "hash": hexed(outcome.tx_hash)}
-                message = f"block {outcome.block_number} of intent {intent.id} was replaced"
+                message = (
+                    f"reorg: block {outcome.block_number}, which mined nonce {intent.nonce}, is no longer on the chain"
+                )
                 self._emit(Event(TX_REORGED, message, block.number, fields))
 
     # Getting it mined.
 
     async def _advance(self, intent: Intent, turn: Turn, chain_nonce: int) -> None:
-        """Do what one block asks for an intent that is not mined."""
+        """Do what one block requires for an intent that is not mined."""
         try:
             if intent.state is IntentState.RESERVED:
                 await self._broadcaster.drop(intent, "it was never signed")
@@ -191,7 +193,7 @@ class Confirmer:
             return
 
     async def _unstick(self, intent: Intent, turn: Turn) -> None:
-        """Whatever may get it mined, or its cancellation."""
+        """Bump or resend the transaction, or cancel it at its deadline or when the kill switch is on."""
         if intent.state is IntentState.CANCELLING:
             if self._is_due(intent, turn):
                 await self._bump(intent, turn, self._policy.max_fee, cancels=True)
@@ -210,7 +212,7 @@ class Confirmer:
         return turn.number - intent.attempts[-1].signed_block >= PATIENCE
 
     async def _resimulate_and_bump(self, intent: Intent, turn: Turn) -> None:
-        """Simulate again, then bump; cancel what is no longer valid; hold on to what may not cost more."""
+        """Simulate again; cancel what would revert, send what is private to relays again, bump the rest."""
         call = Call(intent.to, intent.data)
         if revert := await self._simulator.why_it_reverts(call, intent.gas_limit, turn.block, turn.next_timestamp):
             await self._cancel(intent, turn, str(revert))
@@ -220,7 +222,7 @@ class Confirmer:
             await self._bump(intent, turn, max_bid(intent.bid, self._policy.max_fee), cancels=False)
 
     async def _retry_relays(self, intent: Intent, turn: Turn) -> None:
-        """To the relays in every block; when they had theirs, in the open at the same nonce, or not at all."""
+        """Send to the relays in every block; after KEEPER_RELAY_BLOCKS publish at the same nonce, or cancel."""
         router = self._broadcaster.router
         if router.gave_up(intent, turn.number) or self._pending.state(intent).relays_refused:
             if not router.then_public:
@@ -233,14 +235,14 @@ class Confirmer:
             self._say_stuck(intent, turn)
 
     async def _bump(self, intent: Intent, turn: Turn, limit: int, cancels: bool) -> None:
-        """The same bytes again when the pool lost them, else a higher fee; at the limit, wait."""
+        """Send the same bytes again when the pool dropped them, else a higher fee; at `limit` (wei), wait."""
         if await self._resend_if_dropped(intent, turn) and not self._is_underpriced(intent, turn):
             return
         if not await self._bump_once(intent, turn, limit, cancels):
             self._say_stuck(intent, turn)
 
     async def _cancel(self, intent: Intent, turn: Turn, why: str) -> None:
-        """Send a self-transfer at the same nonce. Where even that may not cost more, wait for whichever is mined."""
+        """Send a self-transfer at the same nonce. Where the fee cap forbids it, wait until one of them is mined."""
         self._pending.state(intent).cancelled_for = why
         if not await self._bump_once(intent, turn, self._policy.max_fee, cancels=True):
             self._say_stuck(intent, turn)
@@ -248,9 +250,9 @@ class Confirmer:
         await self._broadcaster.router.cancel_private(intent)
 
     async def _bump_once(self, intent: Intent, turn: Turn, limit: int, cancels: bool) -> bool:
-        """One rung up, and one more at once where a node knows a higher fee than we do. False at the limit.
+        """Replace at higher fees, and once more at once where a node knows a higher fee. False at the limit.
 
-        A rung that is refused leaves the one below: its bytes go out again, since the pool may have dropped them.
+        When nodes refuse the replacement, the older bytes are sent again, since the pool may have dropped them.
         """
         for _ in range(2):
             known = highest(intent.attempts)
@@ -266,7 +268,7 @@ class Confirmer:
         return True
 
     async def _resend_if_dropped(self, intent: Intent, turn: Turn) -> bool:
-        """Send the same bytes again when the pool has none of ours any more. True when it had to."""
+        """Send the same bytes again when the pool has none of this intent's. Returns whether it did."""
         if not self._is_old(intent, turn):
             return False
         for attempt in reversed(intent.attempts):
@@ -282,5 +284,5 @@ class Confirmer:
         state.said_stuck = True
         fees = highest(intent.attempts)
         values = {"max_fee_wei": str(fees.max_fee), "base_fee_wei": str(turn.block.base_fee)}
-        message = f"nonce {intent.nonce} waits at {fees.max_fee / 1e9:.3f} gwei and may not offer more"
+        message = f"tx stuck: nonce {intent.nonce} at its fee cap of {fees.max_fee / 1e9:.3f} gwei"
         self._emit(Event(TX_STUCK, message, turn.number, {**identity(intent), **values}))

@@ -1,4 +1,4 @@
-"""Repairs nonces: fills gaps, finds out why one is refused as too high, gives up one that somebody else used."""
+"""Repairs nonces: fills gaps, resends below one that is refused as too high, gives up one that others used."""
 
 from collections.abc import Callable
 
@@ -29,7 +29,7 @@ class NonceRepair:
         self._gaps: dict[int, int] = {}  # nonce -> block in which it was first seen free
 
     async def check_superseded(self, intent: Intent, block: BlockRef) -> Intent | None:
-        """The nonce is used, and by none of our hashes: the node may lag, so look more than once. The end, if it is."""
+        """No hash of this intent used the nonce: the ended intent after LOOKS blocks, as a node may lag; else None."""
         state = self._pending.state(intent)
         state.looks += 1
         if state.looks < LOOKS:
@@ -40,7 +40,7 @@ class NonceRepair:
         return ended
 
     async def repair_too_high(self, intent: Intent, block: BlockRef) -> None:
-        """A nonce that nodes call too high: the same bytes again, then what is missing below it. Raises Transient."""
+        """Nodes call the nonce too high: send again, then resend or fill the nonces below it. Raises Transient."""
         state = self._pending.state(intent)
         if state.too_high < TRIES:
             intent = await self._broadcaster.rebroadcast(intent, block.number)
@@ -53,11 +53,11 @@ class NonceRepair:
         for other in below:
             await self._broadcaster.rebroadcast(other, block.number)
         if not free and not below:
-            self._hold(f"nodes call nonce {intent.nonce} too high, though nothing is missing below it")
+            self._hold(f"nodes refuse nonce {intent.nonce} as too high, but no lower nonce is missing")
         await self._broadcaster.rebroadcast(intent, block.number)
 
     async def fill_gaps(self, block: BlockRef, chain_nonce: int) -> None:
-        """A freed nonce that no plan took holds up all above it: fill it with a self-transfer."""
+        """Fill a free nonce with a self-transfer: until it is used, no higher nonce can be mined."""
         free = await self._free(chain_nonce)
         self._gaps = {nonce: self._gaps.get(nonce, block.number) for nonce in free}
         if due := [nonce for nonce, since in self._gaps.items() if block.number - since >= GAP_BLOCKS]:

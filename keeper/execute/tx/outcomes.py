@@ -93,7 +93,7 @@ class OutcomeBuilder:
         return Result(state, self._outcome(receipt, profit, reason, snapshot, bad_debt_wad), retry)
 
     def _moved(self, token: bytes, receipt: Receipt) -> int | None:
-        """Units that the keeper gained by the token's own logs, where a fee shows; None when they are silent.
+        """Units that the keeper gained by the token's Transfer logs, net of a transfer fee; None without such logs.
 
         Transfer(address indexed from, address indexed to, uint256 value) of EIP-20.
         """
@@ -135,11 +135,11 @@ def booked_event(intent: Intent, why: str) -> Event:
     number = outcome.block_number
     if intent.state is IntentState.CANCELLED:
         return Event(
-            TX_CANCELLED, f"nonce {intent.nonce} was cancelled: {why}", number, {**identity(intent), "reason": why}
+            TX_CANCELLED, f"cancelled nonce {intent.nonce}: {why}", number, {**identity(intent), "reason": why}
         )
     fields["gas_used"] = outcome.gas_used
     if intent.state is IntentState.REVERTED:
-        message = f"{intent.kind} {intent.subject} failed: {outcome.reason}"
+        message = f"{intent.kind} {intent.subject} of {checksum(intent.account)} reverted: {outcome.reason}"
         return Event(TX_REVERTED, message, number, {**fields, "reason": outcome.reason})
     fields |= {
         "effective_gas_price_wei": str(outcome.effective_gas_price),
@@ -147,7 +147,7 @@ def booked_event(intent: Intent, why: str) -> Event:
         "profit_usd": round(outcome.value_wad / WAD, 6),
         "bad_debt_usd": round(outcome.bad_debt_wad / WAD, 6),
     }
-    message = f"{intent.kind} {intent.subject} mined in block {number}, {outcome.value_wad / WAD:+.2f} USD after gas"
+    message = f"{intent.kind} {intent.subject} mined in block {number}: {outcome.value_wad / WAD:+.2f} USD after gas"
     if intent.kind == BATCH and outcome.reason:
         message += f"; failed: {outcome.reason}"
     return Event(TX_MINED, message, number, fields)

@@ -1,4 +1,4 @@
-"""From a plan, or from a need of the keeper's own, to the request of a transaction."""
+"""Makes the request of a transaction, from a plan or for the keeper's own account."""
 
 from keeper.execute.signing.signer import UnsignedTx
 from keeper.execute.tx.fees import fee_until_deadline, max_bid

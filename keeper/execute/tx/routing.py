@@ -1,4 +1,4 @@
-"""How a transaction travels: in the open, or through relays first. Decided once for each plan, kept in the journal."""
+"""Sends a transaction to public nodes, or to relays first. Decided once for each plan and recorded in the journal."""
 
 from dataclasses import dataclass
 
@@ -10,9 +10,9 @@ from keeper.model.plan import Plan
 
 @dataclass(frozen=True, slots=True)
 class RelayPolicy:
-    """How plans travel privately: through relays for `blocks` blocks, then in the open, or not at all.
+    """Private sending: to relays for `blocks` blocks, then to public nodes or cancelled.
 
-    `least_wad`: dollars (1e18) that a plan is worth from which on it travels so.
+    `least_wad`: plans worth less (dollars, 1e18) go to public nodes at once.
     """
 
     route: Route
@@ -22,7 +22,7 @@ class RelayPolicy:
 
 
 class Router:
-    """Hands attempts over by their routes. Without relays everything is public.
+    """Sends each attempt by its route. Without relays everything is public.
 
     A private transaction is invisible to public nodes: while one is out, only the journal says that its nonce is taken.
     """
@@ -35,7 +35,7 @@ class Router:
         self._policy = policy
 
     def route_of(self, plan: Plan) -> Route:
-        """The way that a new plan goes."""
+        """The route of a new plan."""
         if self._relays is None or self._policy is None or plan.value_wad < self._policy.least_wad:
             return Route.PUBLIC
         return self._policy.route
@@ -45,18 +45,20 @@ class Router:
         if attempt.route is Route.PUBLIC:
             return await self.sender.send_raw(attempt.raw)
         if self._relays is None:
-            return SendResult(SendStatus.UNKNOWN, NOT_SENT, "no relay is set any more")
+            return SendResult(
+                SendStatus.UNKNOWN, NOT_SENT, "not sent: it is private and KEEPER_RELAY_URLS names no relay"
+            )
         newest = max(head, attempt.signed_block)
         return await self._relays.send_private(attempt.raw, attempt.route, newest, self._until(attempt))
 
     async def cancel_private(self, intent: Intent) -> None:
-        """Ask the relays to forget what they hold. Whether they do, only the chain will say."""
+        """Ask the relays to drop the transaction. They may not, so it may still be mined."""
         for attempt in intent.attempts:
             if attempt.route is not Route.PUBLIC and self._relays is not None:
                 await self._relays.cancel_private(attempt.raw, attempt.route)
 
     def gave_up(self, intent: Intent, block: int) -> bool:
-        """Whether the relays had their blocks."""
+        """Whether the relays did not get it mined within their blocks."""
         return block >= self._until(intent.attempts[0])
 
     @property

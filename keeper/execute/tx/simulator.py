@@ -1,4 +1,4 @@
-"""Asks the chain what a transaction would do, and afterwards why it failed."""
+"""Simulates a transaction before it is sent, and finds out afterwards why it failed."""
 
 from keeper.chain.ports import ChainReader
 from keeper.errors import Transient
@@ -16,14 +16,14 @@ class Simulator:
         self._sender = sender
 
     async def why_it_reverts(self, call: Call, gas_limit: int, block: BlockRef, timestamp: int) -> Revert | None:
-        """Why the call would fail in the block after this one; None when it would not. Raises Transient."""
+        """Why the call would revert in the next block; None when it would not. Raises Transient."""
         result = await self.reader.call(call, self._sender, block, max(timestamp, block.timestamp + 1), gas_limit)
         return None if result.ok else self.protocol.explain(result.data)
 
     async def why_it_reverted(self, intent: Intent, receipt: Receipt) -> Revert | None:
         """Why a mined transaction failed, as far as its block and the one before can tell; None when they do not.
 
-        Whoever was faster did it in the same block, so the state after it comes first.
+        A faster competitor acted in the same block, so the state after that block is tried first.
         """
         call = Call(intent.to, intent.data)
         try:

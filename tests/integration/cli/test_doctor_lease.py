@@ -56,6 +56,6 @@ async def test_the_status_file_says_who_leads_and_who_stands_by(database: str, t
                 record = await arena.quiet()
                 for keeper in (leader, standby):
                     await keeper.handled(record.number)
-                assert read_status(tmp_path / "one").role == "leads, by lease 1"
-                assert read_status(tmp_path / "two").role.startswith("stands by: another keeper")
+                assert read_status(tmp_path / "one").role == "leader (lease 1)"
+                assert read_status(tmp_path / "two").role.startswith("standby: another keeper")
                 assert read_status(tmp_path / "two").held.startswith("standing by")

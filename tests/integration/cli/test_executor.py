@@ -165,7 +165,7 @@ def test_a_keeper_that_runs_or_left_something_on_its_way_is_in_the_way(place: Pl
     [intent] = journal.reserve([(request, 0)])
     journal.close()
     ended = run(*arguments)
-    assert (ended.code, "are on their way: `keeper txs` shows them" in ended.line) == (4, True)
+    assert (ended.code, "are pending: `keeper txs` shows them" in ended.line) == (4, True)
 
     journal = open_journal("sqlite:///keeper.db", data, SIGNER, 31337)
     journal.move(intent.id, IntentState.DROPPED)
@@ -200,7 +200,7 @@ def test_only_the_owner_sweeps(place: Place, run: Run) -> None:
     other = "0x" + dev_key(4).hex()
     ended = run("executor", "sweep", "USDC", "1", "--live", KEEPER_PRIVATE_KEY=other)
     assert ended.code == 4
-    assert "it would fail, and is not sent: NotOwner" in ended.err
+    assert "not sent, the transaction would revert: NotOwner" in ended.err
     assert place.held(place.executor()) == USD
 
 

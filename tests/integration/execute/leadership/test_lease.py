@@ -147,7 +147,7 @@ def test_bytes_may_leave_only_within_the_time_of_the_last_renewal(database):
         assert lease.is_valid()
         clock.seconds = 20.0
         assert not lease.is_valid()
-        with pytest.raises(LeaseLost, match="time ran out"):
+        with pytest.raises(LeaseLost, match="expired before it was renewed"):
             lease.renew()
 
 

@@ -191,5 +191,5 @@ async def test_a_chain_that_went_back_beyond_any_reorg_is_told_before_anything_i
     again = await world.executor()  # the same chain, much later
     await world.stop(again)
     world.anvil.rpc("anvil_setNonce", hexed(world.keeper), "0x0")
-    with pytest.raises(OperatorError, match="it went back"):
+    with pytest.raises(OperatorError, match="the chain was reset"):
         await world.executor()

@@ -23,7 +23,7 @@ class Right:
     def renew(self) -> None:
         self.renewed += 1
         if self.renewed > self.left:
-            raise LeaseLost("the lease is lost: another keeper took over")
+            raise LeaseLost("lost the lease: another keeper took over")
 
     def is_valid(self) -> bool:
         return self.valid
@@ -59,7 +59,7 @@ def test_a_program_that_shows_no_life_lets_go():
     right = Right(renewals=5)
     renewal = Renewal(right, sound, 0.0, clock)
     clock.seconds = HUNG_S + 1  # nothing beside the thread runs in this test
-    assert "did not react" in renewal.renew()
+    assert "event loop was blocked" in renewal.renew()
     assert right.renewed == 0
 
 

@@ -129,7 +129,7 @@ def test_no_other_address_is_ever_called(to, data):
 
 
 def test_a_spender_that_is_no_target_cannot_be_approved():
-    with pytest.raises(InvariantBroken, match="not a target"):
+    with pytest.raises(InvariantBroken, match="no contract of the deployment"):
         PolicySigner(SIGNER, POLICY).allow(frozenset({(TOKEN, STRANGER)}))
 
 
