@@ -1,4 +1,4 @@
-"""The plug-in contract: everything the keeper knows of a protocol it knows through `Protocol`.
+"""The plug-in interface: the keeper knows a protocol only through `Protocol`.
 
 An adapter is pure: it names the logs and the reads that carry the protocol's state, folds and decodes them, computes
 health and legal liquidations from a `Snapshot`, and encodes calls. It never does I/O, so the same code runs live, in
@@ -22,7 +22,7 @@ EXECUTOR = "Executor"  # the optional contract of a deployment that holds the ke
 
 @dataclass(frozen=True, slots=True)
 class Means:
-    """What the keeper liquidates with. `keeper`: its address, empty when no signer is known (a look, a dry run)."""
+    """What the keeper liquidates with. `keeper`: its address, empty when no signer is known (reading, a dry run)."""
 
     keeper: bytes = b""
     flash_loans: bool = True  # may be taken
@@ -121,7 +121,7 @@ class Achieved:
 
 
 class Defaults:
-    """What an adapter inherits that finds out nothing beforehand and reads nothing by account."""
+    """The optional methods, for an adapter without discovery, lookups, reads by account and allowances."""
 
     needs_executor: ClassVar[bool] = False
 
@@ -141,7 +141,7 @@ class Defaults:
         return []
 
     def fold_account(self, state: Any, account: bytes, results: Sequence[CallResult], writer: Writer) -> None:
-        """Nothing was asked."""
+        """There are no account reads."""
 
     def allowances(self, state: Any) -> list[tuple[bytes, bytes]]:  # noqa: ARG002
         return []
@@ -167,9 +167,9 @@ class Protocol(Interface):
         ...
 
     def discovered(self, results: Sequence[CallResult]) -> Self:
-        """The adapter that knows the answers to `discovery`; asked on until `discovery` is empty.
+        """The adapter with the answers to `discovery`; both are repeated until `discovery` is empty.
 
-        Raises OperatorError when the deployment is not what it is said to be.
+        Raises OperatorError when the contracts are not this protocol's.
         """
         ...
 
@@ -191,37 +191,41 @@ class Protocol(Interface):
         ...
 
     def lookups(self, state: Any) -> list[Call]:
-        """What logs name but do not describe, such as the feed behind a token that was just listed: facts, which only
-        logs change. Asked at the head after logs were folded, until there is nothing more to ask."""
+        """Calls for facts that logs name but do not describe, such as the feed of a newly listed token.
+
+        Made at the newest block after its logs are folded, until there are none.
+        """
         ...
 
     def looked_up(self, state: Any, results: Sequence[CallResult]) -> Any:
-        """The state that knows the answers to `lookups`; one that cannot be used is known to be so, not asked again."""
+        """The state with the answers to `lookups`; an unusable answer is kept as such and not asked for again."""
         ...
 
     def reads(self, state: Any) -> list[Call]:
-        """Calls that carry what no log announces; one bulk read a block."""
+        """Calls for what no log announces; one bulk read a block."""
         ...
 
     def decode_reads(self, state: Any, results: Sequence[CallResult]) -> Any:
-        """Readings from the answers to `reads`. A failed or absurd answer becomes a problem, never a number."""
+        """Readings from the answers to `reads`. A failed or implausible answer becomes a problem, never a number."""
         ...
 
     def account_reads(self, state: Any, account: bytes) -> list[Call]:
-        """What no log says of an account, and changes only when a log touches it (`Writer.touch`).
+        """Calls for values of an account that no log states.
 
-        Asked once for each account that the blocks since the last read touched, at the new head. Any block in which
-        it changes must touch the account.
+        Made once for each account that blocks since the last read touched (`Writer.touch`), at the newest block. Every
+        block in which such a value changes must touch the account.
         """
         ...
 
     def fold_account(self, state: Any, account: bytes, results: Sequence[CallResult], writer: Writer) -> None:
-        """Write the answers to `account_reads` into the account's rows; a reorg takes them back with the block."""
+        """Write the answers to `account_reads` into the account's rows; a reorg undoes them with the block."""
         ...
 
     def cross_checks(self, state: Any) -> list[tuple[Call, bytes]]:
-        """Views of the contract, and what they return when the logs told everything: asked after each sync, so that
-        another contract or a start in the middle of its life is noticed."""
+        """Views of the contract with the answers that the logs imply, compared after each sync.
+
+        They find a wrong address and a start block that is too late.
+        """
         ...
 
     def prices(self, snapshot: Snapshot, timestamp: int) -> list[PriceReading]:
@@ -238,7 +242,7 @@ class Protocol(Interface):
         """One account in exact integers at `timestamp`.
 
         Raises Refused("unpriced") when the contract's own view would revert for want of a price, and
-        Refused("unsupported", why) for an account that cannot be judged exactly: it is left alone, and told.
+        Refused("unsupported", why) for an account that cannot be computed exactly: it is skipped and reported.
         """
         ...
 
@@ -258,9 +262,8 @@ class Protocol(Interface):
     ) -> list[Opportunity]:
         """Legal liquidations, each with the smallest size that restores `target_wad`, clipped to the rules.
 
-        limits: what is left of shared limits that other plans already draw on (`Opportunity.uses` keys), and of the
-        keeper's tokens (`token_key`, for those it knows). A size that keeps to them beats none; `uses` still names the
-        whole limit.
+        limits: what other plans leave of shared limits (`Opportunity.uses` keys), and of the keeper's tokens that are
+        known (`token_key`). A smaller size within them is better than none; `uses` names the whole limit.
         """
         ...
 

@@ -1,11 +1,11 @@
-"""The price of the native coin, in which gas is paid: set by the operator, or read from a feed of the protocol."""
+"""The price of the native coin, which pays for gas: a setting, or one of the protocol's prices."""
 
 from keeper.errors import OperatorError
 from keeper.protocols.base import Protocol, Snapshot
 
 
 class NativePrice:
-    """Dollars (1e18) of a coin. A feed that cannot be used for a while leaves the last price that could."""
+    """Dollars (1e18) of a coin. While the price is unusable the last usable one counts."""
 
     def __init__(self, symbol: str, fixed_wad: int | None) -> None:
         self._symbol = symbol
@@ -13,7 +13,7 @@ class NativePrice:
         self._last_wad = 0
 
     def at(self, protocol: Protocol, snapshot: Snapshot, timestamp: int) -> int:
-        """0 when there never was a usable price. Raises OperatorError when the protocol has no price of that name."""
+        """0 when there was no usable price yet. Raises OperatorError when the protocol has no price of that name."""
         if self._fixed_wad is not None:
             return self._fixed_wad
         prices = {reading.label: reading for reading in protocol.prices(snapshot, timestamp)}

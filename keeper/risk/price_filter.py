@@ -1,7 +1,7 @@
-"""What doubtful prices mean for accounts and plans: which are left alone, and which are followed all the same.
+"""Holds accounts that depend on a doubtful price, and drops plans that do not pay at the reference price.
 
-Nothing here knows a protocol. Whether an account depends on a price is asked of its adapter: would it be judged if that
-feed had not answered? And what a plan is worth at other prices, likewise.
+It knows no protocol. An account depends on a feed when its adapter refuses it as unpriced once that feed's answer is
+removed; a plan is valued again by decoding the same reads with the reference price in the feed's place.
 """
 
 from collections.abc import Mapping, Sequence
@@ -30,7 +30,7 @@ class PriceFilter:
     timestamp: int
 
     def without_held(self, assessment: Assessment) -> tuple[Assessment, list[Rejected]]:
-        """The assessment without the accounts that are left alone, and those, each with the reason."""
+        """The assessment without held accounts, and the held ones with their reasons."""
         if self.verdict.stopped:
             held = [_rejected(account, self.verdict.stopped) for account in assessment.unsafe]
             return replace(assessment, unsafe=()), held
@@ -42,10 +42,10 @@ class PriceFilter:
     def without_unprofitable(
         self, plans: Sequence[Plan], assessment: Assessment, least_wad: int
     ) -> tuple[Assessment, list[Rejected]]:
-        """The assessment without accounts whose plan rests on a doubtful price and does not pay at the reference price.
+        """The assessment without accounts whose plan depends on a doubtful price and is unprofitable at the reference.
 
-        Those come second. A price without a reference is worth nothing here. least_wad: the least profit, dollars in
-        1e18.
+        The removed accounts come second. A price without a reference counts as zero. least_wad: the least profit,
+        dollars in 1e18.
         """
         followed = [doubt for doubt in self.verdict.doubts if doubt.follow]
         reasons = self._reasons(assessment.unsafe, followed)
@@ -60,13 +60,13 @@ class PriceFilter:
         return replace(assessment, unsafe=kept), list(refused.values())
 
     def _value_wad(self, plan: Plan, executable: Snapshot) -> int:
-        """Dollars after gas at executable prices."""
+        """Dollars (1e18) after gas at the reference prices."""
         chosen = plan.opportunity
         worth = sum(self.protocol.value_wad(executable, token, units) for token, units in chosen.rewards.items())
         return plan.value_wad - chosen.reward_wad + worth
 
     def _reasons(self, accounts: Sequence[Unsafe], doubts: Sequence[Doubt]) -> dict[int, str]:
-        """Row -> why, of accounts that depend on a doubtful price."""
+        """Row -> reason, for accounts that depend on a doubtful price."""
         reasons: dict[int, str] = {}
         for doubt in doubts:
             blind = self._read_again({doubt.feed: None})
@@ -83,14 +83,14 @@ class PriceFilter:
         return False
 
     def _executable(self, doubts: Sequence[Doubt]) -> Snapshot:
-        """The snapshot at reference prices, where there are any; else without a price."""
+        """The snapshot with each doubtful price replaced by its reference, or removed where there is none."""
         wanted: dict[bytes, Doubt | None] = {}
         for doubt in doubts:
             wanted[doubt.feed] = doubt if doubt.reference_wad is not None else None
         return self._read_again(wanted)
 
     def _read_again(self, wanted: Mapping[bytes, Doubt | None]) -> Snapshot:
-        """The snapshot as if these feeds had said something else: a reference price, or nothing."""
+        """The snapshot decoded again with these feeds' answers replaced by a reference price, or removed."""
         calls = self.protocol.reads(self.snapshot.state)
         results = [
             _instead(result, wanted[feed]) if (feed := _feed_of(call, wanted)) is not None else result
@@ -100,7 +100,7 @@ class PriceFilter:
 
 
 def _feed_of(call: Call, feeds: Mapping[bytes, object]) -> bytes | None:
-    """Which of the feeds a read is about: it asks the feed, or asks somebody about it."""
+    """The feed that a read is about: the one it calls, or whose address is in its data."""
     return next((feed for feed in feeds if call.to == feed or feed in call.data), None)
 
 
@@ -116,5 +116,5 @@ def _rejected(account: Unsafe, why: str) -> Rejected:
 
 
 def answers_by_contract(calls: Sequence[Call], results: Sequence[CallResult]) -> dict[bytes, CallResult]:
-    """The last answer of each contract, for those that are asked one thing."""
+    """The last answer of each contract."""
     return {call.to: result for call, result in zip(calls, results, strict=True)}

@@ -1,8 +1,8 @@
-"""The price policy: which prices are doubtful although the protocol would act on them, and whether to send at all.
+"""Price guards: which prices are doubtful although the protocol would use them, and whether to send at all.
 
 A price is doubtful when it is older than the operator allows, further from an independent reference than the operator
 allows, or at the least or greatest answer that its feed can give. What then happens is the operator's choice: hold or
-follow. Everything is read together with the protocol's own prices, in the same request.
+follow. References are read in the same request as the protocol's own prices.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,7 +24,7 @@ from keeper.model.events import (
 from keeper.model.health import WAD
 from keeper.protocols.base import PriceReading
 
-_FRESH_BLOCKS = 128  # in which a feed's bounds are believed
+_FRESH_BLOCKS = 128  # after which a feed's bounds are read again
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class GuardPolicy:
 
 @dataclass(frozen=True, slots=True)
 class Doubt:
-    """A price that the keeper does not believe. Prices in 1e18 dollars; `reference_wad` None when there is none."""
+    """A doubtful price. Prices in 1e18 dollars; `reference_wad` None when there is none."""
 
     label: str
     feed: bytes
@@ -58,7 +58,7 @@ class Doubt:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What one block's prices are worth. `stopped`: why nothing may be sent at all; empty when it may."""
+    """The doubtful prices of one block. `stopped`: why nothing may be sent; empty when sending is allowed."""
 
     doubts: tuple[Doubt, ...] = ()
     stopped: str = ""
@@ -66,7 +66,7 @@ class Verdict:
 
 @dataclass(slots=True)
 class _Bounds:
-    """What is known of a feed's least and greatest answer, and since which block."""
+    """A feed's least and greatest answer, and the block in which they were read."""
 
     aggregator: bytes | None = None
     least: int | None = None
@@ -75,7 +75,7 @@ class _Bounds:
 
 
 class PriceGuard:
-    """Asks with `calls`, judges with `judge`, in each block; tells each problem once."""
+    """Reads with `calls` and judges with `judge` in each block; reports each problem once."""
 
     def __init__(self, policy: GuardPolicy, emit: Emit) -> None:
         self._policy = policy
@@ -125,7 +125,7 @@ class PriceGuard:
     def _references(
         self, block: BlockRef, prices: Sequence[PriceReading], found: Mapping[Call, CallResult]
     ) -> dict[bytes, int]:
-        """Reference prices (1e18) by the feed that they stand beside."""
+        """Reference prices (1e18), by the feed that they are compared with."""
         references = {}
         feeds = {reading.label: reading.feed for reading in prices}
         for label, reference in self._policy.references.items():
@@ -158,7 +158,7 @@ class PriceGuard:
     def _doubt(
         self, reading: PriceReading, reference: int | None, answer: CallResult | None, block: BlockRef
     ) -> Doubt | None:
-        """The first reason not to believe a price that the protocol believes."""
+        """The first reason to doubt a price that the protocol would use."""
         policy, price = self._policy, reading.price_wad
         if reading.problem or price <= 0:
             return None  # the protocol's own rule holds its accounts already
@@ -180,7 +180,7 @@ class PriceGuard:
         return "at_maximum" if bounds.most is not None and number >= bounds.most else ""
 
     def _learn(self, block: BlockRef, found: Mapping[Call, CallResult], feeds: set[bytes]) -> None:
-        """Feeds and their bounds. A feed may change its aggregator, so they are asked for again now and then."""
+        """Feeds and their bounds. A feed may change its aggregator, so they are read again every 128 blocks."""
         for feed in feeds:
             bounds = self._bounds.setdefault(feed, _Bounds())
             if (result := found.get(Call(feed, chainlink.AGGREGATOR))) is not None:
@@ -220,7 +220,7 @@ class PriceGuard:
 
 
 def _outage(answer: chainlink.Round | None, timestamp: int, grace_s: int) -> tuple[str, int]:
-    """Why nothing may be sent, and since when (seconds); empty when it may. An answer of 0 means up."""
+    """Why nothing may be sent and since when (seconds); empty when the sequencer is up. An answer of 0 means up."""
     if answer is None or answer.started_at == 0:
         return "the sequencer's uptime feed does not answer", 0
     if answer.answer != 0:

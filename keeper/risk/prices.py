@@ -1,6 +1,6 @@
-"""Price guards: what to tell people about the prices behind a block's decisions.
+"""Events about unusable prices and large price moves.
 
-Guards only report. Whether a price can be used is the adapter's word, because the contract's own rule decides.
+They only report: the adapter decides whether a price can be used, by the contract's own rule.
 """
 
 from collections.abc import Iterator, Sequence
@@ -18,7 +18,7 @@ def price_events(
 ) -> list[Event]:
     """Events for one block's `Protocol.prices`, given those of the block before (empty at start).
 
-    A problem is told when it appears or changes, not in every block. A move is told when it exceeds the share
+    A problem is reported when it appears or changes, not in every block. A move is reported when it exceeds the share
     `max_move` of the previous price, compared exactly.
     """
     before = {(reading.label, reading.feed): reading for reading in previous}

@@ -12,7 +12,7 @@ def assess(protocol: Protocol, snapshot: Snapshot, timestamp: int) -> Assessment
     """Every account at `timestamp`, the time at which a liquidation sent now would execute (seconds).
 
     An account is skipped only where its exact slack is above zero whatever the float64 error: all others are decided
-    by `Protocol.health`. A slack that is not a number clears nobody. Whom the adapter refuses to judge is named.
+    by `Protocol.health`. A slack that is NaN clears no account. Accounts that the adapter refuses are listed.
     """
     screen = protocol.screen(snapshot, timestamp)
     address = snapshot.columns.accounts.address
@@ -45,7 +45,7 @@ def assess(protocol: Protocol, snapshot: Snapshot, timestamp: int) -> Assessment
 
 
 def _cleared(screen: Screen) -> np.ndarray:
-    """bool (rows,): surely above zero. A protocol may liquidate at zero slack, so zero is not cleared."""
+    """bool (rows,): slack certainly above zero. A protocol may liquidate at zero slack, so zero is not cleared."""
     with np.errstate(invalid="ignore"):  # inf - inf is NaN, which is not above zero
         cleared: np.ndarray = screen.slack - screen.bound > 0
     return cleared

@@ -1,4 +1,4 @@
-"""What no log announces, read at each block: reserves, prices, eModes, liquidity, sentinel, and pools to sell in."""
+"""What no log announces, read in every block: reserves, prices, eModes, liquidity, the sentinel, Uniswap pools."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -109,7 +109,7 @@ class AaveReadings:
 
 
 def priced(state: AaveState) -> list[bytes]:
-    """Whatever the oracle is asked about: the reserves' assets, and what stands for whole eModes."""
+    """Assets whose price is read: the reserves' own, and the price sources of eModes."""
     assets = [reserve.asset for reserve in state.listed()]
     return list(dict.fromkeys(assets + [source for source in state.categories.values() if source]))
 
@@ -195,9 +195,9 @@ def _price(result: CallResult) -> int:
 def _reserves(
     version: Version, state: AaveState, stored: Iterator[int], liquidity: Mapping[int, int]
 ) -> dict[int, ReserveData]:
-    """The reserves that the pool lists at this block. One that is not there yet is left out.
+    """The reserves that the pool lists at this block. A reserve that is not listed yet is skipped.
 
-    Raises InvariantBroken when one is not the reserve that the logs told of.
+    Raises InvariantBroken when one is not the reserve that the logs announced.
     """
     found = {}
     for reserve in state.listed():

@@ -1,4 +1,4 @@
-"""How much debt to cover: enough for the target health, within the rules, the purse, and what the pools take."""
+"""How much debt to cover: enough for the target health, within the rules, the balance and the pools' liquidity."""
 
 from keeper.defi.sizing import largest, smallest
 from keeper.model.health import WAD

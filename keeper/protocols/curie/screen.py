@@ -1,4 +1,4 @@
-"""All accounts in float64: takers by arrays, with a bound; whoever has orders is decided in integers."""
+"""Health of all accounts in float64 with a bound on its error; accounts with orders are decided in integers."""
 
 import numpy as np
 
@@ -25,7 +25,7 @@ class _CurieSums:
 
 
 def screen(snapshot: Snapshot, timestamp: int, unit: int) -> Screen:
-    """unit: 1e18 dollars for a unit of the settlement token. Without parameters nobody can be judged."""
+    """unit: 1e18 dollars for a unit of the settlement token. Without parameters every account is unpriced."""
     state: CurieState = snapshot.state
     count = len(snapshot.columns)
     active = _active(snapshot, count)
@@ -52,7 +52,7 @@ def screen(snapshot: Snapshot, timestamp: int, unit: int) -> Screen:
 
 
 def _active(snapshot: Snapshot, count: int) -> np.ndarray:
-    """Who holds anything at all."""
+    """Accounts that hold anything."""
     found = np.zeros(count, dtype=bool)
     for name, columns in (
         (BALANCES, ("amount",)),
