@@ -68,7 +68,7 @@ class Hand:
         return receipt
 
     def sweep(self, token: bytes, amount: int) -> None:
-        """Out of the purse."""
+        """Take tokens out of the executor."""
         self.node.send(Tx(OWNER, self.executor, calls.sweep(token, amount)))
 
     def balance(self, token: bytes) -> int:
