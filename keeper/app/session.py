@@ -18,7 +18,7 @@ from keeper.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A connected protocol: what every command that talks to a node begins with."""
+    """A connected protocol: what every command that talks to a node opens first."""
 
     chain: Chain
     deployment: Deployment
@@ -26,7 +26,7 @@ class Session:
 
 
 async def open_session(settings: Settings, emit: Emit, clock: Clock | None = None, keeper: bytes = b"") -> Session:
-    """Connect, check that the deployment is there, and let its adapter find out the rest. Raises OperatorError.
+    """Connect, check that the deployed contracts exist, and let the adapter discover the others. Raises OperatorError.
 
     keeper: the signer's address, empty when none is known.
     """
@@ -49,7 +49,7 @@ async def _check_deployment(chain: Chain, deployment: Deployment) -> None:
     head = await chain.reader.head()
     if deployment.start_block > head.number:
         raise OperatorError(
-            f"KEEPER_DEPLOYMENT: start_block {deployment.start_block} lies ahead of the newest block, {head.number}"
+            f"KEEPER_DEPLOYMENT: start_block {deployment.start_block} is after the newest block, {head.number}"
         )
     for name, address in deployment.contracts.items():
         if not await chain.reader.code(address):

@@ -10,14 +10,12 @@ from keeper.model.chain import BlockRef
 T = TypeVar("T")
 
 
-DRAIN_S = 9.0
-
-
-LAST_S = 1.0
+DRAIN_S = 9.0  # for a send that is in progress when the keeper is asked to stop
+LAST_S = 1.0  # for writing its outcome
 
 
 async def or_stopped(stop: asyncio.Event, work: Coroutine[Any, Any, T]) -> T | None:
-    """The result of a part of the start; None when the keeper is asked to stop before it is there."""
+    """The result of `work`; None when the keeper is asked to stop before it is done."""
     task = asyncio.ensure_future(work)
     stopping: asyncio.Future[Any] = asyncio.ensure_future(stop.wait())
     try:
@@ -30,8 +28,10 @@ async def or_stopped(stop: asyncio.Event, work: Coroutine[Any, Any, T]) -> T | N
 
 
 async def finish_turn(turn: asyncio.Future[int], stop: asyncio.Event, execution: Execution) -> int:
-    """What a turn came to. One that is under way when the keeper is asked to stop sends nothing new, finishes what it
-    is sending and notes it; after DRAIN_S it is left to the next start.
+    """The result of one block's turn.
+
+    When the keeper is asked to stop meanwhile, the turn sends nothing new, finishes what it is sending and records it.
+    After DRAIN_S the next start continues it.
     """
     stopping: asyncio.Future[Any] = asyncio.ensure_future(stop.wait())
     try:
@@ -47,7 +47,7 @@ async def finish_turn(turn: asyncio.Future[int], stop: asyncio.Event, execution:
 
 
 async def until_stopped(stop: asyncio.Event, heads: AsyncIterator[BlockRef]) -> AsyncIterator[BlockRef]:
-    """Heads until `stop` is set, even while none comes."""
+    """Heads until `stop` is set, also while no head arrives."""
     stopping: asyncio.Future[Any] = asyncio.ensure_future(stop.wait())
     coming: asyncio.Future[BlockRef] | None = None
     try:

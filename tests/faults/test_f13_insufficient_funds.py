@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from keeper.abi import checksum
 from keeper.model.events import FUNDS_LOW
 from keeper.model.intent import IntentState
 from keeper.model.plan import Rejection
@@ -44,7 +45,10 @@ async def test_the_daemon_says_so_once_and_goes_on_by_itself_after_a_refill(tmp_
         while not weather.keeper.of(FUNDS_LOW):
             await weather.play(1)
         await weather.play(2)
-        assert len(weather.keeper.of(FUNDS_LOW)) == 1
+        [low] = weather.keeper.of(FUNDS_LOW)
+        assert (low.fields["holder"], low.fields["token"]) == (checksum(weather.arena.keeper), "native")
+        assert int(low.fields["balance"]) < int(low.fields["needed"])
+        assert low.message.endswith("fund the signer")
         assert all(fields(raw)[1] < nonce for raw in weather.proxy.sent[sent:]), "what is on its way is still followed"
         weather.anvil.set_balance(weather.arena.keeper, weather.anvil.balance(weather.arena.keeper) + taken)
         while next_nonce(weather) == nonce:

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from keeper.model.events import BOOK_PARITY_FAILED
+from keeper.abi import checksum
+from keeper.model.events import BOOK_PARITY_FAILED, FUNDS_LOW
 from keeper.sim.arena import Arena, arena_node, running
 from keeper.sim.checks import check_books, settle
 from keeper.sim.keeper import capacity
@@ -68,3 +69,22 @@ async def test_a_fork_of_the_seeded_node_is_cleared_likewise(tmp_path: Path) -> 
             arena = origin.forked(anvil)
             await clear(arena, (0.5, 1.0), most=10)
             assert arena.mined()
+
+
+async def test_an_executor_without_capital_is_named_with_the_token_that_it_lacks(tmp_path: Path) -> None:
+    with arena_node() as anvil:
+        arena = Arena.on(anvil, tmp_path, market_factory(V3_6), 16, BLOCKS, seed=2)
+        arena.fund_keeper(0)
+        async with running(arena.settings(**LIVE, flash_loans=False)) as keeper:
+            await keeper.handled(arena.anvil.block_number())
+            for _ in range(3):
+                record = await arena.at_prices(fallen(arena.market, 1.0))
+                await keeper.handled(record.number)
+            low = keeper.of(FUNDS_LOW)
+    reserves = {checksum(item.token) for item in arena.market.deployed.reserves.values()}
+    assert low
+    assert {event.fields["holder"] for event in low} == {checksum(arena.market.executor)}
+    assert {event.fields["token"] for event in low} <= reserves
+    assert all(event.fields["balance"] == "0" and int(event.fields["needed"]) > 0 for event in low)
+    assert all(event.message.endswith("fund the executor") for event in low)
+    assert len(low) == len({event.fields["token"] for event in low}), "each token is reported once"
