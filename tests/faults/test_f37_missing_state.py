@@ -5,7 +5,13 @@ from typing import Any
 
 import pytest
 
+from keeper.book.sync import load_snapshot
+from keeper.chain.connect import connect
+from keeper.chain.errors import StateMissing
+from keeper.model.chain import hexed
 from keeper.model.events import BLOCK_SKIPPED, HEAD_NEW
+from keeper.protocols.registry import load_deployment, load_protocol
+from keeper.sim.keeper import CHAIN_ID
 from tests.support.proxy import Forward, Reply, Seen, rpc_error
 from tests.support.storm import Storm, storm
 
@@ -61,3 +67,18 @@ async def test_where_there_is_no_newer_head_the_block_is_tried_again_and_not_in_
         weather.proxy.when("eth_call", nth=range(1, 3)).do(rpc_error(-32000, WORDS[0]))
         await weather.play(2)
         await weather.settle()
+
+
+async def test_a_past_block_without_state_is_refused_and_not_answered_with_the_newest(tmp_path: Path) -> None:
+    async with storm(tmp_path, begun=False) as weather:
+        past = (await weather.play(1)).number
+        await weather.play(1)
+        deployment = load_deployment(weather.arena.files.deployment, CHAIN_ID, "margin_engine")
+        protocol = load_protocol(deployment)
+        async with await connect([weather.proxy.url], CHAIN_ID, 10, lambda _: None) as chain:
+            block = await chain.reader.block_by_number(past)
+            weather.proxy.when("eth_call", params=pinned_to(hexed(block.hash))).do(rpc_error(-32000, WORDS[0]))
+            with pytest.raises(StateMissing):
+                await load_snapshot(chain.reader, protocol, deployment.start_block, past)
+            newest = await load_snapshot(chain.reader, protocol, deployment.start_block)
+        assert newest.block.number > past
