@@ -1,4 +1,4 @@
-"""What Chainlink's feeds say, whatever the protocol: answers, decimals, bounds, and the uptime of a sequencer. Pure."""
+"""Chainlink feeds: answers, decimals, bounds, and the uptime of a sequencer. Pure."""
 
 from dataclasses import dataclass
 
@@ -66,7 +66,7 @@ def answer_of(result: CallResult) -> int | None:
 
 
 def with_answer(result: CallResult, answer: int) -> CallResult:
-    """The same result with another number in it."""
+    """The same result with another answer in it."""
     at = _WORD if len(result.data) >= 5 * _WORD else 0
     number = answer.to_bytes(_WORD, "big", signed=True)
     return CallResult(True, result.data[:at] + number + result.data[at + _WORD :])

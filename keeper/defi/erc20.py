@@ -1,4 +1,4 @@
-"""Tokens: the views every adapter asks, answers of odd tokens among them. Pure."""
+"""ERC-20 views that every adapter reads, also of tokens that break the standard. Pure."""
 
 from dataclasses import dataclass
 
@@ -18,7 +18,7 @@ _BALANCE_OF = keccak(text="balanceOf(address)")[:4]
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """What a token says of itself. `decimals`: None when it does not say."""
+    """A token's own description. `decimals`: None when it returns none."""
 
     address: bytes
     symbol: str
@@ -47,7 +47,7 @@ def described(token: bytes, results: list[CallResult]) -> Token:
 
 
 def decimals_of(result: CallResult) -> int | None:
-    """None when the token has no such view, or an absurd one."""
+    """None when the token has no such view, or returns an implausible number."""
     found = amount_of(result)
     return found if found is not None and found <= _MOST_DECIMALS else None
 

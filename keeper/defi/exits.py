@@ -1,6 +1,6 @@
-"""Where to sell what a liquidation gives: the best way through Uniswap v3 pools, what it costs, how much it can carry.
+"""Where to sell the proceeds of a liquidation: the best way through Uniswap v3 pools, its price, its capacity.
 
-A way is one pool, or two with a token in between. Everything is exact: what a quote says, the pools do at that block.
+A way is one pool, or two with a token in between. Quotes are exact at their block.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -87,7 +87,7 @@ def ways(states: Iterable[PoolState], sell: bytes, buy: bytes, middles: Collecti
 
 
 def sell_along(way: Way, amount: int) -> Exit:
-    """What exactly `amount` brings. Raises Refused when the pools cannot take all of it, or are not known that far."""
+    """The sale of exactly `amount`. Raises Refused when the pools cannot take all of it, or were not read that far."""
     if not amount:
         return Exit(way, 0, 0, tuple(Swapped(0, 0, 0, True, state) for state in way.states))
     swaps, units = [], amount
@@ -98,7 +98,7 @@ def sell_along(way: Way, amount: int) -> Exit:
 
 
 def best_exit(found: Iterable[Way], amount: int) -> Exit | None:
-    """The way that brings most for `amount`; None when none can carry it."""
+    """The sale of `amount` that pays most; None when no way can take it."""
     sales = [sale for way in found if (sale := _sold(way, amount))]
     return max(sales, key=lambda sale: sale.amount_out, default=None)
 

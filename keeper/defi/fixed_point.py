@@ -15,7 +15,7 @@ UINT256_MAX = 2**256 - 1
 
 
 class Rounding(Enum):
-    """Where a quotient goes that is not whole: to zero, away from it, or to the nearest with halves up."""
+    """How a quotient is rounded: down to zero, up, or to the nearest with halves up."""
 
     DOWN = "down"
     UP = "up"

@@ -1,4 +1,4 @@
-"""Where proxies keep their implementation, and where Solidity keeps what mappings and arrays hold."""
+"""Storage slots of proxies' implementations and of the elements of Solidity's mappings and arrays."""
 
 from eth_utils.crypto import keccak
 

@@ -1,4 +1,4 @@
-"""Searches over sizes in integers: the least that does, the most that may, and the one that is worth most."""
+"""Searches over integer sizes: the smallest and the largest that meet a condition, and the one that is worth most."""
 
 from collections.abc import Callable
 

@@ -1,5 +1,5 @@
-"""What a move of the price is worth, and how far an amount moves it: Uniswap v3's SqrtPriceMath, SwapMath and the
-periphery's LiquidityAmounts, to the unit. Within one range of constant liquidity; sqrt prices are Q64.96, fees are in
+"""Amounts for a move of the price, and the price after an amount: Uniswap v3's SqrtPriceMath and SwapMath, to the
+unit. Within one range of constant liquidity; sqrt prices are Q64.96, fees are in
 millionths.
 """
 

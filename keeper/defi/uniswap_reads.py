@@ -1,4 +1,4 @@
-"""Reads Uniswap v3 pools: once what never changes of one; its price and the ticks around it in a block's bulk read."""
+"""Reads of Uniswap v3 pools: once their constants; in every block their price and the ticks around it."""
 
 from collections.abc import Sequence
 

@@ -1,7 +1,7 @@
-"""A Uniswap v3 pool as of one block, and what swaps in it come to: to the unit, in integers, without asking a node.
+"""A Uniswap v3 pool as of one block, and the outcome of swaps in it: to the unit, in integers, without a node.
 
-Amounts are units of the pool's tokens, sqrt prices Q64.96 (see `tick_math`), fees millionths. What is not known of a
-pool is never assumed: a swap that would leave the ticks that were read is refused.
+Amounts are units of the pool's tokens, sqrt prices Q64.96 (see `tick_math`), fees millionths. A swap
+that would leave the ticks that were read is refused.
 """
 
 from bisect import bisect_left, bisect_right
@@ -26,7 +26,7 @@ _WORD = 256  # ticks, in spacings, that one word of the pool's bitmap holds
 
 @dataclass(frozen=True, slots=True)
 class Pool:
-    """What never changes of a pool. `token0` sorts below `token1`; `fee` in millionths; `spacing` in ticks."""
+    """A pool's constants. `token0` sorts below `token1`; `fee` in millionths; `spacing` in ticks."""
 
     address: bytes
     token0: bytes
@@ -60,7 +60,7 @@ class PoolState:
 
 @dataclass(frozen=True, slots=True)
 class Swapped:
-    """What a swap does. `amount_in` includes `fees`; not `complete` when a price limit ended it before its amount."""
+    """The outcome of a swap. `amount_in` includes `fees`; not `complete` when a price limit ended it early."""
 
     amount_in: int
     amount_out: int
@@ -84,7 +84,7 @@ def swap_exact_out(state: PoolState, zero_for_one: bool, amount: int, limit: int
 
 
 def swap_to_price(state: PoolState, sqrt_price: int) -> Swapped:
-    """Sell whatever token takes the pool to a sqrt price, and as much of it as that takes. Raises Refused likewise."""
+    """Sell the token, and the amount, that move the pool to a sqrt price. Raises Refused as `swap_exact_in` does."""
     if sqrt_price == state.sqrt_price:
         return Swapped(0, 0, 0, True, state)
     return replace(_swap(state, sqrt_price < state.sqrt_price, _ENDLESS, sqrt_price), complete=True)
@@ -119,7 +119,7 @@ def _swap(state: PoolState, down: bool, amount: int, limit: int) -> Swapped:
 
 
 def _advance(state: PoolState, run: _Run, down: bool, bound: int, exact_in: bool) -> None:
-    """One turn of the pool's loop: to the next tick that it looks at, or as far as the amount goes."""
+    """One turn of the pool's loop: to the next tick that it checks, or as far as the amount reaches."""
     tick, initialised = _next_tick(state, run, down, bound)
     known = state.known[0] <= tick <= state.known[1]
     # Else the nearest tick that could stop it: what does not come so far is the same wherever the next one is.

@@ -1,1 +1,1 @@
-"""Plug-ins: one folder a protocol, each pure. What to read, what it means, what to call. No I/O at all."""
+"""Protocol adapters, a folder each: what to read, what the answers mean, what to call. They do no I/O."""

@@ -186,7 +186,7 @@ class Protocol(Interface):
     def fold(self, state: Any, log: Log, writer: Writer) -> Any:
         """Apply one log: account rows through `writer`, the protocol-wide state by returning a new one.
 
-        Raises InvariantBroken when a log of ours cannot be decoded.
+        Raises InvariantBroken when the logs cannot be decoded.
         """
         ...
 

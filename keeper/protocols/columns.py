@@ -91,7 +91,7 @@ class Accounts:
         return row
 
     def pop(self) -> None:
-        """Take back the last `add`."""
+        """Undo the last `add`."""
         self._count -= 1
         self._slots[self._slot(self.address(self._count))] = _NONE
 
@@ -150,7 +150,7 @@ class Table:
         return tuple(column[row] for column in self._values)
 
     def holdings(self, account: int) -> list[tuple[int, tuple[int, ...]]]:
-        """(asset, values) of an account, zero rows left out, by asset."""
+        """(asset, values) of an account, without zero rows, by asset."""
         found = [(int(self._asset[row]), self.values(row)) for row in self._rows(account)]
         return sorted((asset, values) for asset, values in found if any(values))
 
@@ -182,7 +182,7 @@ class Table:
         return row
 
     def pop(self) -> None:
-        """Take back the last `append`."""
+        """Undo the last `append`."""
         self._count -= 1
         self._first[self._account[self._count]] = self._next[self._count]
 
@@ -208,7 +208,7 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Undo:
-    """How to take back one write: `old` is None for a row that was appended, `table` None for an account."""
+    """How to undo one write: `old` is None for a row that was appended, `table` None for an account."""
 
     table: str | None
     row: int
@@ -229,11 +229,11 @@ class Columns:
         return self.tables[table]
 
     def holdings(self, account: int) -> dict[str, list[tuple[int, tuple[int, ...]]]]:
-        """Everything an account holds, by table: what two books are compared by."""
+        """Everything an account holds, by table, for comparing two books."""
         return {name: table.holdings(account) for name, table in self.tables.items()}
 
     def revert(self, undo: Sequence[Undo]) -> None:
-        """Take writes back, newest first."""
+        """Undo writes, newest first."""
         for entry in reversed(undo):
             if entry.table is None:
                 self.accounts.pop()
@@ -248,7 +248,7 @@ class Columns:
 
 
 class Writer:
-    """The only way to change columns: remembers how to take each change back."""
+    """The only way to change columns: it records how to undo each change."""
 
     def __init__(self, columns: Columns) -> None:
         self.columns = columns
@@ -262,7 +262,7 @@ class Writer:
         return (0,) * len(target.spec.columns) if account is None else target.get(account, asset)
 
     def touch(self, address: bytes) -> int:
-        """The account's row, which appears as needed; what is read by account will be read again."""
+        """The account's row, made if missing; the account's own reads are made again."""
         account = self.columns.accounts.row(address)
         if account is None:
             account = self.columns.accounts.add(address)
@@ -271,7 +271,7 @@ class Writer:
         return account
 
     def put(self, table: str, address: bytes, asset: int, values: Sequence[int]) -> None:
-        """Set the values of an account's asset; account and row appear as needed."""
+        """Set the values of an account's asset; account and row are made if missing."""
         account = self.touch(address)
         target = self.columns[table]
         row = target.find(account, asset)

@@ -12,7 +12,7 @@ from keeper.protocols.columns import Writer
 
 
 def account_reads(pool: bytes, state: AaveState, account: bytes) -> list[Call]:
-    """One of the pool, and one of each token of each reserve."""
+    """A storage read of the pool, and one of each token of each reserve."""
     supply = [mapping_slot(storage.SUPPLY_STATE, account)]
     debt = [mapping_slot(storage.DEBT_STATE, account)]
     stable = [*debt, mapping_slot(storage.STABLE_TIMES, account)]
@@ -27,7 +27,7 @@ def account_reads(pool: bytes, state: AaveState, account: bytes) -> list[Call]:
 def fold_account(
     version: Version, state: AaveState, account: bytes, results: Sequence[CallResult], writer: Writer
 ) -> None:
-    """Write what an account holds into its rows. Raises Transient when storage was not answered."""
+    """Write what an account holds into its rows. Raises Transient when the node did not return storage."""
     answers = iter(results)
     flags, category = _stored(next(answers), 2)
     _put(writer, ACCOUNTS, account, 0, (bits(category, 0, 8),))
@@ -56,6 +56,6 @@ def _stored(result: CallResult, count: int) -> list[int]:
 
 
 def _put(writer: Writer, table: str, account: bytes, asset: int, values: tuple[int, ...]) -> None:
-    """Only what changes: a row that would say nothing is not made."""
+    """Writes only changes, so that an account has no empty rows."""
     if writer.get(table, account, asset) != values:
         writer.put(table, account, asset, values)

@@ -1,4 +1,4 @@
-"""The plug-in for Aave v3, versions 3.0.2 and 3.6: found from its PoolAddressesProvider, told apart by its revision."""
+"""The plug-in for Aave v3, versions 3.0.2 and 3.6, found from its PoolAddressesProvider and the pool's revision."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar, Self
@@ -75,7 +75,7 @@ class AaveV3Protocol(Defaults):
         accounts.fold_account(self._version, state, account, results, writer)
 
     def cross_checks(self, state: AaveState) -> list[tuple[Call, bytes]]:
-        """The pool lists what the logs said was listed: a start after a listing would miss those who came before."""
+        """The pool's reserves are those of the logs: a start block after a listing would miss earlier accounts."""
         told = [reserve for reserve in state.listed() if reserve.supply_token in state.announced]
         assets = [reserve.asset for reserve in sorted(told, key=lambda reserve: reserve.id)]
         words = [32, len(assets), *(int.from_bytes(asset, "big") for asset in assets)]

@@ -55,7 +55,7 @@ NUMBERED_ACTIONS = {number: ACTIONS[name] for number, name in NUMBERED.items()}
 
 
 def encode(market: AaveMarket, pool: bytes, opportunity: Opportunity, floor_wad: int) -> executor.AaveLiquidation:
-    """What the executor is to do, which reverts when the profit would be worth less than `floor_wad` dollars (1e18)."""
+    """The executor's order, which reverts when the profit is worth less than `floor_wad` dollars (1e18)."""
     details = opportunity.details
     collateral, debt = (market.state.reserves[details[name]] for name in ("collateral", "debt"))
     price = market.readings.price(debt.asset, debt.symbol)
@@ -86,9 +86,9 @@ def explain(data: bytes) -> Revert:
 
 
 def achieved(pool: bytes, holder: bytes, account: bytes, logs: Sequence[Log]) -> Achieved | None:
-    """What our transaction did to an account: the executor's profit, the pool's amounts. None when it did nothing.
+    """What the keeper's transaction did to an account: the executor's profit, the pool's amounts. None when nothing.
 
-    holder: the executor. Raises InvariantBroken when a log of ours cannot be decoded.
+    holder: the executor. Raises InvariantBroken when the logs cannot be decoded.
     """
     try:
         earned = [item for item in executor.liquidated(holder, logs) if item.account == account]

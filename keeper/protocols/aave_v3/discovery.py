@@ -1,8 +1,8 @@
-"""What is found out before the first log, from the addresses provider alone, in five rounds.
+"""What is read before the first log, from the addresses provider alone, in five rounds.
 
 1. The pool, its configurator, oracle and sentinel. 2. The pool's revision, its reserves and eModes. 3. The reserves'
 tokens and symbols, where the oracle's prices come from, and the executor's factory of Uniswap pools, where there is an
-executor. 4. Its pools between any two reserves. 5. What they are.
+executor. 4. Its pools between any two reserves. 5. Their tokens and fees.
 """
 
 from collections.abc import Sequence
@@ -30,7 +30,7 @@ _NAMES = ("getPool", "getPoolConfigurator", "getPriceOracle", "getPriceOracleSen
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What is known so far. `version` None: the pool's revision has not been asked for."""
+    """The answers so far. `version` None: the pool's revision was not read yet."""
 
     provider: bytes
     executor: bytes = b""
@@ -47,7 +47,7 @@ class Found:
 
 
 def calls(found: Found) -> list[Call]:
-    """What to ask next; empty when all is known."""
+    """The calls of the next round; empty when discovery is complete."""
     if found.complete:
         return []
     if not found.pool:
@@ -86,7 +86,7 @@ def _token_calls(found: Found) -> list[Call]:
 
 
 def _pool_calls(found: Found) -> list[Call]:
-    """Every pool there could be between two reserves."""
+    """The address of every possible pool between two reserves."""
     assets = [reserve.asset for reserve in found.state.reserves]
     return [
         uniswap_reads.find(found.factory, first, second, fee)
@@ -96,7 +96,7 @@ def _pool_calls(found: Found) -> list[Call]:
 
 
 def learn(found: Found, results: Sequence[CallResult]) -> Found:
-    """Take the answers to `calls` in. Raises OperatorError when this is no market that the adapter knows."""
+    """The answers to `calls` added. Raises OperatorError when the adapter does not support this market."""
     try:
         if not found.pool:
             return _addresses(found, results)

@@ -14,7 +14,7 @@ _PERCENT = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Quote:
-    """What selling an amount on a route brings. `inputs`: what each pool is given."""
+    """The proceeds of selling an amount along a route. `inputs`: the amount that goes into each pool."""
 
     route: Route
     amount_out: int
@@ -22,7 +22,7 @@ class Quote:
 
 
 def quote(states: Mapping[bytes, PoolState], route: Route, token: bytes, amount: int) -> Quote | None:
-    """None when the route cannot take so much, or more than what was read of its pools would be needed to say."""
+    """None when the route cannot take the amount, or its pools were not read far enough to know."""
     way = way_along(states, route, token)
     if way is None or not amount:
         return None
@@ -34,7 +34,7 @@ def quote(states: Mapping[bytes, PoolState], route: Route, token: bytes, amount:
 
 
 def room(state: PoolState, token: bytes, slip_bps: int) -> int:
-    """Units of `token` that a pool takes before its price has moved by a share. 0 when not enough of it was read."""
+    """Units of `token` that move a pool's price by `slip_bps`. 0 when the pool was not read far enough."""
     down = state.pool.sells_token0(token)
     factor = _PERCENT - slip_bps if down else _PERCENT + slip_bps
     target = state.sqrt_price * isqrt(factor * 10**8) // isqrt(_PERCENT * 10**8)
@@ -45,5 +45,5 @@ def room(state: PoolState, token: bytes, slip_bps: int) -> int:
 
 
 def room_key(pool: Pool, token: bytes) -> str:
-    """Name of what a pool takes in a direction among the shared limits."""
+    """The shared limit's name for selling a token in a pool."""
     return f"exit:0x{pool.address.hex()}:{'0' if pool.sells_token0(token) else '1'}"

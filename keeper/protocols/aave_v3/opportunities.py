@@ -27,7 +27,7 @@ _LIMIT_PERCENT = 150  # of the expected use: pools cross ticks, and sources of p
 
 @dataclass(frozen=True, slots=True)
 class Deal:
-    """One way to do it, with what it brings. `profit`: units of the debt token, signed."""
+    """One offer on one route, with its proceeds. `profit`: units of the debt token, signed."""
 
     offer: int
     outcome: PairOutcome
@@ -39,8 +39,8 @@ class Deal:
 def find(query: AaveQuery) -> list[Opportunity]:
     """Best first: those after which the account is safe, then by reward.
 
-    Raises Refused: "unpriced"; "hold" when the pool takes no liquidation of any pair; "unsupported" when there is
-    nowhere to sell what would be seized.
+    Raises Refused: "unpriced"; "hold" when the pool takes no liquidation of any pair; "unsupported" when no
+    pool can take the collateral.
     """
     before = health_of(query.market, query.holdings)
     if not before.liquidatable:
@@ -58,7 +58,7 @@ def find(query: AaveQuery) -> list[Opportunity]:
 
 
 def _unsellable(query: AaveQuery, pair: Pair) -> Refused | None:
-    """Why there is nowhere to sell the collateral; None when there is, or nothing has to be sold."""
+    """Why no pool can take the collateral; None when one can, or nothing has to be sold."""
     if pair.collateral != pair.debt and not _routes(query, pair):
         why = f"no known pool sells {pair.collateral.symbol} for {pair.debt.symbol}"
     elif _unread(query, pair):
@@ -73,7 +73,7 @@ def _routes(query: AaveQuery, pair: Pair) -> tuple[Route, ...]:
 
 
 def _unread(query: AaveQuery, pair: Pair) -> bool:
-    """There are pools to sell in, and of none on any route the prices are known."""
+    """Whether there are routes, but on each a pool that was not read."""
     known, found = query.market.readings.pools, _routes(query, pair)
     return bool(found) and not any(all(pool.address in known for pool in route) for route in found)
 
@@ -95,7 +95,7 @@ def _of_pair(query: AaveQuery, pair: Pair) -> Iterator[Opportunity]:
 
 
 def _most(query: AaveQuery, pair: Pair, kind: str) -> int:
-    """The largest offer that can be paid for, and paid out by the pool."""
+    """The largest offer that the keeper can pay for and the pool can pay out."""
     same = pair.collateral == pair.debt
     liquid = pair.market.data(pair.collateral.index).liquidity
     if kind == OWN:
@@ -115,7 +115,7 @@ def _most(query: AaveQuery, pair: Pair, kind: str) -> int:
 
 
 def _deals(query: AaveQuery, pair: Pair, kind: str, offer: int) -> list[Deal]:
-    """Each way to sell what an offer brings; a smaller offer where a route's pools take no more."""
+    """A deal on each route; with a smaller offer where the route's pools take no more."""
     if pair.collateral == pair.debt:
         deal = _priced(query, pair, kind, offer, None)
         return [deal] if deal else []
@@ -148,7 +148,7 @@ def _priced(
 
 
 def _sold(query: AaveQuery, pair: Pair, route: Route, amount: int) -> Quote | None:
-    """What selling brings; asked more than once for the same amount."""
+    """The proceeds of a sale, cached: the same amount is asked for more than once."""
     readings = query.market.readings
     key: tuple[bytes | int, ...] = (*(pool.address for pool in route), pair.collateral.asset, amount)
     if key not in readings.quotes:
@@ -197,7 +197,7 @@ def _margin(query: AaveQuery, pair: Pair, kind: str, route: Route) -> int:
 
 
 def _smaller(query: AaveQuery, pair: Pair, kind: str, deal: Deal) -> Deal | None:
-    """The part of it that brings most, where the pools' prices fall so fast that less brings more."""
+    """The part of the deal that earns most, where the pools' prices fall so fast that a smaller sale earns more."""
     if deal.quote is None:
         return None
     route = deal.quote.route

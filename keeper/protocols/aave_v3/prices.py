@@ -7,8 +7,8 @@ from keeper.protocols.base import PriceReading
 
 
 def price_readings(state: AaveState, readings: AaveReadings) -> list[PriceReading]:
-    """Every price with its label. Aave itself takes no price for stale: `updated_at` is there for the operator's rule,
-    0 when the source does not say."""
+    """Every price with its label. Aave has no rule of staleness: `updated_at` is for the operator's own rule, 0 when
+    the source does not return it."""
     labels = {reserve.asset: reserve.symbol for reserve in state.listed()}
     for id_, source in state.categories.items():
         if source:

@@ -1,4 +1,4 @@
-"""What the planner asks about: one account at one time, and what may be drawn on."""
+"""The planner's question: one account at one time, and the limits that other plans leave."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from keeper.protocols.aave_v3.state import AaveHoldings
 
 @dataclass(frozen=True, slots=True)
 class AaveQuery:
-    """`pools`: where collateral can be sold. `limits`: what other plans leave, as the planner gives."""
+    """One account at one time. `pools`: where collateral can be sold. `limits`: as in `Protocol.opportunities`."""
 
     market: AaveMarket
     pools: tuple[Pool, ...]

@@ -187,7 +187,7 @@ def decode_reads(
 
 
 def _price(result: CallResult) -> int:
-    """In the base currency; -1 when there is none, or an absurd one."""
+    """In the base currency; -1 when there is none, or an implausible one."""
     price = erc20.amount_of(result)
     return price if price is not None and price < _MOST_PRICE else -1
 

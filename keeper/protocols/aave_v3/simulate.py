@@ -149,7 +149,7 @@ class Pair:
         return min(debt, collateral) < LEAST_LEFT
 
     def outcome(self, offer: int, dust_allowed: bool = False) -> PairOutcome | None:
-        """What an offer of debt units comes to; None when the pool reverts. Raises Refused("unpriced")."""
+        """The outcome of an offer of debt units; None when the pool reverts. Raises Refused("unpriced")."""
         if not all(self.prices) or not self.bonus:
             return None
         covered, taken, fee = self.amounts(offer)

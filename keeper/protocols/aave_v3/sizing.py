@@ -11,7 +11,7 @@ _FALL_BPS = 500  # of a collateral's price, until then
 
 
 def whole_offer(pair: Pair) -> int:
-    """What is offered to cover as much as the rules allow."""
+    """The offer that covers as much as the rules allow."""
     return pair.most + pair.most // _GROWTH + 1
 
 
@@ -61,7 +61,7 @@ def _leaving(pair: Pair, offer: int, fall_bps: int) -> int:
 def sizes(pair: Pair, needed: int, most: int) -> list[int]:
     """Offers to consider, none above `most`: `needed`, which restores the target, else the largest legal one.
 
-    Where the rest would be dust the next larger step, everything, stands beside the largest that leaves enough.
+    Where the rest would be dust the next larger step, everything, is listed beside the largest that leaves enough.
     """
     whole = whole_offer(pair)
     wanted = whole if needed >= pair.most else needed

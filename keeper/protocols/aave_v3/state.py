@@ -1,4 +1,4 @@
-"""What logs say of the pool as a whole, and what one account holds. Scaled amounts are in the tokens' own units."""
+"""The pool's state from logs, and one account's holdings. Scaled amounts are in the tokens' own units."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -45,7 +45,7 @@ class AaveState:
     reserves: tuple[Reserve, ...] = ()
     categories: Mapping[int, bytes] = field(default_factory=dict)
     sources: Mapping[bytes, bytes] = field(default_factory=dict)
-    announced: frozenset[bytes] = frozenset()  # aTokens whose listing the logs told of
+    announced: frozenset[bytes] = frozenset()  # aTokens whose listing is in the logs
 
     def listed(self) -> list[Reserve]:
         return [reserve for reserve in self.reserves if not reserve.dropped]

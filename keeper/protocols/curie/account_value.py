@@ -1,4 +1,4 @@
-"""How an account stands at one time, in the contracts' integers: value, requirement, debt, free collateral."""
+"""An account's value, requirement, debt and free collateral at one time, in the contracts' integers."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ _NOTHING = CuriePosition(0, 0)
 
 @dataclass(frozen=True, slots=True)
 class InMarket:
-    """An account's part in one market, orders included. Dollars in 1e18, signed."""
+    """An account's position and orders in one market. Dollars in 1e18, signed."""
 
     market: int
     taker_size: int

@@ -1,4 +1,4 @@
-"""What is read of an account that a log touched: raw storage, folded into its rows."""
+"""Reads by account: raw storage, folded into the account's rows."""
 
 from collections.abc import Sequence
 
@@ -33,7 +33,7 @@ def _order_key(state: CurieState, account: bytes, id_: int) -> bytes:
 
 
 def fold_account(state: CurieState, account: bytes, results: Sequence[CallResult], writer: Writer) -> None:
-    """Raises InvariantBroken when an order is not what the logs said."""
+    """Raises InvariantBroken when an order's liquidity differs from its logs."""
     owed, markets, *positions = words(results[0])
     [threshold] = words(results[2])
     rows = _Rows(writer, account)
@@ -47,7 +47,7 @@ def fold_account(state: CurieState, account: bytes, results: Sequence[CallResult
 
 
 class _Rows:
-    """Writes what changed: an account has no row for what it never held."""
+    """Writes only changes, so that an account has no empty rows."""
 
     def __init__(self, writer: Writer, account: bytes) -> None:
         self._writer, self._account = writer, account
@@ -57,7 +57,7 @@ class _Rows:
             self._writer.put(table, self._account, asset, values)
 
     def assets(self, table: str) -> list[int]:
-        """Of which it holds something."""
+        """Assets in a table that the account holds."""
         row = self._writer.touch(self._account)
         return [asset for asset, _ in self._writer.columns[table].holdings(row)]
 

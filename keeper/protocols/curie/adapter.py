@@ -89,7 +89,7 @@ class CurieProtocol(Defaults):
         accounts.fold_account(state, account, results, writer)
 
     def cross_checks(self, state: CurieState) -> list[tuple[Call, bytes]]:
-        """Each pool is the registry's. Where its own first log was missed, listings may be, too: no answer is right."""
+        """Each pool is the registry's. When the registry's first log is missing, no answer matches."""
         missed = [] if state.born else [(storage_read(self._contracts.registry, [0]), b"")]
         return missed + [
             (
@@ -151,7 +151,7 @@ class CurieProtocol(Defaults):
     def query(
         self, snapshot: Snapshot, row: int, timestamp: int, target_wad: int, limits: Mapping[str, int]
     ) -> CurieQuery:
-        """What liquidating an account starts from. Raises Refused("unpriced")."""
+        """The account, and who pays for its liquidation. Raises Refused("unpriced")."""
         accounts, state = snapshot.columns.accounts, snapshot.state
         account = self.account_value(snapshot, row, timestamp)
         known = {

@@ -54,7 +54,7 @@ MESSAGES = {
 def encode(contracts: Contracts, state: CurieState, executor: bytes, opportunity: Opportunity, floor_wad: int) -> Call:
     """The executor's call, which reverts when the profit would be below `floor_wad` dollars (1e18).
 
-    Without an executor it is a call to nobody: for people and dry runs, never sent.
+    Without an executor the call goes to the zero address: it is shown, and never sent.
     """
     least = -(-max(floor_wad, 0) // contracts.unit)
     details = opportunity.details
@@ -84,14 +84,14 @@ def encode(contracts: Contracts, state: CurieState, executor: bytes, opportunity
 
 
 def explain(data: bytes) -> Revert:
-    """Decode revert data. A reason that is neither the protocol's nor the executor's may pass: try again."""
+    """Decode revert data. Unknown reasons are retried."""
     return orders.explain(data, MESSAGES)
 
 
 def achieved(contracts: Contracts, executor: bytes, account: bytes, logs: Sequence[Log]) -> Achieved | None:
-    """What our transaction did to an account: the executor's profit by balance, sizes from the protocol's logs.
+    """What the keeper's transaction did to an account: the executor's profit, sizes from the protocol's logs.
 
-    None when it did nothing. Raises InvariantBroken when a log of ours cannot be decoded.
+    None when it did nothing. Raises InvariantBroken when the logs cannot be decoded.
     """
     try:
         mine = [found for found in orders.liquidated(executor, logs) if found.account == account]
@@ -107,7 +107,7 @@ def achieved(contracts: Contracts, executor: bytes, account: bytes, logs: Sequen
 
 
 def _amounts(contracts: Contracts, executor: bytes, account: bytes, logs: Sequence[Log]) -> tuple[int, int, int]:
-    """(size, penalty in 1e18 dollars, bad debt in settlement token units) of an account that we liquidated."""
+    """(size, penalty in 1e18 dollars, bad debt in settlement token units) of an account that the keeper liquidated."""
     size = penalty = bad_debt = 0
     for log in logs:
         topic = log.topics[0] if log.topics else b""

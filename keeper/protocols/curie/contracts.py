@@ -64,7 +64,7 @@ class Contracts:
         return int(10 ** (18 - self.decimals))
 
     def discovery(self) -> list[Call]:
-        """The calls of the next round: getters whose contract is known, then what proves the version."""
+        """The calls of the next round: getters of known contracts, then reads that prove the version."""
         if asked := self._unknown():
             return [Call(getattr(self, holder), CORE[getter].encode()) for holder, getter in asked.values()]
         if self.decimals >= 0:

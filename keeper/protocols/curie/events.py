@@ -1,6 +1,6 @@
-"""Folds logs: what is listed goes into the state, and each account that a log touches is read again.
+"""Folds logs: listings go into the state, and each account that a log names is read again.
 
-What accounts hold is read from storage, not summed from logs: sums would miss what settles to zero, and what is written
+Holdings are read from storage, not summed from logs: sums would miss balances that settle to zero and positions written
 off as dust.
 """
 
@@ -68,7 +68,7 @@ def initial_state(contracts: Contracts) -> CurieState:
 
 
 def fold(contracts: Contracts, state: CurieState, log: Log, writer: Writer) -> CurieState:
-    """Apply one log. Raises InvariantBroken when one of ours cannot be decoded."""
+    """Apply one log. Raises InvariantBroken when one of the protocol's cannot be decoded."""
     handler = _HANDLERS.get((_home(contracts, log.address), log.topics[0] if log.topics else b""))
     if handler is None:
         return state
@@ -80,7 +80,7 @@ def fold(contracts: Contracts, state: CurieState, log: Log, writer: Writer) -> C
 
 
 def _home(contracts: Contracts, address: bytes) -> str:
-    """Which contract of the core speaks; empty when it is a token, a feed or a pool."""
+    """The name of the core contract that emitted the log; empty when it is a token, a feed or a pool."""
     names = ("clearing_house", "vault", "account_balance", "registry", "collateral_manager")
     return next((name for name in names if getattr(contracts, name) == address), "")
 
@@ -100,7 +100,7 @@ def _position(fold: Fold) -> CurieState:
 
 
 def _to_fund(topic: int) -> Handler:
-    """The insurance fund has a part in it."""
+    """Marks the insurance fund, too: the event changes its balance."""
 
     def handle(fold: Fold) -> CurieState:
         fold.writer.touch(fold.contracts.insurance_fund)
@@ -154,7 +154,7 @@ def _collateral_added(fold: Fold) -> CurieState:
 
 
 def _collateral_feed(fold: Fold) -> CurieState:
-    """Its feed is read in every block: what was found out of the old one is of no more use."""
+    """The collateral's feed changed: facts about the old one are dropped."""
     tokens = tuple(
         replace(token, source=None) if token.address == fold.address(1) else token for token in fold.state.tokens
     )
@@ -168,7 +168,7 @@ def _market_feed(fold: Fold) -> CurieState:
 
 
 def _forgetting(state: CurieState, contract: bytes, argument: bytes) -> CurieState:
-    """Without what was looked up of a feed that was replaced."""
+    """The state without facts about a replaced feed."""
     facts = {
         call: answer
         for call, answer in state.facts.items()

@@ -1,4 +1,4 @@
-"""Index prices as ChainlinkPriceFeedV3 and the dispatcher before it give them, at any time from the block's on."""
+"""Index prices as ChainlinkPriceFeedV3 and its dispatcher return them, at the block's time or later."""
 
 from bisect import bisect_right
 

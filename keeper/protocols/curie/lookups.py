@@ -1,4 +1,4 @@
-"""Facts behind what logs list: symbols, decimals, the feed of a token, pools in which a collateral can be sold."""
+"""Facts about what logs list: symbols, decimals, the feed of a token, pools where a collateral can be sold."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -17,14 +17,14 @@ _MOST_DECIMALS = 18  # of tokens and feeds that are computed with here
 
 
 class Asker:
-    """Answers questions from known facts, and notes those that are still open."""
+    """Answers calls from known facts, and collects the calls without an answer."""
 
     def __init__(self, state: CurieState) -> None:
         self._facts = state.facts
         self.open: list[Call] = []
 
     def ask(self, call: Call) -> bytes | None:
-        """None while the answer is not known, and when there is none."""
+        """None while the answer is missing, and when the call failed."""
         if call not in self._facts and call not in self.open:
             self.open.append(call)
         return self._facts.get(call)
@@ -54,7 +54,7 @@ def lookups(contracts: Contracts, exit_factory: ExitFactory, state: CurieState) 
 def looked_up(
     contracts: Contracts, exit_factory: ExitFactory, state: CurieState, results: Sequence[CallResult]
 ) -> CurieState:
-    """The state that knows these answers too, and what follows from them."""
+    """The state with these answers, and the markets and tokens that follow from them."""
     answers = {
         call: result.data if result.ok else None
         for call, result in zip(lookups(contracts, exit_factory, state), results, strict=True)
@@ -109,9 +109,9 @@ def _exits(asker: Asker, contracts: Contracts, factory: bytes, token: CurieToken
 
 
 def _source(asker: Asker, feed: bytes) -> CurieSource | None:
-    """A PriceFeedDispatcher or a ChainlinkPriceFeedV3; anything else is named as what cannot be computed.
+    """A PriceFeedDispatcher or a ChainlinkPriceFeedV3; any other feed gets a `problem`.
 
-    None while not all is known.
+    None while an answer is missing.
     """
     through = _call(feed, "getChainlinkPriceFeedV3")
     chainlink_feed = asker.address(through)

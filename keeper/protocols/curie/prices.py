@@ -10,7 +10,7 @@ from keeper.protocols.curie.view import view_at
 
 
 def price_readings(state: CurieState, readings: CurieReadings, timestamp: int) -> list[PriceReading]:
-    """One for each market and each collateral; the protocol has no rule of staleness for what Chainlink answers."""
+    """One for each market and each collateral; the protocol has no rule of staleness for Chainlink's answers."""
     listed = [(market.symbol, market.source) for market in state.markets]
     listed += [(token.symbol, token.source) for token in state.tokens if token.id != SETTLEMENT]
     return [_reading(label, source, readings, timestamp) for label, source in listed]

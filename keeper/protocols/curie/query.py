@@ -1,4 +1,4 @@
-"""What the planner asks about: one account at one time, who liquidates, and with how much."""
+"""The planner's question: one account at one time, the executor's and the insurance fund's holdings, the limits."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,7 +14,8 @@ UNLIMITED = 1 << 128
 
 @dataclass(frozen=True, slots=True)
 class CurieQuery:
-    """`own`, `fund`: what the executor and the insurance fund hold in the protocol. `limits`: as the planner gives."""
+    """`own`, `fund`: what the executor and the insurance fund hold in the protocol. `limits`: as in
+    `Protocol.opportunities`."""
 
     contracts: Contracts
     address: bytes
@@ -34,5 +35,5 @@ class CurieQuery:
         return min(self.limits.get(key, limit), limit)
 
     def restored(self, after: AccountValue) -> bool:
-        """Whether an account is where the target wants it."""
+        """Whether an account's health has reached the target."""
         return health_of(after).health_wad >= self.target_wad

@@ -119,7 +119,7 @@ class CollateralReading:
 
 @dataclass(frozen=True, slots=True)
 class CurieReadings:
-    """One block's answers; what could not be read is missing, or named in `problems`."""
+    """One block's answers; unreadable ones are missing, or listed in `problems`."""
 
     parameters: CurieParameters | None = None
     markets: Mapping[int, MarketReading] = field(default_factory=dict)
@@ -137,7 +137,7 @@ def sources(state: CurieState) -> list[CurieSource]:
 
 
 def reads(contracts: Contracts, state: CurieState, trader: bytes) -> list[Call]:
-    """`trader`: whose fees count, empty for anybody's."""
+    """`trader`: the account whose fees apply, empty for the default fees."""
     calls = [Call(getattr(contracts, holder), CORE[getter].encode()) for holder, getter in _PARAMETERS.values()]
     calls.append(Call(contracts.config, CORE["getMarkPriceConfig"].encode()))
     calls += [erc20.balance_of(contracts.settlement, who) for who in (contracts.insurance_fund, contracts.vault)]
@@ -180,7 +180,7 @@ def _feed_calls(source: CurieSource) -> list[Call]:
 
 
 def decode_reads(state: CurieState, results: Sequence[CallResult]) -> CurieReadings:
-    """A market or feed that cannot be read is named; nothing is guessed."""
+    """An unreadable market is listed in `problems`; an unreadable feed is missing."""
     answers = iter(results)
     parameters = _parameters(answers)
     markets, problems = {}, {}

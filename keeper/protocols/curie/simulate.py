@@ -33,7 +33,7 @@ class SliceLiquidation:
 
     @property
     def takeover(self) -> CuriePosition:
-        """What the liquidator inherits."""
+        """The position that the liquidator takes over."""
         return CuriePosition(self.size, self.to_liquidator - self.notional)
 
 
@@ -72,7 +72,7 @@ def settled(account: AccountValue, market: int) -> CurieHoldings:
 
 
 def cancelled(account: AccountValue) -> AccountValue:
-    """Every order taken out, market by market (`ClearingHouse.cancelAllExcessOrders`).
+    """The account with all orders cancelled, market by market (`ClearingHouse.cancelAllExcessOrders`).
 
     Raises Refused where the contract would not do it.
     """
@@ -101,7 +101,7 @@ def _taken_out(account: AccountValue, order: Order) -> tuple[int, int, int]:
 
 
 def most_size(account: AccountValue, market: int) -> int:
-    """Signed size that may be liquidated (`AccountBalance.getLiquidatablePositionSize`), of who has no order."""
+    """Signed size that may be liquidated (`AccountBalance.getLiquidatablePositionSize`), without orders."""
     part = account.parts[market]
     if not account.liquidatable or not part.size:
         return 0
@@ -117,7 +117,7 @@ def most_size(account: AccountValue, market: int) -> int:
 
 
 def liquidate(account: AccountValue, market: int, size: int) -> SliceLiquidation:
-    """`ClearingHouse.liquidate` of a signed size that is within `most_size`, of who has no order.
+    """`ClearingHouse.liquidate` of a signed size that is within `most_size`, of an account without orders.
 
     Raises Refused("unpriced").
     """

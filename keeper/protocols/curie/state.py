@@ -1,4 +1,4 @@
-"""Perpetual Protocol v2 as its logs tell it, and what one account holds. Amounts in 1e18 unless said."""
+"""Perpetual Protocol v2's state from logs, and one account's holdings. Amounts in 1e18 unless said."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -97,7 +97,7 @@ class CurieToken:
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """Between which ticks of which market an order stands."""
+    """The market and the ticks of an order."""
 
     market: int
     lower: int
@@ -116,7 +116,7 @@ class Observations:
 
 @dataclass(frozen=True, slots=True)
 class CurieState:
-    """Everything that logs, and lookups of what they name, say of the protocol as a whole."""
+    """The protocol-wide state, from logs and lookups."""
 
     markets: tuple[CurieMarket, ...] = ()
     tokens: tuple[CurieToken, ...] = ()

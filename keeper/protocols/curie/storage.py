@@ -1,4 +1,4 @@
-"""Where the contracts keep what no view gives: storage slots by the layouts that solc gives for version 2.8.4."""
+"""Storage slots of values without a view, by solc's layouts for version 2.8.4."""
 
 from collections.abc import Sequence
 

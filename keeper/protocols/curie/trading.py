@@ -1,4 +1,4 @@
-"""Closing an inherited position in a market's own pool: what it brings, and how much the pool and the rules take."""
+"""Closing a position in a market's own pool: the proceeds, and how much the pool and the rules allow."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace

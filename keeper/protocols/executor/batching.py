@@ -1,4 +1,4 @@
-"""Several plans of one executor in one transaction: what is touched twice is warm, and one base is paid. Pure.
+"""Batches: several plans of one executor in one transaction, which saves base gas and reads warm storage. Pure.
 
 Each step keeps its own least profit and gas limit; one that fails is undone alone. All together must earn what the gas
 of them all costs at the bid, or nothing happens.
@@ -58,7 +58,7 @@ def _profit_token(plan: Plan) -> bytes:
 
 
 def _gas_limit(plans: Sequence[Plan]) -> int:
-    """So much that every step can be begun with all of its own: a call gets at most 63 parts of 64."""
+    """Enough for every step to start with its own limit: a call gets at most 63/64 of the gas left."""
     return sum(plan.opportunity.gas_limit * 64 // 63 + _STEP_GAS for plan in plans) + _END_GAS
 
 
@@ -87,7 +87,7 @@ def _expected_gas(alone: int, orders: Sequence[Single]) -> int:
 
 
 def _together(opportunities: Sequence[Opportunity], to: bytes, gas: int, gas_limit: int) -> Opportunity:
-    """One line for all: sums. Shared limits and coins are drawn on by each."""
+    """The sums of all opportunities, as one."""
     first = opportunities[0]
     uses = {key: limit for one in opportunities for key, (_, limit) in one.uses.items()}
     return replace(

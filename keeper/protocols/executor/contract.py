@@ -1,4 +1,4 @@
-"""The executor contract (`contracts/src/KeeperExecutor.sol`): its ABI, its deployment, whom it obeys."""
+"""The executor contract (`contracts/src/KeeperExecutor.sol`): its ABI, its deployment, its owner and factory."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ _WORD = 32
 
 @dataclass(frozen=True, slots=True)
 class Ties:
-    """Whom an executor obeys, and whose Uniswap v3 pools it trades with."""
+    """An executor's owner, and the factory of the Uniswap v3 pools that it trades with."""
 
     owner: bytes
     factory: bytes
@@ -37,5 +37,5 @@ def creation(owner: bytes, factory: bytes) -> bytes:
 
 
 def sweep(token: bytes, amount: int) -> bytes:
-    """Calldata that sends so many units of a token to the executor's owner."""
+    """Calldata that sends units of a token to the executor's owner."""
     return FUNCTIONS["sweep"].encode(token, amount)

@@ -46,7 +46,7 @@ class Liquidated:
 
 @dataclass(frozen=True, slots=True)
 class StepFailed:
-    """A step of a batch that was undone; `reason` is its revert data."""
+    """A step of a batch that reverted; `reason` is its revert data."""
 
     index: int
     reason: bytes
@@ -54,7 +54,7 @@ class StepFailed:
 
 @dataclass(frozen=True, slots=True)
 class StepResult:
-    """What a step of a batch came to, as the call returns it. `profit`: units of the step's own token."""
+    """The result of a step of a batch, as the call returns it. `profit`: units of the step's own token."""
 
     success: bool
     profit: int
@@ -88,8 +88,8 @@ def outcomes(data: bytes) -> list[StepResult]:
 def explain(data: bytes, messages: Mapping[str, RevertAction] | None = None) -> Revert:
     """Decode revert data: the executor's own reasons, and texts.
 
-    messages: the protocol's own texts, which name the reason; any other text is an "Error". What is unknown is named
-    by its selector and may pass.
+    messages: the protocol's own texts, which name the reason; any other text is an "Error". An unknown reason
+    is named by its selector and retried.
     """
     selector = data[:4]
     error = ERRORS.get(selector)

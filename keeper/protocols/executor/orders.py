@@ -12,7 +12,7 @@ from keeper.protocols.executor.gas import AAVE_BATCH_SAVES, COLLATERAL_BATCH_SAV
 
 @dataclass(frozen=True, slots=True)
 class Swap:
-    """Everything that a liquidation gave, through Uniswap v3 pools in order. No pools: it is what is wanted already."""
+    """Sells all proceeds through Uniswap v3 pools in order. No pools: the proceeds are in the wanted token already."""
 
     pools: tuple[bytes, ...] = ()
     min_out: int = 0
@@ -107,7 +107,7 @@ Order = Single | Batch
 
 
 def call(executor: bytes, order: Order) -> Call:
-    """The transaction that carries an order out."""
+    """The call that executes an order."""
     return Call(executor, order.data())
 
 

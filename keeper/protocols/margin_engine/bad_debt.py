@@ -1,4 +1,4 @@
-"""What a liquidation is expected to save: the put that an account's owner holds on those who pay for bad debt.
+"""Expected bad debt of an account, valued as a put option.
 
 A position of value 1 with equity e is worth less than nothing once the price has moved by more than e: over a delay
 that is a put with strike 1 - e at zero rate. For ranking only, in float64: it never decides what is legal.

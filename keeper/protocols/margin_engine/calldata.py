@@ -79,7 +79,7 @@ def encode(
 
 
 def explain(data: bytes) -> Revert:
-    """Decode revert data. A reason that is not the engine's may pass: try again."""
+    """Decode revert data. Unknown reasons are retried."""
     selector = data[:4]
     error = _ENGINE.errors.get(selector)
     try:
@@ -98,7 +98,7 @@ def explain(data: bytes) -> Revert:
 def achieved(state: EngineState, account: bytes, keeper: bytes, logs: Sequence[Log]) -> Achieved | None:
     """What this keeper's calls did to an account, from the engine's own logs; None when they show neither.
 
-    Raises InvariantBroken when a log of ours cannot be decoded.
+    Raises InvariantBroken when the logs cannot be decoded.
     """
     rewards: dict[bytes, int] = {}
     size = bad_debt = 0

@@ -19,7 +19,7 @@ from keeper.protocols.margin_engine.state import SETTLEMENT, EngineHoldings
 
 @dataclass(frozen=True, slots=True)
 class Gas:
-    """Gas of a call: a part of its own, and what each position and collateral of the account adds (feeds are read)."""
+    """Gas of a call: a base, and a part for each position and collateral of the account, whose feeds it reads."""
 
     base: int
     position: int
@@ -38,7 +38,7 @@ _OFFER_PERCENT = 110  # of what all of a collateral costs now; the contract take
 
 
 def cap_key(market: int) -> str:
-    """Name of a market's cap on liquidated notional a block among the shared limits."""
+    """The shared limit's name for a market's cap on liquidated notional in a block."""
     return f"cap:market:{market}"
 
 

@@ -1,4 +1,4 @@
-"""Prices as `MarginEngine._read` judges them at any time: a doubtful answer is never a number."""
+"""Prices as `MarginEngine._read` accepts them at any time: an unusable answer is never a number."""
 
 from keeper.abi import checksum
 from keeper.errors import Refused

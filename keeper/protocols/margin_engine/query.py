@@ -1,4 +1,4 @@
-"""What the planner asks about: one account at one time, and what may be drawn on."""
+"""The planner's question: one account at one time, and the limits that other plans leave."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from keeper.protocols.margin_engine.state import EngineHoldings, EngineState
 
 @dataclass(frozen=True, slots=True)
 class EngineQuery:
-    """`limits`: what other plans leave, as the planner gives."""
+    """One account at one time. `limits`: as in `Protocol.opportunities`."""
 
     state: EngineState
     readings: EngineReadings

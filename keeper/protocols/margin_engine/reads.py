@@ -16,7 +16,7 @@ _ROUND_LIMIT = 1 << 80
 
 @dataclass(frozen=True, slots=True)
 class FeedAnswer:
-    """What a feed said, in its own decimals. Not `readable`: the call failed, or the answer is malformed."""
+    """A feed's answer, in its own decimals. Not `readable`: the call failed, or the answer is malformed."""
 
     answer: int
     updated_at: int

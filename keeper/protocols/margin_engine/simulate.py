@@ -1,4 +1,4 @@
-"""`MarginEngine.liquidate` and `seizeCollateral` in exact integers: what they leave, and what they pay."""
+"""`MarginEngine.liquidate` and `seizeCollateral` in exact integers: the account after, and the reward."""
 
 from dataclasses import dataclass, replace
 
@@ -40,7 +40,7 @@ class EngineSeizure:
 
 @dataclass(frozen=True, slots=True)
 class ClosingOutcome:
-    """What closing one size would do to the account: what sizing compares. Dollars in 1e18."""
+    """The account after closing one size, for sizing to compare. Dollars in 1e18."""
 
     size: int
     notional: int
@@ -56,7 +56,7 @@ class ClosingOutcome:
 
 @dataclass(frozen=True, slots=True)
 class Closing:
-    """One position of one account at one timestamp, with all that does not depend on the size worked out once."""
+    """One position of one account at one timestamp, with everything that does not depend on the size computed once."""
 
     state: EngineState
     holdings: EngineHoldings
@@ -105,7 +105,7 @@ class Closing:
         return ClosingOutcome(size, notional, penalty, reward, fund_part, realised, left, equity, requirement, judged)
 
     def settle(self, outcome: ClosingOutcome) -> EngineLiquidation:
-        """What an outcome leaves of the account and of the engine."""
+        """The account and the engine after an outcome."""
         before, id_ = self.state, self.market.id
         market = _counted(self.market, self.position.size, outcome.left.size)
         state = replace(
@@ -177,7 +177,7 @@ def _counted(market: EngineMarket, before: int, after: int) -> EngineMarket:
 def _write_off(
     state: EngineState, holdings: EngineHoldings, collateral: int
 ) -> tuple[EngineState, EngineHoldings, int]:
-    """What an account that has nothing more still owes (`MarginEngine._settleBadDebt`).
+    """Writes off the debt of an account without positions and collateral (`MarginEngine._settleBadDebt`).
 
     collateral: what the account's collaterals count, in 1e18 dollars, when it has no position.
     """

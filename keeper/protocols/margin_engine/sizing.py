@@ -1,4 +1,4 @@
-"""The smallest liquidation that restores a target health, clipped to the engine's rules. Integers decide.
+"""The smallest liquidation that restores a target health, clipped to the engine's rules, in integers.
 
 While something of the position is left, slack against a target, `equity - target * requirement`, rises with the size
 closed: each unit frees at least the lowest maintenance rate, of which governance may take at most half as penalty.
@@ -18,7 +18,7 @@ from keeper.protocols.margin_engine.simulate import Closing, ClosingOutcome, Eng
 
 @dataclass(frozen=True, slots=True)
 class Sized:
-    """A legal size and what it does. `limit`: what decided: "target", or the rule that clipped it."""
+    """A legal size and its outcome. `limit`: "target", or the rule that clipped the size."""
 
     outcome: EngineLiquidation
     limit: str
@@ -101,7 +101,7 @@ def choose(closing: Closing, target_wad: int, available: int | None = None) -> S
 
 
 def _clip(bounds: Bounds, needed: int | None, beyond: Callable[[int], bool]) -> tuple[int, str]:
-    """(legal steps, what decided) for the steps that are needed; 0 when nothing is legal."""
+    """(legal steps, the limit that decided) for the steps needed; 0 when nothing is legal."""
     most, rule = bounds.most_partial()
     if needed is None or needed > most:
         if bounds.full_allowed and not beyond(bounds.full):

@@ -1,4 +1,4 @@
-"""The engine's protocol-wide state, as its logs tell it, and what one account holds. Amounts in 1e18 unless said."""
+"""The engine's state from logs, and one account's holdings. Amounts in 1e18 unless said."""
 
 from dataclasses import dataclass
 
@@ -76,7 +76,7 @@ class EngineMarket:
 
 @dataclass(frozen=True, slots=True)
 class EngineState:
-    """Everything that logs say of the engine as a whole."""
+    """The engine-wide state, from logs."""
 
     collaterals: tuple[Collateral, ...] = ()
     markets: tuple[EngineMarket, ...] = ()

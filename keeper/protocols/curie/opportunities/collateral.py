@@ -1,4 +1,4 @@
-"""`Vault.liquidateCollateral`: which collateral, how much of it, and what selling it in a Uniswap pool brings."""
+"""`Vault.liquidateCollateral`: which collateral, how much of it, and the proceeds of selling it in a Uniswap pool."""
 
 from dataclasses import dataclass, replace
 from functools import partial
@@ -153,7 +153,7 @@ def _size(query: CurieQuery, token: CurieToken, limit: int, space: int) -> int:
 
 
 def _room(account: AccountValue, token: CurieToken, pool: PoolState, sells0: bool) -> int:
-    """Collateral units until the pool's price leaves only a part of the discount; 0 when it does already."""
+    """Collateral units that the pool takes until its price leaves a quarter of the discount; 0 when it leaves less."""
     price, decimals = account.view.collateral_price(token.id)
     discount = account.view.readings.collaterals[token.id].discount
     given = discount - discount // _KEPT - pool.pool.fee
@@ -176,5 +176,5 @@ def _root(numerator: int, denominator: int) -> int:
 
 
 def _within(sqrt_price: int, low: int, high: int) -> int:
-    """Kept inside of the ticks that were read."""
+    """The price, limited to the ticks that were read."""
     return min(max(sqrt_price, sqrt_price_at_tick(low) + 1), sqrt_price_at_tick(high) - 1)

@@ -1,4 +1,4 @@
-"""`ClearingHouse.liquidate`: which slice of which position, with how much margin, and what closing it leaves."""
+"""`ClearingHouse.liquidate`: which slice of which position, with how much margin, and the profit after closing it."""
 
 from dataclasses import dataclass, replace
 
@@ -58,7 +58,7 @@ def find(query: CurieQuery) -> list[Opportunity]:
 
 @dataclass(frozen=True, slots=True)
 class _Slice:
-    """One market of an account whose orders are cancelled. `pool`: as earlier plans of this block will leave it."""
+    """One market of an account whose orders are cancelled. `pool`: after the earlier plans of this block."""
 
     query: CurieQuery
     bare: AccountValue
@@ -188,7 +188,7 @@ def outcome(query: CurieQuery, bare: AccountValue, market: int, size: int, pool:
 
 
 def _margin(query: CurieQuery, bare: AccountValue, liquidation: SliceLiquidation, market: int) -> int:
-    """What the executor has to deposit to be allowed to take the slice over (CH_NEFCI), and a little more."""
+    """The deposit that lets the executor take the slice over (CH_NEFCI), and a fiftieth more."""
     taken = replace(liquidation.takeover, premium=bare.view.market(market).growth.premium)
     own: CurieHoldings = replace(query.own, positions={market: taken})
     free = replace(bare, holdings=own).free_collateral(bare.view.parameters.im_ratio)
@@ -197,7 +197,7 @@ def _margin(query: CurieQuery, bare: AccountValue, liquidation: SliceLiquidation
 
 
 def _worst_price(bare: AccountValue, market: int, sign: int) -> int:
-    """The price (1e18) at which the last unit may close: with part of the liquidator's fee given away."""
+    """The worst price (1e18) at which the last unit may close: it gives the pool part of the liquidator's fee."""
     at, parameters = bare.view.market(market), bare.view.parameters
     fee = parameters.penalty_ratio if bare.account_value < 0 else parameters.penalty_ratio // 2
     given = fee - fee // _KEPT - at.reading.exchange_fee
