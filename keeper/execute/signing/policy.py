@@ -36,11 +36,11 @@ class SigningPolicy:
         if tx.chain_id != self.chain_id:
             return f"chain id {tx.chain_id} instead of {self.chain_id}"
         if tx.value:
-            return "a value"
+            return f"a transfer of {tx.value} wei"
         if not 0 <= tx.priority_fee <= tx.max_fee <= self.max_fee:
-            return f"fees {tx.max_fee}/{tx.priority_fee} wei above the cap of {self.max_fee}"
+            return f"a fee of {tx.max_fee} wei per gas with a tip of {tx.priority_fee}, the cap is {self.max_fee}"
         if not 0 < tx.gas <= min(self.max_gas, MAX_TX_GAS):
-            return f"a gas limit of {tx.gas}"
+            return f"a gas limit of {tx.gas}, the most is {min(self.max_gas, MAX_TX_GAS)}"
         if not tx.to:
             return "" if self.creation and keccak(tx.data) == self.creation else "the creation of a contract"
         return "" if self._may_call(tx) else f"a call to 0x{tx.to.hex()}"

@@ -100,7 +100,7 @@ class Broadcaster:
                 break
             except InvariantBroken:
                 for unsent in reserved:
-                    await self.drop(unsent, "the policy signer refused")
+                    await self.drop(unsent, "the signing policy refused a transaction sent with it")
                 raise
         sent = await self._commit_and_send(attempts, TX_SENT, FIRST)
         # Sent at once with others it may have overtaken them: once more, after them.

@@ -226,7 +226,7 @@ class Confirmer:
         router = self._broadcaster.router
         if router.gave_up(intent, turn.number) or self._pending.state(intent).relays_refused:
             if not router.then_public:
-                await self._cancel(intent, turn, "no relay got it mined")
+                await self._cancel(intent, turn, "it was not mined through relays")
                 return
             intent = await self._broadcaster.publish(intent)
         if not self._is_underpriced(intent, turn):
