@@ -25,6 +25,16 @@ from keeper.model.health import WAD
 from keeper.protocols.base import PriceReading
 
 _FRESH_BLOCKS = 128  # after which a feed's bounds are read again
+_PROBLEMS = {
+    "old": "is older than KEEPER_MAX_PRICE_AGE_S",
+    "deviates": "differs from its reference",
+    "at_minimum": "is at its feed's minimum",
+    "at_maximum": "is at its feed's maximum",
+}
+_CONSEQUENCES = {
+    "hold": "accounts that depend on it are skipped",
+    "follow": "only liquidations that also pay at the reference price are sent",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,14 +56,14 @@ class Doubt:
 
     label: str
     feed: bytes
-    problem: str  # "old", "deviates", "at_minimum", "at_maximum"
+    problem: str  # a key of _PROBLEMS
     price_wad: int
     reference_wad: int | None
     follow: bool
 
     def __str__(self) -> str:
         beside = "no reference" if self.reference_wad is None else f"reference {self.reference_wad / WAD:,.4f}"
-        return f"price of {self.label} is in doubt ({self.problem}): {self.price_wad / WAD:,.4f} USD, {beside}"
+        return f"price of {self.label} {_PROBLEMS[self.problem]}: {self.price_wad / WAD:,.4f} USD, {beside}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +210,7 @@ class PriceGuard:
         for key, doubt in self._doubts.items():
             if key not in doubts:
                 fields = {"label": doubt.label, "feed": "0x" + doubt.feed.hex(), "price": str(now.get(doubt.feed, 0))}
-                message = f"price of {doubt.label} is no longer in doubt ({doubt.problem})"
+                message = f"price of {doubt.label} is usable again"
                 self._emit(Event(PRICE_RELEASED, message, block.number, fields))
         self._doubts = dict(doubts)
 
@@ -239,11 +249,13 @@ def _held(doubt: Doubt, prices: Sequence[PriceReading], block: BlockRef) -> Even
         "price": str(doubt.price_wad),
     }
     if doubt.problem == "old":
+        setting = "follow" if doubt.follow else "strict"
         updated_at = next(reading.updated_at for reading in prices if reading.feed == doubt.feed)
-        message = f"{doubt}; KEEPER_PRICE_POLICY is {policy}"
+        message = f"{doubt}; {_CONSEQUENCES[policy]} (KEEPER_PRICE_POLICY={setting})"
         return Event(PRICE_STALE, message, block.number, {**fields, "updated_at": updated_at})
     fields |= {
         "reference": None if doubt.reference_wad is None else str(doubt.reference_wad),
         "policy": policy,
     }
-    return Event(PRICE_HELD, f"{doubt}; KEEPER_DEVIATION_POLICY is {policy}", block.number, fields)
+    message = f"{doubt}; {_CONSEQUENCES[policy]} (KEEPER_DEVIATION_POLICY={policy})"
+    return Event(PRICE_HELD, message, block.number, fields)

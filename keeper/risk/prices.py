@@ -44,7 +44,7 @@ def _is_number(reading: PriceReading) -> bool:
 
 
 def _unusable(reading: PriceReading, block: int) -> Event:
-    message = f"price of {reading.label} cannot be used ({reading.problem}); accounts that depend on it are held"
+    message = f"price of {reading.label} cannot be used ({reading.problem}); accounts that depend on it are skipped"
     fields = {
         "label": reading.label,
         "feed": "0x" + reading.feed.hex(),

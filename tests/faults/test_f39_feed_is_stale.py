@@ -65,7 +65,7 @@ async def test_f39_a_price_older_than_the_operator_allows(
                 assert (len(keeper.of(TX_SENT)) > sent) is sends
                 if not sends:
                     assert any(
-                        event.fields["reason"] == "hold" and "(old)" in event.message
+                        event.fields["reason"] == "hold" and "is older than" in event.message
                         for event in keeper.of(PLAN_REJECTED)
                     )
                 await assert_invariants(arena, [proxy], [keeper])
