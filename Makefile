@@ -50,7 +50,7 @@ takeover: setup ## leaders killed and frozen under load, their standbys taking o
 	$(call say,takeovers)
 	@TAKEOVERS=$(or $(N),30) $(BIN)/python -m pytest -q -s --timeout 0 tests/e2e/takeover/test_takeover.py
 
-check: setup ## format, lint, types, layers, shape, generated files, names in pages
+check: setup ## format, lint, types, layers, shape, generated files, names and words in pages
 	$(call say,format and lint)
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
@@ -67,8 +67,9 @@ check: setup ## format, lint, types, layers, shape, generated files, names in pa
 	@$(BIN)/python tools/events.py --check
 	@$(BIN)/python tools/env_example.py --check
 	@$(BIN)/python tools/quotes.py --check
-	$(call say,names in pages)
+	$(call say,names and words in pages)
 	@$(BIN)/python tools/doc_names.py --check
+	@$(BIN)/python tools/plain_words.py --check
 
 format: setup ## rewrite Python and Solidity in the project's format
 	@$(BIN)/ruff format .
