@@ -92,9 +92,16 @@ class Contract:
 
 
 @cache
+def read_abi(name: str) -> list[Any]:
+    """The ABI of `abis/{name}.json` as it stands there, for web3."""
+    found: list[Any] = json.loads((ABI_DIRECTORY / f"{name}.json").read_text())["abi"]
+    return found
+
+
+@cache
 def load_abi(name: str) -> Contract:
     """The contract `abis/{name}.json`."""
-    return Contract(json.loads((ABI_DIRECTORY / f"{name}.json").read_text())["abi"])
+    return Contract(read_abi(name))
 
 
 @cache

@@ -15,6 +15,7 @@ from keeper.model.events import Emit
 
 if TYPE_CHECKING:
     from web3 import AsyncWeb3
+    from web3.contract import AsyncContract
 
     from keeper.chain.web3 import PoolProvider
 
@@ -56,6 +57,12 @@ class Chain:
         from keeper.chain.web3 import web3_over
 
         return web3_over(self._pool)
+
+    def contract(self, address: bytes, name: str) -> "AsyncContract":
+        """A contract with the ABI `name` of `abis/`, read through web3: for cold paths."""
+        from keeper.chain.web3 import contract_over
+
+        return contract_over(self._pool, address, name)
 
     async def close(self) -> None:
         """End every task and connection."""

@@ -1,10 +1,13 @@
 """web3 for cold paths, over the keeper's own connections. Imported late, as importing web3 takes a second."""
 
 import msgspec
+from eth_utils.address import to_checksum_address
 from web3 import AsyncWeb3
+from web3.contract import AsyncContract
 from web3.providers.async_base import AsyncJSONBaseProvider
 from web3.types import RPCEndpoint, RPCResponse
 
+from keeper.abi import read_abi
 from keeper.chain.errors import RpcError
 from keeper.chain.pool import NodePool
 from keeper.errors import Refused, Transient
@@ -41,6 +44,11 @@ class PoolProvider(AsyncJSONBaseProvider):
         except Transient:
             return False
         return True
+
+
+def contract_over(pool: NodePool, address: bytes, name: str) -> AsyncContract:
+    """A contract with the ABI `name` of `abis/`. Give each call a `block_identifier`: one block, one truth."""
+    return web3_over(pool).eth.contract(to_checksum_address(address), abi=read_abi(name))
 
 
 def web3_over(pool: NodePool) -> AsyncWeb3[PoolProvider]:

@@ -5,7 +5,7 @@ from keeper.app.session import Session
 from keeper.chain.balances import token_balances
 from keeper.chain.connect import Chain
 from keeper.cli.checks.check import Check, fail, ok, warn
-from keeper.protocols import executor
+from keeper.cli.executor.contract import read_ties
 from keeper.protocols.base import Snapshot
 from keeper.protocols.executor import Ties
 from keeper.settings import Settings
@@ -27,7 +27,7 @@ async def check_executor(settings: Settings, session: Session, snapshot: Snapsho
                 _DEPLOY,
             )
         ]
-    ties = executor.ties(await session.chain.reader.read(snapshot.block, executor.ties_calls(address)))
+    ties = await read_ties(session.chain, address, snapshot.block)
     if ties is None:
         return [fail("executor", f"{checksum(address)} is not an executor contract", "check KEEPER_DEPLOYMENT")]
     found = [_owner(ties, signer), await _factory(session.chain, ties)]

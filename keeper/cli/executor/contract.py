@@ -1,4 +1,4 @@
-"""Reads of the executor contract, and parsing of addresses."""
+"""Reads of the executor contract through web3, and parsing of addresses."""
 
 from typing import TYPE_CHECKING
 
@@ -6,6 +6,8 @@ from keeper.errors import OperatorError
 
 if TYPE_CHECKING:
     from keeper.app.session import Session
+    from keeper.chain.connect import Chain
+    from keeper.model.chain import BlockRef
     from keeper.protocols.executor import Ties
 
 
@@ -18,20 +20,32 @@ def executor_of(session: "Session") -> bytes:
     return session.deployment.executor
 
 
-async def read_ties(session: "Session", address: bytes) -> "Ties | None":
-    """Owner and factory of an executor; None when the address is no executor."""
-    from keeper.protocols import executor
+async def read_ties(chain: "Chain", address: bytes, block: "BlockRef") -> "Ties | None":
+    """Owner and factory of an executor at a block; None when the address is no executor."""
+    from web3.exceptions import BadFunctionCallOutput, ContractLogicError
 
-    reader = session.chain.reader
-    return executor.ties(await reader.read(await reader.head(), executor.ties_calls(address)))
+    from keeper.model.chain import unhexed
+    from keeper.protocols.executor import Ties
+
+    functions = chain.contract(address, "KeeperExecutor").functions
+    try:
+        owner, factory = [await functions[name]().call(block_identifier=block.number) for name in ("owner", "factory")]
+    except (BadFunctionCallOutput, ContractLogicError):
+        return None
+    return Ties(unhexed(owner), unhexed(factory))
 
 
-async def balance_of(session: "Session", token: bytes, holder: bytes) -> int:
-    """Units of a token that an address holds at the newest block."""
-    from keeper.chain.balances import token_balances
+async def balance_of(chain: "Chain", token: bytes, holder: bytes, block: "BlockRef") -> int:
+    """Units of a token that an address holds at a block. Raises OperatorError when the address is no token."""
+    from web3.exceptions import BadFunctionCallOutput, ContractLogicError
 
-    balances = await token_balances(session.chain.reader, await session.chain.reader.head(), holder, [token])
-    return balances[token]
+    from keeper.abi import checksum
+
+    functions = chain.contract(token, "IERC20Metadata").functions
+    try:
+        return int(await functions.balanceOf(checksum(holder)).call(block_identifier=block.number))
+    except (BadFunctionCallOutput, ContractLogicError):
+        raise OperatorError(f"{checksum(token)} is not a token: it does not answer balanceOf", 4) from None
 
 
 def address_of(option: str, text: str) -> bytes:

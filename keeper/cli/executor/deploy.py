@@ -54,7 +54,7 @@ async def _deploy(settings: "Settings", factory: bytes, wait_s: float) -> None:
         address = created(owner, nonce)
         say(f"created executor {checksum(address)}, owner {checksum(owner)}")
         try:
-            ties = await read_ties(session, address)
+            ties = await read_ties(session.chain, address, await session.chain.reader.head())
         except asyncio.CancelledError:
             raise Interrupted(
                 f"interrupted: add {checksum(address)} to {settings.deployment} as Executor, it is not in there yet"

@@ -37,15 +37,15 @@ async def _look(settings: "Settings") -> dict[str, Any]:
 
     async with connected(settings) as session:
         address = executor_of(session)
-        ties = await read_ties(session, address)
+        snapshot = await snapshot_at(session, None)
+        ties = await read_ties(session.chain, address, snapshot.block)
         if ties is None:
             raise OperatorError(f"{checksum(address)} is not an executor contract: check KEEPER_DEPLOYMENT", 4)
-        snapshot = await snapshot_at(session, None)
         symbols = session.protocol.token_symbols(snapshot.state)
         holds = []
         for token in session.protocol.purse(snapshot.state):
             symbol, decimals = symbols.get(token, ("", 0))
-            balance = str(await balance_of(session, token, address))
+            balance = str(await balance_of(session.chain, token, address, snapshot.block))
             holds.append({"token": checksum(token), "symbol": symbol, "decimals": decimals, "balance": balance})
     names = {"executor": address, "owner": ties.owner, "factory": ties.factory}
     return {**{name: checksum(value) for name, value in names.items()}, "holds": holds}

@@ -40,7 +40,8 @@ async def _sweep(settings: "Settings", wanted: str, amount: str, wait_s: float) 
     async with connected(settings) as session:
         address = executor_of(session)
         token = await _token(session, wanted)
-        held = await balance_of(session, token.address, address)
+        head = await session.chain.reader.head()
+        held = await balance_of(session.chain, token.address, address, head)
         decimals = token.decimals or 0
         taken = held if amount == "all" else _units(amount, decimals)
         if not 0 < taken <= held:

@@ -119,6 +119,20 @@ def test_an_executor_is_deployed_named_filled_shown_and_swept(place: Place, run:
     assert (place.held(SIGNER), place.held(executor)) == (1_500 * USD, 0)
 
 
+@pytest.mark.parametrize("contract", ["ClearingHouse", "nothing there"])
+def test_what_is_no_token_or_no_executor_is_one_line(place: Place, run: Run, contract: str) -> None:
+    assert run("executor", "deploy", "--factory", place.factory, "--live").code == 0
+    address = checksum(place.deployed.contracts.get(contract, b"\x12" * 20))
+    ended = run("executor", "sweep", address, "1", "--live")
+    assert (ended.code, ended.line.count("\n")) == (4, 0)
+    assert f"{address} is not a token" in ended.line
+    document = json.loads(place.deployment.read_text())
+    document["contracts"]["Executor"] = checksum(place.deployed.contracts["ClearingHouse"])
+    place.deployment.write_text(json.dumps(document))
+    ended = run("executor", "show")
+    assert (ended.code, "KEEPER_DEPLOYMENT" in ended.line) == (2, True)
+
+
 def test_nothing_is_signed_without_live(place: Place, run: Run) -> None:
     before = place.deployment.read_text()
     for arguments in (("deploy", "--factory", place.factory), ("sweep", "USDC", "1")):
