@@ -64,8 +64,9 @@ async def test_f46_sigterm_in_mid_send_finishes_the_broadcast_notes_it_and_ends_
                 while len(proxy.sent) == known:
                     await arena.step()
                     await asyncio.sleep(0.3)
-            process.send_signal(signal.SIGTERM)
+            await asyncio.sleep(SLOW_S / 3)  # the rest of the broadcast arrives, without a reply yet
             at_the_signal = len(proxy.sent)
+            process.send_signal(signal.SIGTERM)
             code, errors = await finish(process)
             assert (code, "Traceback" in errors) == (0, False), errors
             assert len(proxy.sent) == at_the_signal, "something was sent after the signal"
