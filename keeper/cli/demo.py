@@ -22,7 +22,7 @@ Accounts = Annotated[int, typer.Option("--accounts", help="Number of accounts.")
 Blocks = Annotated[int, typer.Option("--blocks", help="Number of blocks of the price path.")]
 Seed = Annotated[int, typer.Option("--seed", help="The same seed gives the same accounts and prices.")]
 Market = Annotated[
-    str, typer.Option("--protocol", help="margin_engine, curie (Perpetual Protocol v2) or aave_v3 (aave_v3@3.0.2).")
+    str, typer.Option("--protocol", help="margin_engine, curie (Perpetual Protocol v2), aave_v3 or aave_v3@3.0.2.")
 ]
 Keep = Annotated[bool, typer.Option("--keep", help="Keep the node running, with unsafe accounts, until interrupted.")]
 DataDir = Annotated[
@@ -30,7 +30,7 @@ DataDir = Annotated[
     typer.Option(
         "--data-dir",
         envvar="KEEPER_DATA_DIR",
-        help="Directory for report, key and settings: a new one, or that of a demo.",
+        help="Directory for report, key and settings. Refused when it has an operator's files.",
     ),
 ]
 
@@ -47,7 +47,7 @@ def command(
     """Run the keeper on a local node while a market crashes, and compare with the same crash without a keeper.
 
     Starts anvil, deploys the protocol, opens accounts, and writes report.html. Needs no settings. With --keep the node
-    stays up for a keeper on a fork: deployment.json, keeper.key and .env are in the data directory.
+    keeps running, so that a keeper can run on a fork: its deployment.json, keeper.key and .env are in the data directory.
     """
     from keeper.app.daemon import Daemon
     from keeper.demo.run import DemoOptions, run_demo

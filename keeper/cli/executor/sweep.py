@@ -26,7 +26,7 @@ def command(
 ) -> None:
     """Send tokens that the executor holds to its owner, the signer.
 
-    Needs the signer, with which no keeper may run, and --live to send. Ends when the transaction is mined.
+    No keeper may run with the same signer meanwhile. Sends only with --live. Ends when the transaction is mined.
     """
     settings = sending_settings(env_file, live)
     run_interruptible(_sweep(settings, token, amount, wait))

@@ -136,7 +136,7 @@ class Broadcaster:
         """Send it to public nodes from now on; the journal records that before a public node sees it."""
         public = await self.journal_call(self.journal.publish, intent.id)
         self.pending.keep(public)
-        text = f"nonce {intent.nonce} was not mined through relays: published to the public nodes"
+        text = f"nonce {intent.nonce} was not mined through relays: sent to public nodes"
         self.emit(Event(TX_PUBLISHED, text, None, {**identity(intent), "hash": hexed(intent.attempts[-1].tx_hash)}))
         return public
 
@@ -216,16 +216,16 @@ class Broadcaster:
         what = "self-transfer" if attempt.cancels else intent.kind
         number = attempt.signed_block
         if result.status is SendStatus.UNKNOWN:
-            text = f"no node confirmed the {what} at nonce {intent.nonce}: {result.message or result.reason}"
+            text = f"no node confirmed nonce {intent.nonce} ({what}): {result.message or result.reason}"
             self.emit(Event(TX_UNKNOWN, text, number, {**fields, "error": result.message or result.reason}))
         if result.status is SendStatus.REFUSED and kind is not None and result.reason != KNOWN:
-            text = f"nodes refused the {what} at nonce {intent.nonce}: {result.message or result.reason}"
+            text = f"nodes refused nonce {intent.nonce} ({what}): {result.message or result.reason}"
             reason = {"reason": result.reason, "error": result.message}
             self.emit(Event(TX_REFUSED, text, number, {**fields, **reason}))
         elif kind is not None:
             done = "sent" if kind is TX_SENT else "replaced"
             gwei = f"{attempt.max_fee / 1e9:.3f} gwei"
-            text = f"{done} {what} of {checksum(intent.account)} at nonce {intent.nonce}, fee cap {gwei}"
+            text = f"{done} nonce {intent.nonce}: {what} of {checksum(intent.account)}, fee cap {gwei}"
             self.emit(Event(kind, text, number, {**fields, **fees}))
 
 

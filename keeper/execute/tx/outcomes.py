@@ -135,7 +135,10 @@ def booked_event(intent: Intent, why: str) -> Event:
     number = outcome.block_number
     if intent.state is IntentState.CANCELLED:
         return Event(
-            TX_CANCELLED, f"cancelled nonce {intent.nonce}: {why}", number, {**identity(intent), "reason": why}
+            TX_CANCELLED,
+            f"cancelled the transaction at nonce {intent.nonce}: {why}",
+            number,
+            {**identity(intent), "reason": why},
         )
     fields["gas_used"] = outcome.gas_used
     if intent.state is IntentState.REVERTED:
