@@ -105,7 +105,9 @@ class Leader:
             monitor.close(BreakerName.JOURNAL, head)  # it can be written, or it would not be open
             if journal.damaged:
                 moved_to = str(journal.damaged)
-                self.emit(Event(JOURNAL_REBUILT, f"{REBUILT}: {moved_to}", None, {"moved_to": moved_to}))
+                self.emit(
+                    Event(JOURNAL_REBUILT, f"{REBUILT}; the damaged file is {moved_to}", None, {"moved_to": moved_to})
+                )
                 execution.hold(REBUILT, BreakerName.REBUILT)
         except BaseException:
             await execution.close()

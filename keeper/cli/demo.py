@@ -47,7 +47,7 @@ def command(
     """Run the keeper on a local node while a market crashes, and compare with the same crash without a keeper.
 
     Starts anvil, deploys the protocol, opens accounts, and writes report.html. Needs no settings. With --keep the node
-    keeps running, so that a keeper can run on a fork: its deployment.json, keeper.key and .env are in the data directory.
+    keeps running, and deployment.json, keeper.key and .env are written to the data directory: run a keeper on a fork.
     """
     from keeper.app.daemon import Daemon
     from keeper.demo.run import DemoOptions, run_demo

@@ -24,8 +24,8 @@ def command(
 ) -> None:
     """Show the health of every account, most urgent first.
 
-    Lists every account that ever held a position or debt and still holds anything, at one block. The last
-    column marks accounts that can be liquidated now. Reads the nodes of KEEPER_RPC_URLS and the deployment file; needs
+    Lists the accounts that hold something and have had a position or debt, at one block. The last column
+    marks accounts that can be liquidated now. Reads the nodes of KEEPER_RPC_URLS and the deployment file; needs
     no key and sends nothing.
     """
     settings = settings_from(env_file)

@@ -89,7 +89,7 @@ class BreakerMonitor:
         """Whether the last block left something worth sending unmined."""
         if blocks := self._missed.block(chance, mined):
             why = f" (sending is stopped: {self.reason})" if self.reason else ""
-            message = f"no transaction of this keeper was mined for {blocks} blocks with something worth sending{why}"
+            message = f"liquidations were worth sending in {blocks} blocks in a row and none was mined{why}"
             fields = {"blocks": blocks, "held": self.reason}
             self._emit(Event(OPPORTUNITIES_MISSED, message, block.number, fields))
 
