@@ -47,7 +47,7 @@ def command(
     """Run the keeper on a local node while a market crashes, and compare with the same crash without a keeper.
 
     Starts anvil, deploys the protocol, opens accounts, and writes report.html. Needs no settings. With --keep the node
-    keeps running, and deployment.json, keeper.key and .env are written to the data directory: run a keeper on a fork.
+    keeps running; deployment.json, keeper.key and .env in the data directory are for a keeper on a fork of that node.
     """
     from keeper.app.daemon import Daemon
     from keeper.demo.run import DemoOptions, run_demo

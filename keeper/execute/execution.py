@@ -86,8 +86,8 @@ def plan_made(plan: Plan, live: bool) -> Event:
         "max_fee_wei": str(plan.max_fee),
         "live": live,
     }
-    mode = "" if live else " (dry run: not sent)"
-    message = f"{chosen.kind} {chosen.subject} of {checksum(plan.account)}, worth {plan.value_wad / WAD:.2f} USD{mode}"
+    worth = f"worth {plan.value_wad / WAD:.2f} USD" + ("" if live else " (dry run: not sent)")
+    message = f"planned {chosen.kind} {chosen.subject} of {checksum(plan.account)}, {worth}"
     return Event(PLAN_MADE, message, plan.planned_block, fields)
 
 

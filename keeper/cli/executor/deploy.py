@@ -26,8 +26,8 @@ Factory = Annotated[
 def command(factory: Factory, live: Live = False, wait: Wait = 120.0, env_file: EnvFile = DEFAULT_ENV_FILE) -> None:
     """Create an executor contract whose owner is the signer, and add it to the deployment file.
 
-    Only its owner can use it, and `keeper executor sweep` can send what it holds to the owner alone. Send capital to
-    its address afterwards. Needs a signer with which no keeper runs, and --live to send.
+    Only its owner can use it, and `keeper executor sweep` sends its tokens to the owner only. Send capital to its
+    address afterwards. No keeper may run with the same signer meanwhile. Sends only with --live.
     """
     settings = sending_settings(env_file, live)
     run_interruptible(_deploy(settings, address_of("--factory", factory), wait))
