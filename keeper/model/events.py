@@ -269,7 +269,7 @@ FUNDS_LOW = _kind(
     "The keeper's balance does not cover what it may have to spend. Plans that need it are not sent.",
     "holder token balance needed",
     "Send `token` to `holder`: the executor where there is one, else the signer. The native coin, which pays for gas, "
-    "always goes to the signer. Amounts are in the token's smallest unit. The keeper goes on by itself once funded.",
+    "always goes to the signer. Amounts are in the token's smallest unit. The keeper continues by itself once funded.",
 )
 SIGNER_LIMITED = _kind(
     "signer.limited",

@@ -99,12 +99,12 @@ async def check_signing(settings: Settings) -> Check:
 
     signer = signer_of(settings)
     policy = SigningPolicy(settings.chain_id, signer.address, frozenset(), max_fee=1)
-    desk = PolicySigner(signer, policy, settings.signer_timeout_s)
+    policy_signer = PolicySigner(signer, policy, settings.signer_timeout_s)
     try:
         await signer.open()
-        await desk.sign(UnsignedTx(settings.chain_id, NEVER_REACHED, signer.address, b"", 21_000, 1, 0))
+        await policy_signer.sign(UnsignedTx(settings.chain_id, NEVER_REACHED, signer.address, b"", 21_000, 1, 0))
     except KeeperError as error:
         return fail("signer: signs", str(error), "check the signer, and its permission to use this key")
     finally:
-        await desk.close()
+        await policy_signer.close()
     return ok("signer: signs", f"its signature recovers to {checksum(signer.address)}")
