@@ -18,9 +18,10 @@ from keeper.protocols.curie.simulate import CurieSeizure, collateral_for, most_r
 from keeper.protocols.curie.state import SETTLEMENT, CurieToken
 
 SEIZE = "liquidate_collateral"
-# A bound. Measured: 0.57 to 2.15 million with two markets, 3.51 with three and three collaterals, 0.12 a maker's order;
-# feeds and pools with a long history cost most. Larger ones would take the block from other liquidations.
-GAS, GAS_A_MARKET, GAS_A_COLLATERAL, GAS_AN_ORDER = 350_000, 900_000, 250_000, 150_000
+# A bound. Measured in millions: up to 0.64 without a market, 1.55 with one, 0.57 to 2.15 with two, 3.51 with three and
+# three collaterals, 0.12 a maker's order. Feeds and pools with a long history cost most. Larger bounds would take the
+# block from other liquidations; smaller ones run out of gas in simulation, which quarantines the collateral.
+GAS, GAS_A_MARKET, GAS_A_COLLATERAL, GAS_AN_ORDER = 450_000, 900_000, 250_000, 150_000
 _EXPECTED_PERCENT = 55  # of it, more often than not
 _KEPT = 4  # of the discount, at most 1 - 1/4 is given to the pool by the last unit that is sold
 
