@@ -16,6 +16,10 @@ class OperatorError(KeeperError):
         self.exit_code = exit_code
 
 
+class NoJournal(OperatorError):
+    """There is no journal yet: nothing was ever sent."""
+
+
 class Transient(KeeperError):
     """A node, relay or signer gave no usable answer: retry, or ask another. The state of the chain is unknown."""
 

@@ -53,23 +53,17 @@ def _pull(settings: "Settings") -> None:
         book.close()
 
 
-def _on_its_way(settings: "Settings") -> list["Intent"]:
-    from keeper.execute.journal.journal import open_history
+def _open_intents(settings: "Settings") -> list["Intent"]:
+    """Of every signer on this chain: the kill switch is for all of them."""
+    from keeper.execute.journal.journal import read_open_intents
 
-    try:
-        history = open_history(settings.database_url.get_secret_value(), settings.data_dir)
-    except OperatorError:  # nothing was ever sent
-        return []
-    try:
-        return [intent for intent in history.intents() if not intent.state.final]
-    finally:
-        history.close()
+    return read_open_intents(settings.database_url.get_secret_value(), settings.data_dir, settings.chain_id)
 
 
 async def _cancelled(settings: "Settings", wait_s: float) -> list["Intent"]:
     """Intents still in flight after the wait. Where no keeper runs, one is started: the switch makes it cancel."""
     _say("the kill switch is on: nothing new is sent until `keeper resume`")
-    remaining = _on_its_way(settings)
+    remaining = _open_intents(settings)
     if not remaining:
         return []
     from keeper.app.daemon import Daemon
@@ -82,7 +76,7 @@ async def _cancelled(settings: "Settings", wait_s: float) -> list["Intent"]:
     keeper = asyncio.create_task(Daemon(settings, log, clock).run(stop))
     ends = clock.monotonic() + wait_s
     try:
-        while (remaining := await asyncio.to_thread(_on_its_way, settings)) and clock.monotonic() < ends:
+        while (remaining := await asyncio.to_thread(_open_intents, settings)) and clock.monotonic() < ends:
             _raise_unless_another_runs(keeper)
             await asyncio.sleep(_LOOK_S)
     except asyncio.CancelledError:

@@ -72,20 +72,20 @@ async def _document(session: "Session", settings: "Settings") -> dict[str, Any]:
 
 
 def _in_flight(settings: "Settings", keeper: bytes) -> "InFlight":
-    """What the journal has in flight, and whom the running keeper leaves alone; nothing without a signer or journal."""
-    from keeper.execute.journal.journal import read_intents
+    """What the signer's journal has in flight, and what its running keeper skips for a while."""
+    from keeper.abi import checksum
+    from keeper.execute.journal.journal import read_open_intents
     from keeper.execute.tx.pending import PendingIntents
     from keeper.model.plan import InFlight
     from keeper.observe.status import read_status
 
-    found = InFlight()
     if not keeper:
-        return found
-    with suppress(OperatorError):
-        found = PendingIntents.of(read_intents(settings.database_url.get_secret_value(), settings.data_dir)).in_flight()
+        return InFlight()
+    url = settings.database_url.get_secret_value()
+    found = PendingIntents.of(read_open_intents(url, settings.data_dir, settings.chain_id, keeper)).in_flight()
     with suppress(OperatorError):
         status = read_status(settings.data_dir)
-        if status.running:
+        if status.running and (status.chain_id, status.signer) == (settings.chain_id, checksum(keeper)):
             cooling = {bytes.fromhex(account[2:]): until for account, until in status.cooling.items()}
             found = replace(found, cooling=cooling, quarantined=status.quarantined)
     return found

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, insert, inspect
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError, SQLAlchemyError
 
-from keeper.errors import OperatorError
+from keeper.errors import NoJournal, OperatorError
 from keeper.execute.journal.migrations import MIGRATIONS
 from keeper.execute.journal.schema import METADATA, OLDEST_READ, SCHEMA, VERSION
 
@@ -133,7 +133,7 @@ def version_of(connection: Connection) -> int | None:
 def check_version(version: int | None, oldest: int = OLDEST_READ) -> None:
     """Raises OperatorError for a journal older than `oldest`, or newer than this program."""
     if version is None:
-        raise OperatorError("KEEPER_DATABASE_URL: the database holds no journal: start `keeper run --live` first")
+        raise NoJournal("KEEPER_DATABASE_URL: the database holds no journal: start `keeper run --live` first")
     if not oldest <= version <= VERSION:
         newer = "a newer" if version > VERSION else "an older"
         raise OperatorError(f"KEEPER_DATABASE_URL: the journal is of {newer} keeper (version {version}, not {VERSION})")

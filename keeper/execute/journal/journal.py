@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Engine, create_engine, delete, func, insert, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
-from keeper.errors import JournalUnavailable, OperatorError
+from keeper.errors import JournalUnavailable, NoJournal, OperatorError
 from keeper.execute.journal import transitions
 from keeper.execute.journal.database import (
     check_version,
@@ -39,7 +39,7 @@ from keeper.execute.leadership.lease import DEFAULT_S, Lease
 from keeper.execute.leadership.right import WriteRight
 from keeper.model.intent import Attempt, Intent, IntentState, Outcome, Route, SendResult, TxRequest
 
-__all__ = ["Journal", "JournalReader", "locate", "open_history", "open_journal", "read_intents"]
+__all__ = ["Journal", "JournalReader", "locate", "open_history", "open_journal", "read_intents", "read_open_intents"]
 
 _FINAL = [state for state in IntentState if state.final]
 
@@ -55,6 +55,14 @@ class JournalReader:
         """Every intent, oldest first. Raises JournalUnavailable when the database does not answer."""
         with self._reading() as connection:
             return _load(connection)
+
+    def open_on(self, chain_id: int, signer: bytes | None = None) -> list[Intent]:
+        """Intents without an outcome on one chain, of one signer or of all, oldest first."""
+        owner = INTENTS.c.chain_id == chain_id
+        if signer is not None:
+            owner &= INTENTS.c.signer == signer
+        with self._reading() as connection:
+            return _load(connection, owner & INTENTS.c.state.not_in(_FINAL))
 
     def close(self) -> None:
         self._engine.dispose()
@@ -81,6 +89,7 @@ class Journal(JournalReader):
         super().__init__(engine)
         self.damaged = damaged  # where its damaged predecessor was moved, if there was one
         self.right = right
+        self._signer, self._chain_id = signer, chain_id
         self._owner = (INTENTS.c.signer == signer) & (INTENTS.c.chain_id == chain_id)
         self._identity = {"signer": signer, "chain_id": chain_id}
 
@@ -90,8 +99,7 @@ class Journal(JournalReader):
 
     def open_intents(self) -> list[Intent]:
         """Intents without an outcome, oldest first."""
-        with self._reading() as connection:
-            return _load(connection, self._owner & INTENTS.c.state.not_in(_FINAL))
+        return self.open_on(self._chain_id, self._signer)
 
     def settled_since(self, block: int) -> list[Intent]:
         """Intents whose outcome lies in this block or after: a reorg may take it back."""
@@ -227,7 +235,7 @@ def open_history(url: str, data_dir: Path) -> JournalReader:
     address = locate(url, data_dir)
     if file := file_of(address):
         if not file.is_file():
-            raise OperatorError(
+            raise NoJournal(
                 f"there is no journal at {file}: the first `keeper run --live` creates it "
                 "(KEEPER_DATA_DIR, KEEPER_DATABASE_URL)"
             )
@@ -242,6 +250,21 @@ def open_history(url: str, data_dir: Path) -> JournalReader:
             raise
         raise unusable(error) from None
     return JournalReader(engine)
+
+
+def read_open_intents(url: str, data_dir: Path, chain_id: int, signer: bytes | None = None) -> list[Intent]:
+    """A journal's intents without an outcome on one chain, of one signer or of all; none where there is no journal.
+
+    Raises OperatorError when there is a journal that cannot be read.
+    """
+    try:
+        history = open_history(url, data_dir)
+    except NoJournal:
+        return []
+    try:
+        return history.open_on(chain_id, signer)
+    finally:
+        history.close()
 
 
 def read_intents(url: str, data_dir: Path) -> list[Intent]:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from keeper import __version__
 from keeper.abi import checksum
 from keeper.app.daemon import Daemon
 from keeper.execute.journal.journal import open_journal
-from keeper.execute.signing.local import from_private_key
+from keeper.execute.signing.local import LocalSigner, from_private_key
 from keeper.model.chain import Call, unhexed
 from keeper.model.fees import Fees
 from keeper.model.intent import TxRequest
@@ -69,9 +70,32 @@ def test_accounts_of_a_batch_in_flight_are_left_alone(
     assert {reasons(document)[account] for account in wanted} == {"in_flight"}
 
 
-def journal_of_a_batch(arena: harsh.EngineArena, data_dir: Path, accounts: list[bytes]) -> None:
+def test_another_signers_transactions_in_the_same_journal_hold_nothing_back(
+    arena: harsh.EngineArena, run: Run, signed: dict[str, Any], tmp_path: Path
+) -> None:
+    wanted = planned(plan(run, **signed))
+    other = from_private_key("0x" + "11" * 32)
+    journal_of_a_batch(arena, tmp_path / "data", [unhexed(account) for account in wanted], other)
+    assert planned(plan(run, **signed)) == wanted
+
+
+def test_a_journal_that_cannot_be_read_is_no_empty_journal(
+    arena: harsh.EngineArena, run: Run, signed: dict[str, Any], tmp_path: Path
+) -> None:
+    journal_of_a_batch(arena, tmp_path / "data", [ANYONE])
+    with sqlite3.connect(tmp_path / "data" / "keeper.db") as database:
+        database.execute("update schema_version set version = 99")
+    for command in (("plan", "--json"), ("kill", "--wait", "0")):
+        code, out, err = run(*command, **signed)
+        assert (code, "version 99" in err) == (2, True), command
+        assert "no transaction is in flight" not in out
+
+
+def journal_of_a_batch(
+    arena: harsh.EngineArena, data_dir: Path, accounts: list[bytes], signer: LocalSigner | None = None
+) -> None:
     """A journal in which one transaction that was never signed liquidates all the accounts."""
-    signer = from_private_key(arena.files.key.read_text())
+    signer = signer or from_private_key(arena.files.key.read_text())
     orders = [AaveLiquidation(ANYONE, account, ANYONE, ANYONE, 1, False, Swap(), 0) for account in accounts]
     batch = Batch(tuple((order.data(), 500_000) for order in orders), ANYONE, 0)
     journal = open_journal(
@@ -121,11 +145,12 @@ def test_a_price_that_deviates_from_its_reference_holds_its_accounts(arena: hars
 
 @pytest.mark.parametrize("running", [True, False])
 def test_what_a_running_keeper_leaves_alone_for_a_while_is_left_alone(
-    run: Run, signed: dict[str, Any], tmp_path: Path, running: bool
+    arena: harsh.EngineArena, run: Run, signed: dict[str, Any], tmp_path: Path, running: bool
 ) -> None:
     document = plan(run, **signed)
     first, *others = document["plans"]
-    status = Status(__version__, os.getpid(), True, "margin_engine", 31337, None, started_at=0.0)
+    signer = checksum(from_private_key(arena.files.key.read_text()).address)
+    status = Status(__version__, os.getpid(), True, "margin_engine", 31337, signer, started_at=0.0)
     status.cooling = {first["account"]: 10**9}
     bad = {f"{item['kind']} {item['subject']}" for item in others}
     status.quarantined = dict.fromkeys(bad, "its token is paused")
