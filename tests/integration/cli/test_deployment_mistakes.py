@@ -38,7 +38,7 @@ def test_another_contract_a_late_start_and_a_start_ahead_are_told(tmp_path: Path
         for changes, words in (
             ({"contracts": token}, "another contract's"),
             ({"start_block": anvil.block_number()}, "start_block is later"),
-            ({"start_block": 10**9}, "ahead of the newest block"),
+            ({"start_block": 10**9}, "is after the newest block"),
         ):
             with pytest.raises(OperatorError, match=words):
                 attempt(arena, **{**start, **changes})
