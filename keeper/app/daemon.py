@@ -108,7 +108,7 @@ class Daemon:
                     stages.execution.hold(f"an invariant broke: {error}")
                     handled += 1
                 if blocks is not None and handled >= blocks:
-                    return f"{handled} blocks handled"
+                    return f"reached the --blocks limit of {blocks}"
         finally:
             takeovers.cancel()
         return "asked to stop"
@@ -166,7 +166,7 @@ class Daemon:
         for mismatch in advance.mismatches:
             self._broken = True
             account = checksum(mismatch.account)
-            message = f"local health of {account} differs from the contract's: {mismatch.difference}"
+            message = f"local health of account {account} differs from the contract's: {mismatch.difference}"
             fields = {"account": account, "difference": mismatch.difference}
             self._emit(Event(BOOK_PARITY_FAILED, message, advance.snapshot.block.number, fields))
             execution.hold(message, BreakerName.PARITY)

@@ -14,4 +14,7 @@ async def discover(reader: ChainReader, protocol: Protocol) -> Protocol:
         if not (calls := protocol.discovery()):
             return protocol
         protocol = protocol.discovered(await reader.read(head, calls))
-    raise OperatorError(f"KEEPER_PROTOCOL: discovery of {protocol.name} did not end in {_MOST_ROUNDS} rounds")
+    raise OperatorError(
+        f"KEEPER_PROTOCOL: discovery of {protocol.name} did not end in {_MOST_ROUNDS} rounds: "
+        "check KEEPER_DEPLOYMENT, or report it to the author of the plug-in"
+    )

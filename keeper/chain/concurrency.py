@@ -133,7 +133,7 @@ class ConcurrencyLimit:
         """Drop the least important of the queue. Raises Shed when that is the new one."""
         worst = max(self._queue)
         if worst[0] <= priority:
-            raise Shed("not sent: the queue of reads is full")
+            raise Shed("not sent: the read queue is full")
         self._queue.remove(worst)
         if not worst[2].done():
-            worst[2].set_exception(Shed("not sent: the queue of reads is full of more important ones"))
+            worst[2].set_exception(Shed("not sent: the read queue is full of reads with higher priority"))

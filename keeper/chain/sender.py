@@ -73,7 +73,7 @@ class NodeSender:
 
         def parse(found: WireReceipt) -> Receipt | None:
             if fixed(found.transaction_hash) != tx_hash:
-                raise Transient("unusable answer: the receipt of another transaction")
+                raise Transient("unusable answer: the node returned the receipt of another transaction than asked for")
             return receipt_of(found)
 
         return await self._first(parse, WireReceipt, "eth_getTransactionReceipt", tx_hash)
@@ -83,7 +83,7 @@ class NodeSender:
 
         def parse(found: dict[str, Any]) -> dict[str, Any]:
             if found.get("hash") != hexed(tx_hash):
-                raise Transient("unusable answer: another transaction")
+                raise Transient("unusable answer: the node returned another transaction than asked for")
             return found
 
         return await self._first(parse, dict[str, Any], "eth_getTransactionByHash", tx_hash)

@@ -48,7 +48,7 @@ def _pull(settings: "Settings") -> None:
     url = settings.database_url.get_secret_value()
     book = open_breaker_store(url, settings.data_dir, EVERYONE, settings.chain_id)
     try:
-        book.kill("`keeper kill` pulled the kill switch", int(SystemClock().now()))
+        book.kill("kill switch set by `keeper kill`", int(SystemClock().now()))
     finally:
         book.close()
 

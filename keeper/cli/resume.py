@@ -25,4 +25,4 @@ def command(env_file: EnvFile = DEFAULT_ENV_FILE) -> None:
         book.close()
     for hold in closed:
         sys.stdout.write(f"closed: {hold.name} ({hold.reason})\n")
-    sys.stdout.write("sending goes on\n" if closed else "nothing was held\n")
+    sys.stdout.write("sending continues\n" if closed else "no breaker was open\n")

@@ -85,5 +85,5 @@ def _oldest(ring: Ring) -> int:
 
 def _observation(ring: Ring, place: int) -> Observation:
     if place not in ring.observations:
-        raise Refused(RefusalCode.UNSUPPORTED, f"observation {place} of a pool was not read")
+        raise Refused(RefusalCode.UNSUPPORTED, f"a pool's observation {place} was not read")
     return ring.observations[place]

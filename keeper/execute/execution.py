@@ -86,8 +86,8 @@ def plan_made(plan: Plan, live: bool) -> Event:
         "max_fee_wei": str(plan.max_fee),
         "live": live,
     }
-    worth = f"worth {plan.value_wad / WAD:.2f} USD" + ("" if live else " (dry run: not sent)")
-    message = f"planned {chosen.kind} {chosen.subject} of {checksum(plan.account)}, {worth}"
+    net = f"net {plan.value_wad / WAD:.2f} USD" + ("" if live else " (dry run: not sent)")
+    message = f"planned {chosen.kind} of {chosen.subject}, account {checksum(plan.account)}: {net}"
     return Event(PLAN_MADE, message, plan.planned_block, fields)
 
 

@@ -112,8 +112,9 @@ class LiveExecution:
         """Nonces used deeper than any reorg cannot be free again: a fork was restarted, or it is another chain."""
         if consumed >= chain_nonce and consumed not in {intent.nonce for intent in self._pending.settled()}:
             raise OperatorError(
-                f"KEEPER_DATABASE_URL: nonce {consumed} is mined in the journal, the chain's next is {chain_nonce}: "
-                "the chain was reset (a fork that was started again?); use another KEEPER_DATA_DIR for this chain"
+                f"KEEPER_DATABASE_URL: journal has nonce {consumed} as mined, but the chain's next nonce is "
+                f"{chain_nonce}: the chain was reset (a fork that was started again?); use another KEEPER_DATA_DIR for "
+                "this chain"
             )
 
     async def submit(self, plans: Sequence[Plan], snapshot: Snapshot, timestamp: int) -> list[Rejected]:

@@ -109,7 +109,7 @@ class Standby:
             leader.hold(reason, breaker)
         self._right, self._why, self._may_send = str(journal.right), "", journal.right.is_valid
         self._leader, self._renewal_task = leader, renewal
-        self._emit(Event(LEASE_ACQUIRED, f"became leader ({self._right})", None, {"lease": self._right}))
+        self._emit(Event(LEASE_ACQUIRED, f"became leader (holds {self._right})", None, {"lease": self._right}))
 
     async def _step_down(self) -> None:
         """Stop leading once the current submission or block is done."""

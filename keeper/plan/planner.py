@@ -141,7 +141,7 @@ class _Round:
     def _nothing_left(self) -> Refusal:
         """Why an account has no opportunity."""
         if self.quarantine:
-            return Refusal.of(Rejection.HOLD, f"quarantined: {self.quarantine}")
+            return Refusal.of(Rejection.HOLD, f"its asset is quarantined: {self.quarantine}")
         return Refusal.of(Rejection.NO_LEGAL_SIZE, "the protocol allows no size of liquidation now")
 
     def _fitting(self, account: Unsafe) -> list[Opportunity]:

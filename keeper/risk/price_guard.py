@@ -127,7 +127,7 @@ class PriceGuard:
             doubt = self._doubt(reading, references.get(reading.feed), answers.get(reading.feed), block)
             if doubt and (reading.feed, doubt.problem) not in doubts:
                 doubts[reading.feed, doubt.problem] = doubt
-        self._tell(doubts, prices, block)
+        self._report(doubts, prices, block)
         return Verdict(tuple(doubts.values()), self._sequencer(block, found))
 
     # References.
@@ -202,7 +202,9 @@ class PriceGuard:
             elif block.number - bounds.asked >= _FRESH_BLOCKS:
                 bounds.asked = -1
 
-    def _tell(self, doubts: Mapping[tuple[bytes, str], Doubt], prices: Sequence[PriceReading], block: BlockRef) -> None:
+    def _report(
+        self, doubts: Mapping[tuple[bytes, str], Doubt], prices: Sequence[PriceReading], block: BlockRef
+    ) -> None:
         for key, doubt in doubts.items():
             if key not in self._doubts:
                 self._emit(_held(doubt, prices, block))
@@ -222,9 +224,12 @@ class PriceGuard:
         answer = chainlink.round_of(found.get(chainlink.latest(self._policy.sequencer), CallResult(False, b"")))
         problem, since = _outage(answer, block.timestamp, self._policy.grace_s)
         if problem and problem != self._stopped:
-            self._emit(Event(SEQUENCER_DOWN, problem, block.number, {"problem": problem, "since": since}))
+            message = f"{problem}: nothing new is sent"
+            self._emit(Event(SEQUENCER_DOWN, message, block.number, {"problem": problem, "since": since}))
         if self._stopped and not problem:
-            self._emit(Event(SEQUENCER_UP, "the sequencer is up and its grace period is over", block.number))
+            self._emit(
+                Event(SEQUENCER_UP, "the sequencer is up and its grace period is over: sending continues", block.number)
+            )
         self._stopped = problem
         return problem
 

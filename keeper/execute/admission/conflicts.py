@@ -37,13 +37,14 @@ class Reservations:
     def conflict(self, plan: Plan) -> Rejected | None:
         """Why the plan has to wait; None when it may go out beside the others."""
         if plan.account in self._accounts:
-            return rejected(plan, Rejection.IN_FLIGHT, "a transaction for this account is pending")
+            return rejected(plan, Rejection.IN_FLIGHT, "a transaction for this account is in flight")
         if self._count >= self._most:
-            why = f"{self._count} transactions are pending, {self._most} are allowed"
+            why = f"{self._count} transactions in flight, at most {self._most} allowed"
             return rejected(plan, Rejection.TOO_MANY_IN_FLIGHT, why)
         for key, (amount, limit) in plan.opportunity.uses.items():
             if self._uses[key] + amount > limit:
-                why = f"{key}: pending transactions leave {max(limit - self._uses[key], 0)}"
+                left = max(limit - self._uses[key], 0)
+                why = f"{key}: needs {amount} of the limit {limit}, {left} is left"
                 return rejected(plan, Rejection.SHARED_LIMIT, why)
         return self._short(plan)
 
@@ -54,8 +55,8 @@ class Reservations:
         for one in wanted:
             left = max(one.balance, 0)
             if one.needed > left:
-                name = checksum(one.token) if one.token else "native"
-                why = f"needs up to {one.needed} units of {name}, {left} are left"
+                what = f"units of token {checksum(one.token)}" if one.token else "wei of the native coin for gas"
+                why = f"needs {one.needed} {what}, the keeper has {left} left"
                 return rejected(plan, Rejection.INSUFFICIENT_FUNDS, why, replace(one, balance=left))
         return None
 

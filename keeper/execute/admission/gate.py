@@ -21,7 +21,7 @@ Admission = tuple[list[Plan], list[Rejected]]
 
 
 class Gate:
-    """Screens plans by what is on its way, cooling or quarantined and by funds, then simulates each on the new block.
+    """Screens plans by what is in flight, cooling or quarantined and by funds, then simulates each on the new block.
 
     `holder`: whose tokens the plans spend.
     """
@@ -39,7 +39,7 @@ class Gate:
 
     @property
     def room(self) -> int:
-        """How many more transactions may be on their way."""
+        """How many more transactions may be in flight."""
         return max(self._most - len(self._pending.open()), 0)
 
     @property
@@ -103,14 +103,18 @@ class Gate:
         gas_limit = plan.opportunity.gas_limit
         if plan.planned_block < self._pending.last_block_for(plan.account):
             return rejected(
-                plan, Rejection.IN_FLIGHT, "a transaction for this account was mined since this was planned"
+                plan, Rejection.IN_FLIGHT, "a transaction for this account was mined after this plan was made"
             )
         if self._pending.cools(plan.account, head.number):
             return rejected(
                 plan, Rejection.COOLING_DOWN, "its last transaction failed less than KEEPER_COOLDOWN_BLOCKS blocks ago"
             )
         if gas_limit > self._signer.max_gas:
-            return rejected(plan, Rejection.BLOCK_GAS, f"its gas limit of {gas_limit} is above what the policy signs")
+            return rejected(
+                plan,
+                Rejection.BLOCK_GAS,
+                f"its gas limit of {gas_limit} is above the signing policy's {self._signer.max_gas}",
+            )
         return None
 
     async def _simulate(self, plan: Plan, head: BlockRef, timestamp: int) -> Rejected | None:
@@ -133,6 +137,7 @@ class Gate:
     def _blame(self, key: str, account: bytes, reason: str, number: int, sure: bool = False) -> None:
         """Count a failure that may be the asset's fault; quarantine the asset when it repeats."""
         if until := self._quarantine.failed(key, account, reason, number, sure):
-            message = f"quarantined {key} until block {until}: {reason}"
+            kind, _, asset = key.partition(" ")
+            message = f'skipping "{kind}" liquidations of {asset} until block {until}: {reason}'
             fields = {"subject": key, "reason": reason, "until_block": until}
             self._emit(Event(ASSET_QUARANTINED, message, number, fields))

@@ -1,4 +1,4 @@
-"""Assets that are left alone for a while, because what is sent for them would fail for account after account. Pure."""
+"""Assets that are skipped for a while, because what is sent for them would fail for account after account. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

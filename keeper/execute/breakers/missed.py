@@ -2,7 +2,7 @@
 
 
 class Missed:
-    """Counts blocks with something worth sending in which no transaction of this keeper was mined."""
+    """Counts blocks that had liquidations worth sending, in which no transaction of this keeper was mined."""
 
     def __init__(self, limit_blocks: int) -> None:
         self._limit = limit_blocks

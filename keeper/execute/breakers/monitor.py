@@ -49,7 +49,7 @@ class BreakerMonitor:
         """Start with the journal's breakers; emits an event for each open one."""
         states, ends = found
         self._breakers = Breakers(self._limits, states, ends)
-        self._say(self._breakers.open(), block)
+        self._report(self._breakers.open(), block)
 
     def trip(self, name: BreakerName, reason: str, block: BlockRef) -> None:
         self._change(self._breakers.trip(name, reason, block.number, block.timestamp), block)
@@ -74,13 +74,17 @@ class BreakerMonitor:
     def adopt(self, states: Iterable[BreakerState], block: BlockRef) -> None:
         """Take over what operators changed in the tables."""
         ours = {state.name for state in self._changed}
-        self._say(self._breakers.adopt(state for state in states if state.name not in ours), block)
+        self._report(self._breakers.adopt(state for state in states if state.name not in ours), block)
 
     def ended(self, intents: Iterable[Intent], native_price_wad: int, block: BlockRef) -> None:
         """Count how transactions ended in the newest block."""
         for intent in intents:
             if intent.state is IntentState.SUPERSEDED:
-                self.trip(BreakerName.NONCE, "a nonce was used by a transaction that this keeper did not send", block)
+                self.trip(
+                    BreakerName.NONCE,
+                    f"nonce {intent.nonce} was used by a transaction that this keeper did not send",
+                    block,
+                )
             end = _end_of(intent, block.timestamp, native_price_wad)
             self._ends.append(end)
             self._change(self._breakers.ended(end, block.number), block)
@@ -89,7 +93,7 @@ class BreakerMonitor:
         """Whether the last block left something worth sending unmined."""
         if blocks := self._missed.block(chance, mined):
             why = f" (sending is stopped: {self.reason})" if self.reason else ""
-            message = f"liquidations were worth sending in {blocks} blocks in a row and none was mined{why}"
+            message = f"{blocks} blocks had liquidations worth sending, none of this keeper's was mined{why}"
             fields = {"blocks": blocks, "held": self.reason}
             self._emit(Event(OPPORTUNITIES_MISSED, message, block.number, fields))
 
@@ -99,14 +103,14 @@ class BreakerMonitor:
             self._remaining = -1
         elif remaining != self._remaining:
             self._remaining = remaining
-            message = f"the kill switch is on: {remaining} pending transactions are being cancelled"
+            message = f"kill switch is on: cancelling {remaining} transactions in flight"
             self._emit(Event(KILL_CANCELLING, message, block.number, {"remaining": remaining}))
 
     def _change(self, states: list[BreakerState], block: BlockRef) -> None:
         self._changed += states
-        self._say(states, block)
+        self._report(states, block)
 
-    def _say(self, states: Iterable[BreakerState], block: BlockRef) -> None:
+    def _report(self, states: Iterable[BreakerState], block: BlockRef) -> None:
         for state in states:
             if state.reason:
                 fields = {"breaker": str(state.name), "reason": state.reason}

@@ -135,8 +135,10 @@ def check_version(version: int | None, oldest: int = OLDEST_READ) -> None:
     if version is None:
         raise NoJournal("KEEPER_DATABASE_URL: the database holds no journal: start `keeper run --live` first")
     if not oldest <= version <= VERSION:
-        newer = "a newer" if version > VERSION else "an older"
-        raise OperatorError(f"KEEPER_DATABASE_URL: the journal is of {newer} keeper (version {version}, not {VERSION})")
+        reads = f"up to {VERSION}: install the newer keeper"
+        if version < oldest:
+            reads = f"{oldest} or newer: `keeper run --live` migrates it"
+        raise OperatorError(f"KEEPER_DATABASE_URL: the journal has version {version}, this keeper reads {reads}")
 
 
 def database_message(error: SQLAlchemyError) -> str:

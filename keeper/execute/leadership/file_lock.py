@@ -75,7 +75,7 @@ class FileLocks:
             lock.close()
 
     def __str__(self) -> str:
-        return "file lock of the journal"
+        return "the journal's file lock"
 
 
 def lock_signer(signer: bytes, chain_id: int, genesis: bytes, shared: bool = False) -> WriterLock:

@@ -26,7 +26,7 @@ class PolicySigner:
 
     def __init__(self, signer: Signer, policy: SigningPolicy, budget_s: float = BUDGET_S) -> None:
         if signer.address != policy.keeper:
-            raise InvariantBroken("the signing policy is for another keeper")
+            raise InvariantBroken("the signing policy is for another signer address")
         self._signer = signer
         self._policy = policy
         self._budget_s = budget_s
@@ -69,7 +69,7 @@ class PolicySigner:
     async def _in_time(self, tx: UnsignedTx) -> SignedTx:
         now = asyncio.get_running_loop().time
         if now() < self._silent_until:
-            raise Transient(f"the signer did not answer within {self._budget_s:g} s a moment ago")
+            raise Transient(f"signer not asked: it did not answer within {self._budget_s:g} s a moment ago")
         try:
             async with asyncio.timeout(self._budget_s):
                 return await self._signer.sign(tx)

@@ -49,6 +49,13 @@ def identity(intent: Intent) -> dict[str, object]:
     return {"intent": intent.id, "account": checksum(intent.account), "nonce": intent.nonce}
 
 
+def described(intent: Intent) -> str:
+    """What a message says of an intent: what it does, for which account, at which nonce."""
+    if intent.kind == FILL:
+        return f"self-transfer that fills a nonce gap, nonce {intent.nonce}"
+    return f"{intent.kind} {intent.subject}".rstrip() + f", account {checksum(intent.account)}, nonce {intent.nonce}"
+
+
 class Broadcaster:
     """Uses journal, policy signer and sender in the only order that is safe.
 
@@ -136,20 +143,20 @@ class Broadcaster:
         """Send it to public nodes from now on; the journal records that before a public node sees it."""
         public = await self.journal_call(self.journal.publish, intent.id)
         self.pending.keep(public)
-        text = f"nonce {intent.nonce} was not mined through relays: sent to public nodes"
+        text = f"tx at nonce {intent.nonce}: relays did not get it mined; sent to public nodes"
         self.emit(Event(TX_PUBLISHED, text, None, {**identity(intent), "hash": hexed(intent.attempts[-1].tx_hash)}))
         return public
 
     async def drop(self, intent: Intent, reason: str) -> None:
         """End an intent that was never sent; its nonce is free."""
         self.pending.keep(await self.journal_call(self.journal.move, intent.id, IntentState.DROPPED))
-        self._tell_dropped(intent, reason)
+        self._report_dropped(intent, reason)
 
-    def _tell_dropped(self, intent: Intent, reason: str) -> None:
+    def _report_dropped(self, intent: Intent, reason: str) -> None:
         self.emit(
             Event(
                 TX_CANCELLED,
-                f"dropped intent {intent.id} at nonce {intent.nonce}: {reason}",
+                f"tx dropped, its nonce is free again: {described(intent)}: {reason}",
                 None,
                 {**identity(intent), "reason": reason},
             )
@@ -197,9 +204,9 @@ class Broadcaster:
         noted = await self.journal_call(self.journal.note, rows)
         self.pending.keep_all(noted)
         for intent, (attempt, result, state) in zip(noted, rows, strict=True):
-            self._tell(intent, attempt, result, kind)
+            self._report_reply(intent, attempt, result, kind)
             if state is IntentState.DROPPED:
-                self._tell_dropped(intent, result.reason or "refused")
+                self._report_dropped(intent, result.reason or "refused")
         return noted
 
     def _learn(self, intent: Intent, result: SendResult) -> None:
@@ -210,22 +217,22 @@ class Broadcaster:
         state.too_high = state.too_high + 1 if known and result.reason == TOO_HIGH else 0
         state.relays_refused = known and result.reason == RELAY_REFUSED
 
-    def _tell(self, intent: Intent, attempt: Attempt, result: SendResult, kind: EventKind | None) -> None:
+    def _report_reply(self, intent: Intent, attempt: Attempt, result: SendResult, kind: EventKind | None) -> None:
         fields = {**identity(intent), "hash": hexed(attempt.tx_hash)}
         fees = {"max_fee_wei": str(attempt.max_fee), "priority_fee_wei": str(attempt.priority_fee)}
-        what = "self-transfer" if attempt.cancels else intent.kind
+        what = ("cancellation of " if attempt.cancels and intent.kind != FILL else "") + described(intent)
         number = attempt.signed_block
         if result.status is SendStatus.UNKNOWN:
-            text = f"no node confirmed nonce {intent.nonce} ({what}): {result.message or result.reason}"
+            text = f"tx unconfirmed, sent again in later blocks: {what}: {result.message or result.reason}"
             self.emit(Event(TX_UNKNOWN, text, number, {**fields, "error": result.message or result.reason}))
         if result.status is SendStatus.REFUSED and kind is not None and result.reason != KNOWN:
-            text = f"nodes refused nonce {intent.nonce} ({what}): {result.message or result.reason}"
+            text = f"tx refused by nodes: {what}: {result.message or result.reason}"
             reason = {"reason": result.reason, "error": result.message}
             self.emit(Event(TX_REFUSED, text, number, {**fields, **reason}))
         elif kind is not None:
             done = "sent" if kind is TX_SENT else "replaced"
             gwei = f"{attempt.max_fee / 1e9:.3f} gwei"
-            text = f"{done} nonce {intent.nonce}: {what} of {checksum(intent.account)}, fee cap {gwei}"
+            text = f"tx {done}: {what}, fee cap {gwei}"
             self.emit(Event(kind, text, number, {**fields, **fees}))
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from enum import Enum
 
 from keeper.errors import Transient
-from keeper.execute.tx.broadcaster import OUTBID, USED, Broadcaster, identity
+from keeper.execute.tx.broadcaster import OUTBID, USED, Broadcaster, described, identity
 from keeper.execute.tx.crash_points import CrashPoint
 from keeper.execute.tx.fees import bumped_fees, fee_until_deadline, max_bid, next_base
 from keeper.execute.tx.nonce_repair import NonceRepair
@@ -118,7 +118,7 @@ class Confirmer:
         reasons = {intent.id: self._pending.state(intent).cancelled_for or "its deadline passed" for intent in intents}
         for intent in await self._settle(results):
             self._end(intent)
-            why = "it only filled a nonce gap" if intent.kind == FILL else reasons[intent.id]
+            why = "it filled a nonce gap" if intent.kind == FILL else reasons[intent.id]
             self._emit(booked_event(intent, why))
             if intent.state is not IntentState.MINED and not results[intent.id].retry:
                 self._pending.cool_all(members(intent), snapshot.block.number + self._policy.cooldown_blocks)
@@ -167,9 +167,8 @@ class Confirmer:
             if receipt is None or receipt.block_hash != outcome.block_hash:
                 self._pending.keep(await self._broadcaster.journal_call(self._journal.reopen, intent))
                 fields = {**identity(intent), "hash": hexed(outcome.tx_hash)}
-                message = (
-                    f"reorg: block {outcome.block_number}, which mined nonce {intent.nonce}, is no longer on the chain"
-                )
+                gone = f"a reorg removed block {outcome.block_number}, which had mined it"
+                message = f"tx in flight again: {described(intent)}: {gone}"
                 self._emit(Event(TX_REORGED, message, block.number, fields))
 
     # Getting it mined.
@@ -226,26 +225,26 @@ class Confirmer:
         router = self._broadcaster.router
         if router.gave_up(intent, turn.number) or self._pending.state(intent).relays_refused:
             if not router.then_public:
-                await self._cancel(intent, turn, "it was not mined through relays")
+                await self._cancel(intent, turn, "relays did not get it mined")
                 return
             intent = await self._broadcaster.publish(intent)
         if not self._is_underpriced(intent, turn):
             await self._broadcaster.rebroadcast(intent, turn.number)
         elif not await self._bump_once(intent, turn, max_bid(intent.bid, self._policy.max_fee), cancels=False):
-            self._say_stuck(intent, turn)
+            self._report_stuck(intent, turn)
 
     async def _bump(self, intent: Intent, turn: Turn, limit: int, cancels: bool) -> None:
         """Send the same bytes again when the pool dropped them, else a higher fee; at `limit` (wei), wait."""
         if await self._resend_if_dropped(intent, turn) and not self._is_underpriced(intent, turn):
             return
         if not await self._bump_once(intent, turn, limit, cancels):
-            self._say_stuck(intent, turn)
+            self._report_stuck(intent, turn)
 
     async def _cancel(self, intent: Intent, turn: Turn, why: str) -> None:
         """Send a self-transfer at the same nonce. Where the fee cap forbids it, wait until one of them is mined."""
         self._pending.state(intent).cancelled_for = why
         if not await self._bump_once(intent, turn, self._policy.max_fee, cancels=True):
-            self._say_stuck(intent, turn)
+            self._report_stuck(intent, turn)
             await self._resend_if_dropped(intent, turn)
         await self._broadcaster.router.cancel_private(intent)
 
@@ -277,12 +276,13 @@ class Confirmer:
         await self._broadcaster.rebroadcast(intent, turn.number)
         return True
 
-    def _say_stuck(self, intent: Intent, turn: Turn) -> None:
+    def _report_stuck(self, intent: Intent, turn: Turn) -> None:
         state = self._pending.state(intent)
-        if state.said_stuck:
+        if state.stuck_reported:
             return
-        state.said_stuck = True
+        state.stuck_reported = True
         fees = highest(intent.attempts)
         values = {"max_fee_wei": str(fees.max_fee), "base_fee_wei": str(turn.block.base_fee)}
-        message = f"tx stuck: nonce {intent.nonce} at its fee cap of {fees.max_fee / 1e9:.3f} gwei"
+        cap, base = f"{fees.max_fee / 1e9:.3f} gwei", f"{turn.block.base_fee / 1e9:.3f} gwei"
+        message = f"tx stuck at its fee cap of {cap} (base fee {base}): {described(intent)}"
         self._emit(Event(TX_STUCK, message, turn.number, {**identity(intent), **values}))

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from keeper.execute.tx import nonces
-from keeper.execute.tx.broadcaster import TRANSFER_GAS, Broadcaster, identity
+from keeper.execute.tx.broadcaster import TRANSFER_GAS, Broadcaster, described, identity
 from keeper.execute.tx.requests import urgent_request
 from keeper.model.chain import BlockRef, Call
 from keeper.model.events import TX_SUPERSEDED, Event
@@ -34,7 +34,7 @@ class NonceRepair:
         state.looks += 1
         if state.looks < LOOKS:
             return None
-        message = f"nonce {intent.nonce} was used by a transaction that this keeper did not send"
+        message = f"tx superseded: {described(intent)}: a transaction that this keeper did not send used the nonce"
         ended = await self._broadcaster.journal_call(self._journal.move, intent.id, IntentState.SUPERSEDED)
         self._broadcaster.emit(Event(TX_SUPERSEDED, message, block.number, identity(intent)))
         return ended

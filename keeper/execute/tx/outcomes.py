@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from eth_utils.crypto import keccak
 
 from keeper.abi import checksum
-from keeper.execute.tx.broadcaster import identity
+from keeper.execute.tx.broadcaster import described, identity
 from keeper.execute.tx.simulator import Simulator
 from keeper.model.chain import Receipt, hexed
 from keeper.model.events import TX_CANCELLED, TX_MINED, TX_REVERTED, Event
 from keeper.model.health import WAD
-from keeper.model.intent import APPROVE, Attempt, Intent, IntentState, Outcome
+from keeper.model.intent import APPROVE, FILL, Attempt, Intent, IntentState, Outcome
 from keeper.protocols.base import RevertAction, Snapshot
 from keeper.protocols.executor.batching import BATCH, members
 from keeper.protocols.executor.logs import steps_failed
@@ -134,15 +134,18 @@ def booked_event(intent: Intent, why: str) -> Event:
     fields: dict[str, object] = {**identity(intent), "hash": hexed(outcome.tx_hash)}
     number = outcome.block_number
     if intent.state is IntentState.CANCELLED:
+        cancelled = f"tx cancelled: {described(intent)}: {why}"
+        if intent.kind == FILL:
+            cancelled = f"nonce gap {intent.nonce} filled by a self-transfer"
         return Event(
             TX_CANCELLED,
-            f"cancelled the transaction at nonce {intent.nonce}: {why}",
+            cancelled,
             number,
             {**identity(intent), "reason": why},
         )
     fields["gas_used"] = outcome.gas_used
     if intent.state is IntentState.REVERTED:
-        message = f"{intent.kind} {intent.subject} of {checksum(intent.account)} reverted: {outcome.reason}"
+        message = f"tx reverted: {described(intent)}, block {number}: {outcome.reason}"
         return Event(TX_REVERTED, message, number, {**fields, "reason": outcome.reason})
     fields |= {
         "effective_gas_price_wei": str(outcome.effective_gas_price),
@@ -150,7 +153,7 @@ def booked_event(intent: Intent, why: str) -> Event:
         "profit_usd": round(outcome.value_wad / WAD, 6),
         "bad_debt_usd": round(outcome.bad_debt_wad / WAD, 6),
     }
-    message = f"{intent.kind} {intent.subject} mined in block {number}: {outcome.value_wad / WAD:+.2f} USD after gas"
+    message = f"tx mined: {described(intent)}, block {number}: {outcome.value_wad / WAD:+.2f} USD after gas"
     if intent.kind == BATCH and outcome.reason:
-        message += f"; failed: {outcome.reason}"
+        message += f"; failed steps: {outcome.reason}"
     return Event(TX_MINED, message, number, fields)

@@ -17,7 +17,7 @@ class SendState:
 
     `unconfirmed`: no node confirmed its newest bytes. `relays_refused`: relays did not take them. `too_high`: how often
     in a row its nonce was refused as too high. `looks`: how often its nonce was found used, by none of its hashes.
-    `cancelled_for`: why it is being cancelled. `said_stuck`: the event tx.stuck was emitted.
+    `cancelled_for`: why it is being cancelled. `stuck_reported`: the event tx.stuck was emitted.
     """
 
     unconfirmed: bool = False
@@ -25,7 +25,7 @@ class SendState:
     too_high: int = 0
     looks: int = 0
     cancelled_for: str = ""
-    said_stuck: bool = False
+    stuck_reported: bool = False
 
 
 @dataclass(slots=True)
@@ -35,7 +35,7 @@ class _Kept:
 
 
 class PendingIntents:
-    """Open and recently settled intents, and the accounts that are left alone for a while."""
+    """Open and recently settled intents, and the accounts that are skipped for a while."""
 
     def __init__(self) -> None:
         self._kept: dict[int, _Kept] = {}

@@ -21,7 +21,7 @@ def index_price(source: CurieSource, reading: FeedReading | None, known: Observa
     if reading is None:
         raise Refused(RefusalCode.UNSUPPORTED, "a price feed could not be read")
     if reading.through_uniswap:
-        raise Refused(RefusalCode.UNSUPPORTED, "a price feed that can switch to a Uniswap pool")
+        raise Refused(RefusalCode.UNSUPPORTED, "price feed not supported: it can switch to a Uniswap pool")
     price, time = latest(source, reading, now)
     if interval:
         price = _twap(reading, known, interval, price, time, now)

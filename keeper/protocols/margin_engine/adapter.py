@@ -77,7 +77,7 @@ class MarginEngineProtocol(Defaults):
         if not result.ok:
             return f"the contract's health reverts: {self.explain(result.data)}"
         if len(result.data) < _HEALTH_BYTES:
-            return f"the contract's health has {len(result.data)} bytes"
+            return f"health() returned {len(result.data)} bytes, {_HEALTH_BYTES} expected"
         found = _HEALTH.decode(result.data)
         if found == (local.equity, local.requirement):
             return ""

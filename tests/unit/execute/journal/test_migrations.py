@@ -65,5 +65,5 @@ def test_it_is_done_once(old):
 
 
 def test_reading_alone_does_not_change_it_and_says_what_is_so(old):
-    with pytest.raises(OperatorError, match="an older keeper"):
+    with pytest.raises(OperatorError, match="has version 1, this keeper reads 2 or newer"):
         open_history(URL, old)
