@@ -21,7 +21,8 @@ def command(as_json: AsJson = False, env_file: EnvFile = DEFAULT_ENV_FILE) -> No
 
     Decides by the same code as `keeper run`: price guards, breakers, the signer's balances, and what its journal has in
     flight. Accounts that a running keeper skips for a while come from its status file. Without a signer, unlimited
-    funds are assumed. Signs and sends nothing.
+    funds are assumed. Only at sending, `keeper run` also simulates each plan, and sends one by one for a signer with
+    code (EIP-7702). Signs and sends nothing.
     """
     settings = settings_from(env_file)
     from keeper.cli.session import run_once, signer_address

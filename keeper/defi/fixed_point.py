@@ -7,9 +7,7 @@ from enum import Enum
 
 WAD = 10**18
 RAY = 10**27
-WAD_RAY_RATIO = 10**9
 PERCENT = 10_000  # basis points of one
-UINT128_MAX = 2**128 - 1
 UINT160_MAX = 2**160 - 1
 UINT256_MAX = 2**256 - 1
 
@@ -47,10 +45,6 @@ def mul_div_ceil(a: int, b: int, denominator: int) -> int:
 
 
 # Aave's WadRayMath. Version 3.0.2 rounds everything half up; 3.6 adds the variants that say where they round to.
-
-
-def wad_mul(a: int, b: int) -> int:
-    return mul_div(a, b, WAD, Rounding.HALF_UP)
 
 
 def wad_div(a: int, b: int) -> int:
@@ -98,10 +92,6 @@ def percent_mul_ceil(value: int, percentage: int) -> int:
 
 def percent_div(value: int, percentage: int) -> int:
     return mul_div(value, PERCENT, percentage, Rounding.HALF_UP)
-
-
-def percent_div_floor(value: int, percentage: int) -> int:
-    return mul_div(value, PERCENT, percentage)
 
 
 def percent_div_ceil(value: int, percentage: int) -> int:

@@ -298,7 +298,8 @@ KILL_CANCELLING = _kind(
 OPPORTUNITIES_MISSED = _kind(
     "opportunities.missed",
     Level.CRITICAL,
-    "For KEEPER_MISSED_BLOCKS blocks there were liquidations worth sending, and none of this keeper was mined.",
+    "For KEEPER_MISSED_BLOCKS blocks there were liquidations worth sending, and none of this keeper's transactions was "
+    "mined.",
     "blocks held",
     "Look at tx.stuck, tx.refused, funds.low and the base fee: raise KEEPER_MAX_FEE_GWEI, add funds, add endpoints.",
 )

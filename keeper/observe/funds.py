@@ -25,7 +25,7 @@ class FundsWatch:
         self._short: set[bytes] = set()
 
     def look(self, rejected: Iterable[Rejected], symbols: Callable[[], Symbols], number: int) -> None:
-        """The accounts that one block left alone."""
+        """The accounts that one block skipped."""
         found: dict[bytes, Shortage] = {}
         for item in rejected:
             if item.shortage is not None and self._payer(item.shortage):

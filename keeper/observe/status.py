@@ -38,7 +38,7 @@ class Status:
     blocks_seen: int = 0
     problems: list[str] = field(default_factory=list)  # prices that cannot be used
     cooling: dict[str, int] = field(default_factory=dict)  # account -> first block in which it is tried again
-    quarantined: dict[str, str] = field(default_factory=dict)  # kind and subject -> why it is left alone
+    quarantined: dict[str, str] = field(default_factory=dict)  # kind and subject -> why it is skipped
 
     @property
     def running(self) -> bool:

@@ -74,7 +74,9 @@ class Settings(BaseSettings):
     signer_address: str | None = setting(
         None, "Sending", "Address whose key the remote signer holds", pattern=r"^0x[0-9a-fA-F]{40}$"
     )
-    kms_key_id: str | None = setting(None, "Sending", "Key in AWS KMS (id, ARN or alias); needs keeper[aws]")
+    kms_key_id: str | None = setting(
+        None, "Sending", "Key in AWS KMS (id, ARN or alias); needs liquidation-keeper[aws]"
+    )
     kms_region: str | None = setting(
         None, "Sending", "AWS region of the KMS key, where the AWS configuration does not set it"
     )
@@ -99,11 +101,13 @@ class Settings(BaseSettings):
         "Sending",
         "Method that sends to relays: private is eth_sendPrivateTransaction, bundle is eth_sendBundle",
     )
-    relay_blocks: int = setting(3, "Sending", "Blocks in which relays must get a transaction mined", ge=1, le=100)
+    relay_blocks: int = setting(
+        3, "Sending", "Blocks to wait for relays before KEEPER_RELAY_FALLBACK applies", ge=1, le=100
+    )
     relay_fallback: Literal["public", "cancel"] = setting(
         "public",
         "Sending",
-        "What follows then: public sends it to public nodes; cancel cancels it, so that they never get it",
+        "After KEEPER_RELAY_BLOCKS: public sends to public nodes; cancel cancels, so that they never get it",
     )
     relay_min_usd: Decimal = setting(
         Decimal(0),
@@ -126,7 +130,7 @@ class Settings(BaseSettings):
     bad_debt_weight: Decimal = setting(
         Decimal(0),
         "Liquidation",
-        "What a dollar of prevented bad debt adds to an account's rank, in dollars of profit: "
+        "Dollars of profit that one dollar of prevented bad debt counts as in the ranking: "
         "0 for profit only, 1 or more for a protocol's own keeper",
         ge=0,
         le=1000,
@@ -179,8 +183,8 @@ class Settings(BaseSettings):
     lease_s: float | None = setting(
         None,
         "State",
-        "PostgreSQL: seconds after which another keeper takes over from one that hangs (from one that ended, at once); "
-        "when not set, half the block time, 1 to 6",
+        "PostgreSQL: seconds without renewal until another keeper takes over. A keeper that ends releases the lease at "
+        "once. Default: half the block time, 1 to 6",
         ge=0.2,
         le=600,
     )

@@ -42,8 +42,8 @@ def find(
         after = health_of(terms, left, index, price)
         return after.equity * WAD >= after.requirement * target_wad
 
-    purse = limits.get(token_key(terms.debt.address), _UNBOUNDED)
-    amount = min(smallest(restores, most_of(terms, held, index, price)), purse)
+    balance = limits.get(token_key(terms.debt.address), _UNBOUNDED)
+    amount = min(smallest(restores, most_of(terms, held, index, price)), balance)
     if amount <= 0:
         return []
     outcome = liquidate(terms, held, index, price, amount)

@@ -104,7 +104,7 @@ def reads(lend: bytes, terms: Terms) -> list[Call]:
 
 
 def decode_reads(terms: Terms, results: Sequence[CallResult]) -> Readings:
-    """A feed that does not answer is a problem to be told, never a number; a contract that does not is not ours."""
+    """A feed that does not answer is a problem to report, never a number; a contract that does not is not Tiny Lend."""
     found = chainlink.round_of(results[0])
     if not results[1].ok:
         raise InvariantBroken("Tiny Lend does not answer `accrual`")

@@ -1,4 +1,4 @@
-"""What is known of the market, by where it comes from: asked once, told by logs, read in every block."""
+"""The market's data, by source: read once at the start, taken from logs, or read in every block."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""A key that never leaves AWS KMS, for the optional extra `keeper[aws]`.
+"""A key that never leaves AWS KMS, for the optional extra `liquidation-keeper[aws]`.
 
 KMS gives DER signatures without a recovery id, half of them with a high s: both are put right here. What comes out is
 verified by the policy signer like everything else.

@@ -22,7 +22,6 @@ from keeper.protocols.aave_v3.versions import Version
 _ORACLE = load_abi("IAaveOracle").functions
 _SENTINEL = load_abi("IAaveSentinel").functions
 _POOL = load_abi("IAavePool").functions
-_WORD = 32
 _MOST_PRICE = 1 << 128
 
 

@@ -153,12 +153,12 @@ async def test_what_cannot_be_cancelled_is_left_after_a_while(
 
 async def test_a_transaction_that_was_sent_is_named(tmp_path: Path, started: list[Process]) -> None:
     with Anvil(gas_limit=60_000_000) as anvil:
-        bed = await asyncio.to_thread(deploy, Node.at(anvil.url))
+        market = await asyncio.to_thread(deploy, Node.at(anvil.url))
         anvil.set_automine(False)
         settings = settings_of(tmp_path, anvil.url)
-        bed.write_deployment(tmp_path / "deployment.json")
+        market.write_deployment(tmp_path / "deployment.json")
         settings |= {"KEEPER_PROTOCOL": "curie", "KEEPER_PRIVATE_KEY": KEY}
-        factory = "0x" + bed.exits.uniswap.factory.hex()
+        factory = "0x" + market.exits.uniswap.factory.hex()
         process = await start(started, tmp_path, "executor", "deploy", "--live", "--factory", factory, **settings)
         assert process.stdout
         async with asyncio.timeout(WAIT_S):

@@ -1,4 +1,4 @@
-"""What cannot be liquidated is left alone by name: `keeper plan` says each account's reason, and so does the event."""
+"""What cannot be liquidated is skipped and named: `keeper plan` says each account's reason, and so does the event."""
 
 import json
 import os

@@ -9,7 +9,7 @@ from keeper.model.chain import BlockRef, Log
 from keeper.protocols.columns import TableSpec, Writer
 
 
-class Ledger:
+class BalanceProtocol:
     """The smallest protocol: a log sets the balance of its address; the state counts logs."""
 
     tables = (TableSpec("balances", ("amount",)),)
@@ -35,7 +35,7 @@ def log(account: int, amount: int, at: BlockRef) -> Log:
 
 
 def new_book(undo_blocks: int = 100) -> Book:
-    book = Book(Ledger(), undo_blocks)  # type: ignore[arg-type]
+    book = Book(BalanceProtocol(), undo_blocks)  # type: ignore[arg-type]
     book.rebase(block(0))
     return book
 

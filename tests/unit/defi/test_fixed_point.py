@@ -45,7 +45,6 @@ def test_products_of_units_take_halves_up(half_up, down, up, one) -> None:
     ("half_up", "down", "up", "one"),
     [
         (fp.ray_div, fp.ray_div_floor, fp.ray_div_ceil, fp.RAY),
-        (fp.percent_div, fp.percent_div_floor, fp.percent_div_ceil, fp.PERCENT),
     ],
 )
 def test_quotients_of_units_take_halves_up(half_up, down, up, one) -> None:
@@ -54,4 +53,9 @@ def test_quotients_of_units_take_halves_up(half_up, down, up, one) -> None:
 
 
 def test_wads_take_halves_up() -> None:
-    assert fp.wad_mul(3, fp.WAD // 2) == fp.wad_div(3, 2 * fp.WAD) == 2
+    assert fp.wad_div(3, 2 * fp.WAD) == 2
+
+
+def test_quotients_of_percents_take_halves_up_or_round_up() -> None:
+    assert (fp.percent_div(1, 3), fp.percent_div_ceil(1, 3)) == (3_333, 3_334)
+    assert (fp.percent_div(1, 2 * fp.PERCENT), fp.percent_div_ceil(1, 2 * fp.PERCENT)) == (1, 1)

@@ -31,19 +31,19 @@ MARKET_GAS = 11 * GWEI  # base fee and tip of the next block
 GAS_WAD = 44 * WAD // 10  # 200,000 gas at that fee and $2,000
 
 
-def situation(purse: Funds, in_flight: InFlight = NOTHING_IN_FLIGHT) -> Situation:
-    return Situation(snapshot(), 1_012, purse, in_flight)
+def situation(balances: Funds, in_flight: InFlight = NOTHING_IN_FLIGHT) -> Situation:
+    return Situation(snapshot(), 1_012, balances, in_flight)
 
 
 def plan(
     protocol: Scripted,
     rules: Policy | None = None,
-    purse: Funds | None = None,
+    balances: Funds | None = None,
     in_flight: InFlight = NOTHING_IN_FLIGHT,
     unpriced: tuple[bytes, ...] = (),
 ) -> Schedule:
     found = assessment(protocol, unpriced)
-    return choose(protocol, situation(purse or funds(), in_flight), found, rules or policy())  # type: ignore[arg-type]
+    return choose(protocol, situation(balances or funds(), in_flight), found, rules or policy())  # type: ignore[arg-type]
 
 
 def only(schedule: Schedule) -> Rejected:
@@ -109,7 +109,7 @@ def test_of_two_ways_to_liquidate_an_account_the_better_one_is_taken() -> None:
 
 def test_the_other_way_is_taken_where_the_better_one_lacks_funds() -> None:
     protocol = book([Script(reward=30 * WAD, spends=100, smallest=1_000), Script(reward=20 * WAD, subject="BTC")])
-    (found,) = plan(protocol, purse=funds(usdc=99)).plans
+    (found,) = plan(protocol, balances=funds(usdc=99)).plans
     assert found.opportunity.subject == "BTC"
 
 
@@ -119,7 +119,7 @@ def test_the_first_fee_never_exceeds_the_bid_the_cap_or_the_purse() -> None:
     assert found.max_fee == found.bid == 11_875_000_000  # 95 % of the reward
     (found,) = plan(book(Script()), policy(max_fee=12 * GWEI)).plans
     assert found.max_fee == found.bid == 12 * GWEI
-    (found,) = plan(book(Script()), purse=funds(native=300_000 * 12 * GWEI)).plans
+    (found,) = plan(book(Script()), balances=funds(native=300_000 * 12 * GWEI)).plans
     assert found.max_fee == 12 * GWEI
 
 
@@ -207,17 +207,17 @@ def test_accounts_that_the_adapter_refuses_to_judge_are_rejected_once_each_with_
 
 
 def test_nothing_is_planned_where_gas_cannot_be_valued() -> None:
-    assert only(plan(book(Script()), purse=funds(price=0))).reason is Rejection.UNPRICED
+    assert only(plan(book(Script()), balances=funds(price=0))).reason is Rejection.UNPRICED
 
 
 def test_missing_tokens_are_named_with_amounts() -> None:
-    rejected = only(plan(book(Script(spends=1_200_000_000, smallest=500)), purse=funds(usdc=300_000_000)))
+    rejected = only(plan(book(Script(spends=1_200_000_000, smallest=500)), balances=funds(usdc=300_000_000)))
     assert rejected.reason is Rejection.INSUFFICIENT_FUNDS
     assert rejected.message == "insufficient_funds: needs 1,200.00 USDC; 300.00 USDC is left"
 
 
 def test_missing_coins_for_gas_are_named_with_amounts() -> None:
-    rejected = only(plan(book(Script()), purse=funds(native=10**15)))
+    rejected = only(plan(book(Script()), balances=funds(native=10**15)))
     assert rejected.reason is Rejection.INSUFFICIENT_FUNDS
     assert rejected.message == "insufficient_funds: gas needs 0.003300 of the native coin; the signer has 0.001000 left"
 
@@ -285,13 +285,13 @@ def test_plans_in_flight_draw_on_shared_limits() -> None:
 
 
 def test_capital_that_is_short_makes_the_size_smaller() -> None:
-    (found,) = plan(book(Script(spends=1_000)), purse=funds(usdc=400)).plans
+    (found,) = plan(book(Script(spends=1_000)), balances=funds(usdc=400)).plans
     assert found.opportunity.spends[USDC] == 400
 
 
 def test_capital_is_spent_once() -> None:
     protocol = book(Script(reward=80 * WAD, spends=800), Script(reward=70 * WAD, spends=800))
-    schedule = plan(protocol, purse=funds(usdc=1_000))
+    schedule = plan(protocol, balances=funds(usdc=1_000))
     assert [found.opportunity.spends[USDC] for found in schedule.plans] == [800, 200]
 
 
@@ -333,10 +333,10 @@ busy = st.builds(
 @given(books, rules, purses, busy)
 @settings(deadline=None, max_examples=150)
 def test_a_schedule_keeps_to_every_budget_and_leaves_no_account_without_an_answer(
-    scripted: list[list[Script]], rules: Policy, purse: Funds, in_flight: InFlight
+    scripted: list[list[Script]], rules: Policy, balances: Funds, in_flight: InFlight
 ) -> None:
     protocol = book(*scripted)
-    schedule = plan(protocol, rules, purse, in_flight)
+    schedule = plan(protocol, rules, balances, in_flight)
     plans = schedule.plans
     answered = [found.account for found in plans] + [rejected.account for rejected in schedule.rejected]
     assert sorted(answered) == protocol.addresses
@@ -345,8 +345,8 @@ def test_a_schedule_keeps_to_every_budget_and_leaves_no_account_without_an_answe
     gas_in_flight = sum(gas for fee, gas in in_flight.gas.items() if fee >= 10 * GWEI)
     gas_left = max(rules.gas_share * HEAD.gas_limit - gas_in_flight, 0)
     assert sum(found.opportunity.gas_limit for found in plans) <= gas_left
-    assert sum(found.opportunity.gas_limit * found.max_fee for found in plans) <= purse.native
-    assert sum(found.opportunity.spends.get(USDC, 0) for found in plans) <= purse.tokens[USDC]
+    assert sum(found.opportunity.gas_limit * found.max_fee for found in plans) <= balances.native
+    assert sum(found.opportunity.spends.get(USDC, 0) for found in plans) <= balances.tokens[USDC]
     for key in ("cap:ETH", "cap:BTC"):
         drawn = sum(found.opportunity.uses.get(key, (0, 0))[0] for found in plans)
         assert drawn <= max(1_500 - in_flight.uses.get(key, 0), 0)
@@ -355,13 +355,13 @@ def test_a_schedule_keeps_to_every_budget_and_leaves_no_account_without_an_answe
 @given(books, rules, purses, busy)
 @settings(deadline=None, max_examples=100)
 def test_no_plan_falls_below_the_minimum_profit_at_its_own_bid(
-    scripted: list[list[Script]], rules: Policy, purse: Funds, in_flight: InFlight
+    scripted: list[list[Script]], rules: Policy, balances: Funds, in_flight: InFlight
 ) -> None:
     market = fee_market(HEAD, rules)
     protocol = book(*scripted)
-    for found in plan(protocol, rules, purse, in_flight).plans:
+    for found in plan(protocol, rules, balances, in_flight).plans:
         opportunity = found.opportunity
-        cost = gas_cost_wad(opportunity.gas, found.bid, purse.native_price_wad)
+        cost = gas_cost_wad(opportunity.gas, found.bid, balances.native_price_wad)
         assert opportunity.reward_wad - cost >= rules.min_profit_wad
         assert market.expected <= found.max_fee <= min(found.bid, market.ladder)
         assert found.bid <= rules.max_fee
@@ -372,13 +372,13 @@ def test_no_plan_falls_below_the_minimum_profit_at_its_own_bid(
 @given(books, rules, purses, busy)
 @settings(deadline=None, max_examples=40)
 def test_the_same_inputs_give_the_same_schedule_in_whatever_order_accounts_come(
-    scripted: list[list[Script]], rules: Policy, purse: Funds, in_flight: InFlight
+    scripted: list[list[Script]], rules: Policy, balances: Funds, in_flight: InFlight
 ) -> None:
     protocol = book(*scripted)
     found = assessment(protocol)
     turned = replace(found, unsafe=found.unsafe[::-1])
     first, again, other = (
-        choose(protocol, situation(purse, in_flight), seen, rules)  # type: ignore[arg-type]
+        choose(protocol, situation(balances, in_flight), seen, rules)  # type: ignore[arg-type]
         for seen in (found, found, turned)
     )
     assert first == again

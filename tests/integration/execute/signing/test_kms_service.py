@@ -12,7 +12,7 @@ from keeper.execute.signing.signer import UnsignedTx
 from tests.support.anvil import dev_key
 from tests.support.kms import KmsKey, KmsService
 
-pytest.importorskip("boto3", reason="the extra keeper[aws] is not installed")
+pytest.importorskip("boto3", reason="the extra liquidation-keeper[aws] is not installed")
 TX = UnsignedTx(31337, 7, b"\xee" * 20, b"\1\2\3\4", 500_000, 10**11, 10**9)
 
 

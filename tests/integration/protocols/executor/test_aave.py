@@ -30,7 +30,7 @@ ROUTES = {
 
 @dataclass(frozen=True)
 class Scene:
-    """A market, and an executor with a purse of every token."""
+    """A market, and an executor with a balance of every token."""
 
     anvil: Anvil
     deployed: DeployedAave

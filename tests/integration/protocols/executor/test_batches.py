@@ -36,7 +36,7 @@ def anvil() -> Iterator[Anvil]:
 
 
 def with_executor(deployed: DeployedAave) -> bytes:
-    """One of the signer's own, with a purse."""
+    """One of the signer's own, with funds."""
     impersonate(deployed.node, [*PEOPLE, SIGNER])
     [made] = deployed.node.send(Tx(SIGNER, None, executor.creation(SIGNER, deployed.exits.uniswap.factory)))
     address = unhexed(made["contractAddress"])
@@ -97,7 +97,7 @@ class Run:
     def told(self, code: str) -> list[str]:
         return [event.message for event in self.events if event.kind.code == code]
 
-    def purse(self) -> int:
+    def balance(self) -> int:
         return self.deployed.balance(self.deployed.reserves["USDC"].token, self.executor)
 
     def outbid(self, who: bytes) -> None:
@@ -129,7 +129,7 @@ class Run:
 
 async def test_unsafe_accounts_go_out_together_and_the_books_are_exact(anvil: Anvil, tmp_path: Path) -> None:
     run = Run(anvil, tmp_path)
-    before = run.purse()
+    before = run.balance()
     intents = await run.play(lambda: None)
     assert [(intent.kind, intent.subject, intent.state) for intent in intents] == [
         (BATCH, "4 accounts", IntentState.MINED),
@@ -137,7 +137,7 @@ async def test_unsafe_accounts_go_out_together_and_the_books_are_exact(anvil: An
     ]
     assert sorted(account for intent in intents for account in members(intent)) == sorted(PEOPLE)
     earned = [intent.outcome.profit[run.deployed.reserves["USDC"].token] for intent in intents if intent.outcome]
-    assert run.purse() - before == sum(earned)
+    assert run.balance() - before == sum(earned)
     assert all(run.deployed.user_data(one)[5] > ETHER for one in PEOPLE)
     for intent in intents:
         order = executor.order_of(intent.data)
@@ -148,7 +148,7 @@ async def test_unsafe_accounts_go_out_together_and_the_books_are_exact(anvil: An
 
 async def test_a_step_that_came_too_late_is_told_and_the_others_count(anvil: Anvil, tmp_path: Path) -> None:
     run = Run(anvil, tmp_path)
-    before = run.purse()
+    before = run.balance()
     late: list[bytes] = []
 
     def lose_one() -> None:
@@ -161,5 +161,5 @@ async def test_a_step_that_came_too_late_is_told_and_the_others_count(anvil: Anv
     assert outcome
     assert outcome.reason.startswith(f"{checksum(late[0])}: HealthFactorNotBelowThreshold")
     earned = [intent.outcome.profit[run.deployed.reserves["USDC"].token] for intent in intents if intent.outcome]
-    assert run.purse() - before == sum(earned)
+    assert run.balance() - before == sum(earned)
     assert any(outcome.reason in message for message in run.told("tx.mined"))

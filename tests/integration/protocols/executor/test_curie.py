@@ -24,7 +24,7 @@ WALLET = 2_000_000 * USD
 
 @dataclass(frozen=True)
 class Scene:
-    """A market, and an executor with a purse."""
+    """A market, and an executor with funds."""
 
     anvil: Anvil
     deployed: DeployedCurie

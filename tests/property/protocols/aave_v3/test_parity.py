@@ -220,12 +220,12 @@ class Run:
             return False
 
     def opportunities(self, snapshot: Snapshot, row: int, when: int, c: int) -> list[Opportunity]:
-        purse = {token_key(item.asset): self.units(item.asset) for item in snapshot.state.reserves}
+        limits = {token_key(item.asset): self.units(item.asset) for item in snapshot.state.reserves}
         if c % 5 == 0:
-            purse = {key: units // (1 + c % 10_000) for key, units in purse.items()}
+            limits = {key: units // (1 + c % 10_000) for key, units in limits.items()}
         target = WAD + (c % 30) * WAD // 100
         try:
-            found = self.bench.protocol.opportunities(snapshot, row, when, target, purse)
+            found = self.bench.protocol.opportunities(snapshot, row, when, target, limits)
         except Refused as refusal:
             self.foreseen[refusal.code] += 1
             return []

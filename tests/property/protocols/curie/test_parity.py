@@ -219,7 +219,7 @@ crashes = st.fixed_dictionaries(
         "step": st.integers(-45, 45).filter(lambda step: abs(step) > 8),
         "steps": st.integers(2, 14),
         "target": st.sampled_from([WAD, 11 * WAD // 10, 15 * WAD // 10, 100 * WAD]),
-        "purse": st.sampled_from([0, 3 * 10**6, 40 * 10**6, 10**9]),
+        "balance": st.sampled_from([0, 3 * 10**6, 40 * 10**6, 10**9]),
         "seconds": st.integers(1, 60),
         "choice": st.integers(0, 10**6),
     }
@@ -274,7 +274,7 @@ def _crash(bench: CurieBench, weather: dict[str, Any], done: dict[str, int], kin
 
 
 def _options(bench: CurieBench, snapshot: Snapshot, now: int, weather: dict[str, Any]) -> list[tuple[int, Opportunity]]:
-    limits = {token_key(bench.deployed.tokens["USDC"]): weather["purse"]} if weather["purse"] else {}
+    limits = {token_key(bench.deployed.tokens["USDC"]): weather["balance"]} if weather["balance"] else {}
     found = []
     for row in range(len(snapshot.columns)):
         if bench.protocol.health(snapshot, row, now).liquidatable:
