@@ -1,8 +1,11 @@
 """The program's entry: a signal ends it with one line from its first moment on, until a command handles signals."""
 
+import os
 import signal
 import sys
 from types import FrameType
+
+OWN_FILES = 0o077  # umask: journal, log and status name accounts and amounts: other users must not read them
 
 
 def _leave(_number: int, _frame: FrameType | None) -> None:
@@ -13,7 +16,8 @@ def _leave(_number: int, _frame: FrameType | None) -> None:
 
 
 def main() -> None:
-    """Run the command line."""
+    """Run the command line. What it writes, only its own user may read."""
+    os.umask(OWN_FILES)
     for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
         if name is not signal.SIGHUP or signal.getsignal(name) is not signal.SIG_IGN:  # under `nohup` it is ignored
             signal.signal(name, _leave)

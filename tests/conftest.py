@@ -1,6 +1,7 @@
 """Fixtures of every test, and the rule that unit tests open no sockets."""
 
 import asyncio
+import os
 import socket
 from pathlib import Path
 from typing import Any, NoReturn
@@ -14,6 +15,8 @@ from tests.support.postgres import database, postgres
 __all__ = ["anvil", "database", "postgres", "shared_anvil", "start_anvil"]
 
 settings.register_profile("thorough", max_examples=10_000, deadline=None)
+
+os.umask(0o077)  # key files of tests are as private as those of operators
 
 UNIT = Path(__file__).parent / "unit"
 

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import stat
 import sys
 from asyncio.subprocess import DEVNULL, Process
 from collections.abc import AsyncIterator, Callable
@@ -51,8 +52,9 @@ async def start(arena: harsh.EngineArena, *arguments: str, **changes: str) -> Pr
     path = arena.files.directory / f"stderr-{len(_errors)}.txt"
     with path.open("wb") as errors:  # a file, not a pipe that is full when nobody reads it
         process = await asyncio.create_subprocess_exec(
-            *command, env=inherited | settings | changes, cwd=arena.files.directory, stdout=DEVNULL, stderr=errors
-        )
+            *command, env=inherited | settings | changes, cwd=arena.files.directory, stdout=DEVNULL, stderr=errors,
+            umask=0,
+        )  # fmt: skip
     _errors[process] = path
     return process
 
@@ -86,6 +88,10 @@ def balance(arena: harsh.EngineArena, token: bytes) -> int:
         return arena.anvil.balance(arena.keeper)
     balance_of = load_abi("IERC20Metadata").functions["balanceOf"]
     return int(balance_of.decode(arena.anvil.call(token, balance_of.encode(arena.keeper)))[0])
+
+
+def modes_below(directory: Path) -> dict[Path, int]:
+    return {path: stat.S_IMODE(path.stat().st_mode) for path in directory.rglob("*")}
 
 
 def some_mined(arena: harsh.EngineArena, count: int) -> bool:
@@ -127,6 +133,21 @@ async def test_a_signal_ends_it_cleanly_and_a_second_start_goes_on_from_the_jour
         for token in tokens:
             booked = sum(intent.outcome.profit.get(token, 0) for intent in journal if intent.outcome)
             assert booked == balance(arena, token) - before[token]
+
+
+async def test_nobody_else_can_read_what_a_live_keeper_writes(tmp_path: Path) -> None:
+    with arena_node() as anvil:
+        arena = harsh.arena(anvil, tmp_path, accounts=20, blocks=40)
+        own, data = set(modes_below(tmp_path)), tmp_path / "data" / "inner"
+        process = await start(arena, "--live", KEEPER_DATA_DIR=str(data), KEEPER_LOG_JSON=str(data / "keeper.jsonl"))
+        own.add(_errors[process])
+        await play_until(arena, lambda: {"status.json", "demo.db-wal"} <= {path.name for path in data.glob("*")})
+        modes = {path: mode for path, mode in modes_below(tmp_path).items() if path not in own}
+        process.terminate()
+        assert (await finish(process))[0] == 0
+    names = {path.name for path in modes}
+    assert {"data", "inner", "demo.db", "demo.db-wal", "status.json", "keeper.lock", "keeper.jsonl"} <= names
+    assert all(mode == (0o700 if path.is_dir() else 0o600) for path, mode in modes.items()), modes
 
 
 @pytest.mark.parametrize("name", [signal.SIGHUP, signal.SIGQUIT], ids=["sighup", "sigquit"])
