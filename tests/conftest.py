@@ -3,6 +3,7 @@
 import asyncio
 import os
 import socket
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -16,13 +17,20 @@ __all__ = ["anvil", "database", "postgres", "shared_anvil", "start_anvil"]
 
 settings.register_profile("thorough", max_examples=10_000, deadline=None)
 
-os.umask(0o077)  # key files of tests are as private as those of operators
-
 UNIT = Path(__file__).parent / "unit"
 
 
 def _refuse(*_: Any, **__: Any) -> NoReturn:
     raise AssertionError("a unit test opened a socket: it belongs to another folder")
+
+
+@pytest.fixture(autouse=True)
+def _private_files_in_unit_tests(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Key files of tests are as private as those of operators."""
+    before = os.umask(0o077) if UNIT in request.path.parents else None
+    yield
+    if before is not None:
+        os.umask(before)
 
 
 @pytest.fixture(autouse=True)

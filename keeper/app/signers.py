@@ -11,7 +11,8 @@ from keeper.settings import Settings
 def signer_of(settings: Settings) -> Signer:
     """The signer that the settings name. Blocks: a keystore takes a second, KMS is asked. Raises OperatorError."""
     if settings.keystore_file and settings.keystore_password:
-        return from_keystore(settings.keystore_file, settings.keystore_password.get_secret_value())
+        password = settings.keystore_password.get_secret_value()
+        return from_keystore(settings.keystore_file, password, settings.allow_open_secrets)
     if settings.private_key:
         return from_private_key(settings.private_key.get_secret_value())
     timeout_s = settings.signer_timeout_s
@@ -19,7 +20,8 @@ def signer_of(settings: Settings) -> Signer:
         url, address = settings.remote_signer_url.get_secret_value(), bytes.fromhex(settings.signer_address[2:])
         return RemoteSigner(url, address, timeout_s)
     if settings.kms_key_id:
-        return connect_kms(settings.kms_key_id, settings.kms_region, settings.kms_endpoint_url, timeout_s)
+        endpoint = settings.kms_endpoint_url.get_secret_value() if settings.kms_endpoint_url else None
+        return connect_kms(settings.kms_key_id, settings.kms_region, endpoint, timeout_s)
     raise OperatorError(
         "--live needs a signer: set KEEPER_KEYSTORE_FILE and KEEPER_KEYSTORE_PASSWORD_FILE, KEEPER_PRIVATE_KEY_FILE, "
         "KEEPER_REMOTE_SIGNER_URL or KEEPER_KMS_KEY_ID"

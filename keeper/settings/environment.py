@@ -5,10 +5,12 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from keeper.errors import OperatorError
+from keeper.secret_files import read_secret
 from keeper.settings.model import DEVELOPMENT_CHAINS, PREFIX, Settings
+from keeper.settings.types import carries_secret
 
 
 def _read_environment(env_file: Path | None = Path(".env")) -> dict[str, str]:
@@ -27,7 +29,14 @@ def _read_environment(env_file: Path | None = Path(".env")) -> dict[str, str]:
             raise OperatorError(f"cannot read the settings in {env_file}: {reason}") from None
     found.update(os.environ)
     values = {key[len(PREFIX) :].lower(): value for key, value in found.items() if key.startswith(PREFIX)}
+    _read_files(values)
+    return values
+
+
+def _read_files(values: dict[str, str]) -> None:
+    """Replace each `x_file` by x with the file's content. A secret's file must be closed to other users."""
     fields = Settings.model_fields
+    allow_open = _says_yes(values.get("allow_open_secrets", ""))
     for name in [name for name in values if name.endswith("_file") and name not in fields]:
         target = name.removesuffix("_file")
         if target not in fields:
@@ -35,18 +44,18 @@ def _read_environment(env_file: Path | None = Path(".env")) -> dict[str, str]:
         key = PREFIX + name.upper()
         if target in values:
             raise OperatorError(f"{PREFIX}{target.upper()} and {key} are both set: keep one")
-        values[target] = _read_file(Path(values.pop(name)), key)
+        secret = carries_secret(fields[target].annotation)
+        values[target] = read_secret(Path(values.pop(name)), key, allow_open or not secret).strip()
         if target == "private_key":
             values["_private_key_from_file"] = "1"
-    return values
 
 
-def _read_file(path: Path, key: str) -> str:
+def _says_yes(value: str) -> bool:
+    """What pydantic takes for true; anything else is refused or false later."""
     try:
-        return path.read_text().strip()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not a text file"
-        raise OperatorError(f"{key}: cannot read {path}: {reason}") from None
+        return TypeAdapter(bool).validate_python(value)
+    except ValidationError:
+        return False
 
 
 def load_settings(env_file: Path | None = Path(".env"), **overrides: Any) -> Settings:

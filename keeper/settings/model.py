@@ -13,9 +13,7 @@ from keeper.settings.types import (
     NodeUrls,
     Pairs,
     SecretServiceUrl,
-    ServiceUrl,
     ServiceUrls,
-    WebhookUrls,
     setting,
 )
 
@@ -68,6 +66,11 @@ class Settings(BaseSettings):
         "In plain text it is refused on all chain ids except 31337 and 1337",
     )
     allow_plain_key: bool = setting(False, "Sending", "Accept KEEPER_PRIVATE_KEY in plain text on every chain")
+    allow_open_secrets: bool = setting(
+        False,
+        "Sending",
+        "Accept files of keys, passwords and URLs that other users can read, as containers mount secrets",
+    )
     remote_signer_url: SecretServiceUrl | None = setting(
         None, "Sending", "URL of a signer with Web3Signer's eth1 API; needs KEEPER_SIGNER_ADDRESS"
     )
@@ -80,7 +83,7 @@ class Settings(BaseSettings):
     kms_region: str | None = setting(
         None, "Sending", "AWS region of the KMS key, where the AWS configuration does not set it"
     )
-    kms_endpoint_url: ServiceUrl | None = setting(
+    kms_endpoint_url: SecretServiceUrl | None = setting(
         None, "Sending", "Another URL of AWS KMS, such as an endpoint in a VPC"
     )
     signer_timeout_s: float = setting(
@@ -265,7 +268,7 @@ class Settings(BaseSettings):
         "info", "Watching", "Least level shown on the terminal: debug, info, warning, error or critical"
     )
     log_json: str | None = setting(None, "Watching", "Path of the JSON-lines log; - for standard error")
-    alert_urls: WebhookUrls = setting(
+    alert_urls: ServiceUrls = setting(
         (), "Watching", "Comma-separated webhook URLs: Slack, Discord, or any that accepts JSON"
     )
     alert_level: LevelName = setting("error", "Watching", "Least level that is sent to webhooks")

@@ -1,7 +1,7 @@
 """Types of settings that pydantic does not have: lists, pairs, URLs, addresses, levels."""
 
 import re
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
@@ -14,6 +14,11 @@ _LEVELS = ("debug", "info", "warning", "error", "critical")
 def setting(default: Any, group: str, text: str, **limits: Any) -> Any:
     """One field. `text` is a sentence without its full stop, for people."""
     return Field(default, description=text, json_schema_extra={"group": group}, **limits)
+
+
+def carries_secret(annotation: object) -> bool:
+    """Whether a setting of this type can hold a secret."""
+    return annotation is SecretStr or any(carries_secret(part) for part in get_args(annotation))
 
 
 def _split(value: object) -> object:
@@ -53,26 +58,14 @@ def _nodes(urls: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
     return urls
 
 
-def _webhooks(urls: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
-    for url in urls:
-        _check_url(url.get_secret_value(), ("http", "https"), "must be http(s) URLs")
-    return urls
-
-
 def _services(urls: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
     for url in urls:
-        _service(url.get_secret_value())
+        _service(url)
     return urls
 
 
-def _secret_service(url: SecretStr) -> SecretStr:
-    _service(url.get_secret_value())
-    return url
-
-
-def _service(url: str) -> str:
-    if not url.startswith(("http://", "https://")):
-        raise ValueError("must be http(s) URLs")
+def _service(url: SecretStr) -> SecretStr:
+    _check_url(url.get_secret_value(), ("http", "https"), "must be http(s) URLs")
     return url
 
 
@@ -91,10 +84,8 @@ def _check_url(text: str, schemes: tuple[str, ...], rule: str) -> None:
 
 _Urls = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_split)]
 NodeUrls = Annotated[_Urls, AfterValidator(_nodes)]
-WebhookUrls = Annotated[_Urls, AfterValidator(_webhooks)]
 ServiceUrls = Annotated[_Urls, AfterValidator(_services)]
-SecretServiceUrl = Annotated[SecretStr, AfterValidator(_secret_service)]
-ServiceUrl = Annotated[str, AfterValidator(_service)]
+SecretServiceUrl = Annotated[SecretStr, AfterValidator(_service)]
 Pairs = Annotated[dict[str, str], NoDecode, BeforeValidator(_pairs)]
 Address = Annotated[str, AfterValidator(_address)]
 LevelName = Annotated[str, AfterValidator(_known_level)]

@@ -31,6 +31,7 @@ async def test_no_secret_and_no_url_token_shows_in_a_run_with_faults(tmp_path: P
         key = arena.files.key.read_text().strip()
         keystore = tmp_path / "keystore.json"
         keystore.write_text(json.dumps(Account.encrypt(key, PASSWORD, kdf="pbkdf2", iterations=1000)))
+        keystore.chmod(0o600)
         bodies: list[str] = []
 
         async def refuse(request: web.Request) -> web.Response:

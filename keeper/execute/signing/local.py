@@ -11,6 +11,7 @@ from eth_utils.exceptions import ValidationError
 from keeper.abi import checksum
 from keeper.errors import OperatorError
 from keeper.execute.signing.signer import SignedTx, UnsignedTx
+from keeper.secret_files import read_secret
 
 
 class LocalSigner:
@@ -62,16 +63,13 @@ def from_private_key(key: str) -> LocalSigner:
         raise malformed from None
 
 
-def from_keystore(path: Path, password: str) -> LocalSigner:
+def from_keystore(path: Path, password: str, allow_open: bool = False) -> LocalSigner:
     """A signer from an encrypted keystore (V3); takes a second or so, by design of the format.
 
-    Raises OperatorError for an unreadable file, a file that is no keystore, and a wrong password.
+    Raises OperatorError for a file that is unreadable, no keystore or, unless `allow_open`, readable by other users,
+    and for a wrong password.
     """
-    try:
-        text = path.read_text()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not a text file"
-        raise OperatorError(f"KEEPER_KEYSTORE_FILE: cannot read {path}: {reason}") from None
+    text = read_secret(path, "KEEPER_KEYSTORE_FILE", allow_open)
     no_keystore = OperatorError(f"KEEPER_KEYSTORE_FILE: {path} is not an encrypted keystore (V3)")
     try:
         keystore = json.loads(text)

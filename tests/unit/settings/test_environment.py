@@ -126,6 +126,9 @@ def test_every_setting_stands_in_the_example_file() -> None:
         ({"remote_signer_url": "x:9000", "signer_address": "0x" + "11" * 20}, "KEEPER_REMOTE_SIGNER_URL: must be http"),
         ({"remote_signer_url": "http://x", "signer_address": "0x11"}, "KEEPER_SIGNER_ADDRESS"),
         ({"relay_urls": "http://x,ws://y"}, "KEEPER_RELAY_URLS: must be http"),
+        ({"relay_urls": "http://[x"}, "KEEPER_RELAY_URLS: must be http.*malformed host"),
+        ({"remote_signer_url": "http://", "signer_address": "0x" + "11" * 20}, "KEEPER_REMOTE_SIGNER_URL: must be"),
+        ({"kms_endpoint_url": "https://x:y"}, "KEEPER_KMS_ENDPOINT_URL: must be"),
         ({"relay_mode": "open"}, "KEEPER_RELAY_MODE"),
     ],
 )

@@ -28,6 +28,7 @@ TRANSFER = load_abi("IERC20Metadata").functions["transfer"]
 def keystore(tmp_path_factory):
     path = tmp_path_factory.mktemp("keys") / "keystore.json"
     path.write_text(json.dumps(Account.encrypt(KEY, "correct", kdf="pbkdf2", iterations=1000)))
+    path.chmod(0o600)
     return path
 
 
