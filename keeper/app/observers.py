@@ -1,9 +1,7 @@
 """Sets up everything that listens to events, from the settings, and takes it down again."""
 
-import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from urllib.parse import urlsplit
 
 from keeper.clock import Clock, SystemClock
 from keeper.model.events import Level
@@ -11,25 +9,21 @@ from keeper.observe.alerts import AlertPolicy, Alerts
 from keeper.observe.bus import Bus
 from keeper.observe.log import EventLog
 from keeper.observe.metrics import Metrics
-from keeper.observe.redact import Redactor
+from keeper.observe.redact import Redactor, secrets_in
 from keeper.observe.state import KeeperState
 from keeper.observe.watchdog import Watchdog
 from keeper.settings import Settings
 
-_TOKEN = 12  # characters; shorter words of a URL are names
-
 
 def secrets_of(settings: Settings) -> list[str]:
-    """Every setting that must not show anywhere, and the long words of URLs, which are tokens."""
+    """Every setting that must not show anywhere, and the parts of URLs that may be credentials."""
     single = [settings.private_key, settings.keystore_password]
     found = [secret.get_secret_value() for secret in single if secret]
-    urls = [*settings.rpc_urls, *settings.alert_urls, *settings.relay_urls, settings.remote_signer_url]
-    for url in (secret.get_secret_value() for secret in urls if secret):
-        parts = urlsplit(url)
-        words = re.split(r"[/&=?]", f"{parts.path}?{parts.query}") if parts.scheme else []
-        found += [word for word in [*words, parts.password or ""] if len(word) >= _TOKEN]
-    found += [password] if (password := urlsplit(settings.database_url.get_secret_value()).password) else []
-    return found
+    urls = [*settings.rpc_urls, *settings.alert_urls, *settings.relay_urls]
+    urls += [url for url in (settings.remote_signer_url, settings.kms_endpoint_url) if url]
+    for url in urls:
+        found += secrets_in(url.get_secret_value())
+    return found + secrets_in(settings.database_url.get_secret_value(), path=False)
 
 
 @asynccontextmanager

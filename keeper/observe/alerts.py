@@ -109,7 +109,7 @@ class Alerts:
         if not self._bucket.take():
             self._dropped += 1
             return
-        clean = Event(event.kind, self._redact(event.message), event.block, self._cleaned(event))
+        clean = Event(event.kind, self._redact(event.message), event.block, self._redact.fields(event.fields))
         for url, queue in self._queues.items():
             try:
                 queue.put_nowait(body_for(url, clean, self._clock.now(), suppressed))
@@ -138,9 +138,6 @@ class Alerts:
         if len(self._seen) > _REMEMBERED:
             self._seen.popitem(last=False)
         return held
-
-    def _cleaned(self, event: Event) -> dict[str, Any]:
-        return {key: self._redact(value) if isinstance(value, str) else value for key, value in event.fields.items()}
 
     async def _deliver(self, url: str, queue: asyncio.Queue[dict[str, Any]]) -> None:
         async with httpx.AsyncClient(timeout=self._policy.timeout_s) as client:

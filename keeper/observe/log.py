@@ -51,7 +51,6 @@ class EventLog:
         self._redact = Redactor(secrets)
         self._clock = clock
         logger.remove()
-        self._logger = logger.patch(self._clean)
         common: dict[str, Any] = {"enqueue": True, "diagnose": False, "backtrace": False, "catch": True}
         if terminal is not None and json_path != "-":
             logger.add(sys.stderr, level=_LEVELS[terminal], format=self._for_people, **common)
@@ -65,17 +64,14 @@ class EventLog:
 
     def write(self, event: Event, level: str) -> None:
         """Write one event at a given level."""
-        line = json_line(event, level, event.message, self._clock.now())
-        self._logger.bind(event=event.kind.code, line=line).log(_LEVELS[level], "{}", event.message)
+        clean = Event(event.kind, self._redact(event.message), event.block, self._redact.fields(event.fields))
+        line = json_line(clean, level, clean.message, self._clock.now())
+        logger.bind(event=event.kind.code, line=line).log(_LEVELS[level], "{}", clean.message)
 
     def close(self) -> None:
         """Write what is queued and remove the sinks."""
         logging.getLogger().removeHandler(self._handler)
         logger.remove()
-
-    def _clean(self, record: "Record") -> None:
-        record["message"] = self._redact(record["message"])
-        record["extra"]["line"] = self._redact(record["extra"]["line"])
 
     def _for_people(self, record: "Record") -> str:
         block = "" if record["extra"].get("block") is None else " {extra[block]}"

@@ -1,12 +1,19 @@
 """Hides secrets, and paths and credentials of URLs, in text."""
 
+import base64
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
+from urllib.parse import quote, quote_plus, unquote, unquote_plus
 
 HIDDEN = "***"
-_SHORTEST = 4  # a shorter secret would blank out ordinary words
+_ANYWHERE = 8  # characters; shorter secrets are hidden as whole words, or they would blank out parts of others
+_TOKEN = 12  # characters; shorter words of a path are names
 _URL = re.compile(r"\b((?:https?|wss?|postgresql(?:\+\w+)?|mysql(?:\+\w+)?)://)([^\s\"'<>\\]+)", re.IGNORECASE)
+_HOST = re.compile(r"(\[[^]]*\]|[^:\[\]]*)(:\d*)?[.,;:!)\]}]*")  # and the punctuation of a sentence
+_SECRET_NAME = re.compile(r"pass|pwd|token|secret|auth|sig|user|(?<!ssl)key", re.IGNORECASE)
+_USUAL_USERS = frozenset({"admin", "keeper", "postgres", "root", "user"})  # no secrets, and words of many messages
 
 
 def redact_url(url: str) -> str:
@@ -18,21 +25,84 @@ def _shorten(match: re.Match[str]) -> str:
     scheme, rest = match.groups()
     authority, *path = re.split(r"[/?#]", rest, maxsplit=1)
     user, at, host = authority.rpartition("@")
-    hidden = f"/{HIDDEN}" if path and path[0] else ""
-    return f"{scheme}{HIDDEN + at if user else ''}{host}{hidden}"
+    tail = path[0] if path else ""
+    if "@" in tail or not _HOST.fullmatch(host):  # perhaps a password with a slash: where the host is, is not known
+        return f"{scheme}{HIDDEN}"
+    return f"{scheme}{HIDDEN + at if user else ''}{host}{f'/{HIDDEN}' if tail else ''}"
+
+
+def secrets_in(url: str, path: bool = True) -> list[str]:
+    """Parts of a URL that may be credentials: user, password, values of the query and, with `path`, its long words."""
+    scheme, separator, rest = url.partition("://")
+    if not separator:
+        return []
+    authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
+    http = scheme.lower() in ("http", "https", "ws", "wss")
+    # HTTP libraries end the user's part at the last @ before the path, SQLAlchemy at the first @.
+    user_part = authority.rpartition("@")[0] if http else rest[: max(rest.find("@"), 0)]
+    user, _, password = user_part.partition(":")
+    found = [user, password]
+    if password:
+        found.append(base64.b64encode(f"{unquote(user)}:{unquote(password)}".encode(errors="replace")).decode())
+    for pair in re.split("[&;]", rest.partition("?")[2]):
+        name, _, value = pair.partition("=")
+        found += [value] if _SECRET_NAME.search(name) else []
+    if path:
+        found += [word for word in re.split(r"[/&=?#;]", rest[len(authority) :]) if len(word) >= _TOKEN]
+    return [part for part in found if part and part.lower() not in _USUAL_USERS]
 
 
 class Redactor:
-    """Hides the given secrets, as they are and as JSON writes them, and shortens every URL."""
+    """Hides the given secrets, as they are and as JSON, URLs and Python write them, and shortens every URL.
+
+    A secret of less than 8 characters is hidden where it is a whole word; a single character is not hidden.
+    """
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
-        forms: set[str] = set()
-        for secret in secrets:
-            bare = secret.strip().removeprefix("0x")
-            forms |= {form for form in (secret, bare, json.dumps(secret)[1:-1]) if len(form) >= _SHORTEST}
+        forms = {form for secret in secrets for form in _forms(secret)}
         ordered = sorted(forms, key=lambda form: (-len(form), form))
-        self._secrets = re.compile("|".join(map(re.escape, ordered)), re.IGNORECASE) if ordered else None
+        self._secrets = re.compile("|".join(map(_pattern, ordered)), re.IGNORECASE) if ordered else None
 
     def __call__(self, text: str) -> str:
         hidden = self._secrets.sub(HIDDEN, text) if self._secrets else text
         return redact_url(hidden)
+
+    def fields(self, fields: Mapping[str, Any]) -> dict[str, Any]:
+        """An event's fields without secrets, whatever they contain. Names of fields and numbers stay."""
+        return {name: self._value(value) for name, value in fields.items()}
+
+    def _value(self, value: Any) -> Any:
+        match value:
+            case None | bool() | int() | float():
+                return value
+            case Mapping():
+                return {self(key) if isinstance(key, str) else key: self._value(item) for key, item in value.items()}
+            case list() | tuple() | set() | frozenset():
+                return [self._value(item) for item in value]
+        return self(str(value))
+
+
+def _forms(secret: str) -> set[str]:
+    """Every way in which texts may contain a secret."""
+    bare = secret.strip()
+    plain = {secret, bare, bare.removeprefix("0x")}
+    plain |= {decode(form) for form in plain for decode in (unquote, unquote_plus)}
+    forms = set(plain)
+    for form in plain:
+        forms |= {json.dumps(form)[1:-1], json.dumps(form, ensure_ascii=False)[1:-1], repr(form)[1:-1]}
+        forms |= {quote(form, errors="replace"), quote(form, "", errors="replace"), quote_plus(form, errors="replace")}
+    return {form for form in forms if _can_be_hidden(form)}
+
+
+def _can_be_hidden(form: str) -> bool:
+    """Not what every text has: single characters, short numbers, punctuation."""
+    return len(form) >= 4 or (any(map(str.isalpha, form)) and sum(map(str.isalnum, form)) >= 2)
+
+
+def _pattern(form: str) -> str:
+    escaped = re.escape(form)
+    if len(form) >= _ANYWHERE:
+        return escaped
+    before = r"(?:(?<![^\W_])|(?<=\\[nrtbf]))" if form[0].isalnum() else ""  # an escape's letter is no part of a word
+    after = r"(?![^\W_])" if form[-1].isalnum() else ""
+    return f"{before}{escaped}{after}"

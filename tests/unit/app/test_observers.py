@@ -25,6 +25,18 @@ def test_tokens_of_urls_count_as_secrets_wherever_they_stand() -> None:
     assert redact(f"project {TOKEN} and {KEY} and XXXXXXXXXXXXXXXX") == "project *** and *** and ***"
 
 
+def test_user_names_and_passwords_of_every_url_are_secrets() -> None:
+    settings = Settings(
+        rpc_urls="https://alice:pw1@node.example", chain_id=1, protocol="x", deployment="d.json",
+        relay_urls="https://relay.example/?token=pw2", alert_urls="https://bob@hooks.example",
+        kms_key_id="x", kms_endpoint_url="https://kms.example/?password=pw%403",
+        database_url="postgresql://carol:p%2Fw4@127.0.0.1/keeper?sslpassword=pw5",
+    )  # fmt: skip
+    redact = Redactor(secrets_of(settings))
+    for word in ("alice", "pw1", "pw2", "bob", "pw%403", "pw@3", "carol", "p%2Fw4", "p/w4", "pw5"):
+        assert redact(f'failed for "{word}" in keeper') == 'failed for "***" in keeper'
+
+
 async def test_observing_wires_log_metrics_and_alerts_and_takes_them_down(tmp_path: Path) -> None:
     settings = Settings(
         rpc_urls="http://x", chain_id=1, protocol="x", deployment="d.json", log_json=str(tmp_path / "log")

@@ -71,6 +71,14 @@ def test_secrets_and_url_tokens_are_hidden_in_messages_and_fields(tmp_path):
     assert lines(tmp_path / "log")[0]["endpoint"] == "https://***@node.example:8545/***"
 
 
+def test_a_password_that_is_a_word_of_the_log_leaves_codes_and_names_alone(tmp_path: Path) -> None:
+    log = EventLog(None, str(tmp_path / "log"), ["node", "event", "down"], SetClock(NOW))
+    log(Event(NODE_DOWN, "the node is down", 1, {"endpoint": "node"}))
+    log.close()
+    [line] = lines(tmp_path / "log")
+    assert (line["event"], line["message"], line["endpoint"]) == ("node.down", "the *** is ***", "***")
+
+
 def test_people_see_no_secrets_either(tmp_path, capfd):
     log = EventLog("info", None, [KEY], SetClock(NOW))
     log(Event(NODE_DOWN, f"key {KEY} at wss://h/{TOKEN}", None))
