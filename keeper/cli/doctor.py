@@ -48,7 +48,7 @@ async def examine(settings: "Settings", send_test_alert: bool) -> list["Check"]:
     from keeper.cli.checks.journal import check_journal
     from keeper.cli.checks.market import check_market
     from keeper.cli.checks.node import check_endpoint
-    from keeper.cli.checks.signer import check_signing
+    from keeper.cli.checks.signer import check_pinned, check_signing
     from keeper.cli.checks.webhooks import check_webhooks
     from keeper.cli.session import signer_address
     from keeper.clock import SystemClock
@@ -64,6 +64,7 @@ async def examine(settings: "Settings", send_test_alert: bool) -> list["Check"]:
         found += await check_endpoint(settings, url.get_secret_value(), label, deployment, now)
     found += await check_market(settings, address)
     if address is not None:
+        found += check_pinned(settings, address)
         found.append(await check_signing(settings))
     found.append(check_journal(settings, address))
     found += await check_webhooks(settings, send_test_alert)

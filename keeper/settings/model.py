@@ -75,7 +75,10 @@ class Settings(BaseSettings):
         None, "Sending", "URL of a signer with Web3Signer's eth1 API; needs KEEPER_SIGNER_ADDRESS"
     )
     signer_address: str | None = setting(
-        None, "Sending", "Address whose key the remote signer holds", pattern=r"^0x[0-9a-fA-F]{40}$"
+        None,
+        "Sending",
+        "Address of the signer: which key the remote signer uses, and which key KEEPER_KMS_KEY_ID must name",
+        pattern=r"^0x[0-9a-fA-F]{40}$",
     )
     kms_key_id: str | None = setting(
         None, "Sending", "Key in AWS KMS (id, ARN or alias); needs liquidation-keeper[aws]"
@@ -292,8 +295,10 @@ class Settings(BaseSettings):
             raise ValueError(f"{given[0]} and {given[1]} are both set: give one signer")
         if self.keystore_file and not self.keystore_password:
             raise ValueError("KEEPER_KEYSTORE_FILE needs KEEPER_KEYSTORE_PASSWORD_FILE")
-        if bool(self.remote_signer_url) != bool(self.signer_address):
-            raise ValueError("KEEPER_REMOTE_SIGNER_URL and KEEPER_SIGNER_ADDRESS need each other: set both")
+        if self.remote_signer_url and not self.signer_address:
+            raise ValueError("KEEPER_REMOTE_SIGNER_URL needs KEEPER_SIGNER_ADDRESS: set both")
+        if self.signer_address and not (self.remote_signer_url or self.kms_key_id):
+            raise ValueError("KEEPER_SIGNER_ADDRESS needs KEEPER_REMOTE_SIGNER_URL or KEEPER_KMS_KEY_ID: set one")
         return self
 
     @property

@@ -94,6 +94,16 @@ async def _tokens(session: Session, snapshot: Snapshot, address: bytes) -> list[
     return found
 
 
+def check_pinned(settings: Settings, address: bytes) -> list[Check]:
+    """A key in KMS is named by its address, too. Nothing to say of other signers."""
+    if not settings.kms_key_id:
+        return []
+    if settings.signer_address:
+        return [ok("signer: address", f"{checksum(address)}, as KEEPER_SIGNER_ADDRESS says")]
+    message = f"KEEPER_KMS_KEY_ID names the key of {checksum(address)}, and may name another one later"
+    return [warn("signer: address", message, f"set KEEPER_SIGNER_ADDRESS={checksum(address)}, if that is your signer")]
+
+
 async def check_signing(settings: Settings) -> Check:
     """The signer signs for its address: a self-transfer at a nonce that is never reached, and that is not sent."""
 

@@ -123,6 +123,7 @@ def test_every_setting_stands_in_the_example_file() -> None:
         ({"kms_key_id": "a", "remote_signer_url": "http://x", "signer_address": "0x" + "11" * 20}, "give one signer"),
         ({"remote_signer_url": "http://x"}, "KEEPER_SIGNER_ADDRESS"),
         ({"signer_address": "0x" + "11" * 20}, "KEEPER_REMOTE_SIGNER_URL"),
+        ({"signer_address": "0x" + "11" * 20, "private_key": KEY, "allow_plain_key": "true"}, "KEEPER_KMS_KEY_ID"),
         ({"remote_signer_url": "x:9000", "signer_address": "0x" + "11" * 20}, "KEEPER_REMOTE_SIGNER_URL: must be http"),
         ({"remote_signer_url": "http://x", "signer_address": "0x11"}, "KEEPER_SIGNER_ADDRESS"),
         ({"relay_urls": "http://x,ws://y"}, "KEEPER_RELAY_URLS: must be http"),

@@ -6,9 +6,13 @@ from collections.abc import AsyncIterator
 import pytest
 from eth_account import Account
 
+from keeper.abi import checksum
+from keeper.app.signers import signer_of
+from keeper.cli.checks.signer import check_pinned
 from keeper.errors import OperatorError, Transient
 from keeper.execute.signing.kms import KmsSigner, connect_kms
 from keeper.execute.signing.signer import UnsignedTx
+from keeper.settings import Settings
 from tests.support.anvil import dev_key
 from tests.support.kms import KmsKey, KmsService
 
@@ -61,3 +65,27 @@ async def test_without_a_region_the_setting_is_named(service: KmsService, monkey
     monkeypatch.setenv("AWS_CONFIG_FILE", "/nowhere")
     with pytest.raises(OperatorError, match="KEEPER_KMS_REGION"):
         await asyncio.to_thread(connect_kms, "alias/keeper", None, None, 1.0)
+
+
+def settings_for(service: KmsService, address: bytes | None) -> Settings:
+    pinned = None if address is None else "0x" + address.hex()
+    return Settings(
+        rpc_urls="http://127.0.0.1:1", chain_id=31337, protocol="x", deployment="d.json", kms_key_id="alias/keeper",
+        kms_region="eu-central-1", kms_endpoint_url=service.url, signer_address=pinned,
+    )  # fmt: skip
+
+
+async def test_a_key_in_kms_with_another_address_than_the_settings_is_refused(service: KmsService):
+    right, wrong = settings_for(service, service.key.address), settings_for(service, b"\x11" * 20)
+    assert (await asyncio.to_thread(signer_of, right)).address == service.key.address
+    with pytest.raises(OperatorError, match=r"^KEEPER_SIGNER_ADDRESS is 0x1111.*KEEPER_KMS_KEY_ID has address 0x") as e:
+        await asyncio.to_thread(signer_of, wrong)
+    assert e.value.exit_code == 2
+
+
+async def test_doctor_warns_of_a_key_in_kms_that_no_address_names(service: KmsService):
+    address = service.key.address
+    [open_] = check_pinned(settings_for(service, None), address)
+    [pinned] = check_pinned(settings_for(service, address), address)
+    assert (open_.verdict, pinned.verdict) == ("warn", "ok")
+    assert f"KEEPER_SIGNER_ADDRESS={checksum(address)}" in open_.action
