@@ -16,8 +16,20 @@ _SETTING = "KEEPER_DEPLOYMENT"
 
 
 def known_protocols() -> dict[str, EntryPoint]:
-    """Installed protocols by name."""
-    return {point.name: point for point in entry_points(group=GROUP)}
+    """Installed protocols by name. Raises OperatorError when two packages use one name."""
+    known: dict[str, EntryPoint] = {}
+    for point in entry_points(group=GROUP):
+        other = known.setdefault(point.name, point)
+        if other is not point:  # which of them got the key would depend on the order of installed packages
+            packages = " and ".join(sorted(_package(found) for found in (other, point)))
+            raise OperatorError(
+                f"KEEPER_PROTOCOL: {packages} both provide a protocol named {point.name}: uninstall one of them"
+            )
+    return known
+
+
+def _package(point: EntryPoint) -> str:
+    return point.dist.name if point.dist else point.module
 
 
 def protocol_class(name: str) -> type[Protocol]:

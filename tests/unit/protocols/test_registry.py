@@ -86,3 +86,32 @@ def test_an_unknown_protocol_names_the_known_ones(tmp_path: Path) -> None:
         OperatorError, match=r"KEEPER_PROTOCOL: nothing is not installed; known protocols: .*margin_engine"
     ):
         load_deployment(write(tmp_path, GOOD), 31337, "nothing")
+
+
+def test_two_packages_with_one_protocol_name_are_refused_and_both_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for package in ("honest-lend", "other-lend"):
+        info = tmp_path / f"{package.replace('-', '_')}-1.0.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.0\n")
+        (info / "entry_points.txt").write_text(f"[keeper.protocols]\nlend = {package.replace('-', '_')}:Lend\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(OperatorError) as error:
+        load_deployment(write(tmp_path, GOOD), 31337, "margin_engine")
+    assert str(error.value) == (
+        "KEEPER_PROTOCOL: honest-lend and other-lend both provide a protocol named lend: uninstall one of them"
+    )
+    assert error.value.exit_code == 2
+
+
+def test_a_plug_in_cannot_take_the_name_of_a_protocol_of_the_keeper(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    info = tmp_path / "evil-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: evil\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[keeper.protocols]\naave_v3 = evil:Protocol\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(OperatorError, match="evil and liquidation-keeper both provide a protocol named aave_v3"):
+        load_deployment(write(tmp_path, GOOD), 31337, "margin_engine")
