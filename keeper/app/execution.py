@@ -75,6 +75,12 @@ async def live(settings: Settings, session: Session, signer: Signer, emit: Emit,
     return standby
 
 
+def signing_policy_of(settings: Settings, session: Session, keeper: bytes) -> SigningPolicy:
+    """What a daemon's key may sign: calls to the contracts that the adapter calls, and to nothing else."""
+    targets = session.protocol.targets(session.deployment)
+    return SigningPolicy(settings.chain_id, keeper, targets, policy_of(settings).max_fee)
+
+
 @dataclass(frozen=True, slots=True)
 class Leader:
     """Makes this keeper the one that sends: opens the journal, and builds the execution that writes it."""
@@ -117,8 +123,7 @@ class Leader:
     def _execution(self, journal: Journal, monitor: BreakerMonitor) -> LiveExecution:
         settings, session = self.settings, self.session
         policy, protocol, native = policy_of(settings), session.protocol, native_price_of(settings)
-        targets = frozenset(session.deployment.contracts.values())
-        rules = SigningPolicy(settings.chain_id, self.address, targets, policy.max_fee)
+        rules = signing_policy_of(settings, session, self.address)
         signer = PolicySigner(self.signer, rules, settings.signer_timeout_s)
         broadcaster = Broadcaster(journal, signer, self._router(journal.right), self.emit, self.hook)
         simulator = Simulator(session.chain.reader, protocol, self.address)

@@ -121,7 +121,8 @@ class Achieved:
 
 
 class Defaults:
-    """The optional methods, for an adapter without discovery, lookups, reads by account and allowances."""
+    """The optional methods, for an adapter without discovery, lookups, reads by account and allowances, which may call
+    every contract of the deployment file."""
 
     needs_executor: ClassVar[bool] = False
 
@@ -148,6 +149,9 @@ class Defaults:
 
     def purse(self, state: Any) -> list[bytes]:
         return sorted({token for token, _ in self.allowances(state)})
+
+    def targets(self, deployment: Deployment) -> frozenset[bytes]:
+        return frozenset(deployment.contracts.values())
 
 
 class Protocol(Interface):
@@ -277,6 +281,10 @@ class Protocol(Interface):
 
     def purse(self, state: Any) -> list[bytes]:
         """Tokens of which `Deployment.holder`'s balance bounds liquidations: the `limits` that `opportunities` gets."""
+        ...
+
+    def targets(self, deployment: Deployment) -> frozenset[bytes]:
+        """Contracts that `encode` calls, asked after discovery: the key signs calls to no other ones."""
         ...
 
     def achieved(self, state: Any, opportunity_account: bytes, keeper: bytes, logs: Sequence[Log]) -> Achieved | None:

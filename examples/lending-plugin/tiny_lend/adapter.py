@@ -111,6 +111,9 @@ class TinyLendProtocol(Defaults):
     def allowances(self, state: Market) -> list[tuple[bytes, bytes]]:  # noqa: ARG002
         return [(self._terms.debt.address, self._lend)]
 
+    def targets(self, deployment: Deployment) -> frozenset[bytes]:  # noqa: ARG002
+        return frozenset({self._lend})
+
     def achieved(
         self,
         state: Market,  # noqa: ARG002

@@ -134,6 +134,9 @@ class AaveV3Protocol(Defaults):
     def purse(self, state: AaveState) -> list[bytes]:
         return sorted(reserve.asset for reserve in state.listed())
 
+    def targets(self, deployment: Deployment) -> frozenset[bytes]:
+        return frozenset({deployment.executor} - {b""})
+
     def achieved(
         self,
         state: AaveState,  # noqa: ARG002

@@ -173,6 +173,9 @@ class CurieProtocol(Defaults):
     def purse(self, state: CurieState) -> list[bytes]:  # noqa: ARG002
         return [self._contracts.settlement] if self._deployment.executor else []
 
+    def targets(self, deployment: Deployment) -> frozenset[bytes]:
+        return frozenset({deployment.executor} - {b""})
+
     def achieved(
         self,
         state: CurieState,  # noqa: ARG002

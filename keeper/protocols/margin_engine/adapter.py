@@ -106,6 +106,9 @@ class MarginEngineProtocol(Defaults):
     def allowances(self, state: EngineState) -> list[tuple[bytes, bytes]]:
         return [(state.collaterals[SETTLEMENT].token, self._engine)] if state.collaterals else []
 
+    def targets(self, deployment: Deployment) -> frozenset[bytes]:  # noqa: ARG002
+        return frozenset({self._engine})
+
     def achieved(
         self, state: EngineState, opportunity_account: bytes, keeper: bytes, logs: Sequence[Log]
     ) -> Achieved | None:
