@@ -9,6 +9,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from keeper.errors import OperatorError
 from keeper.secret_files import read_secret
+from keeper.settings.database import check_database
 from keeper.settings.model import DEVELOPMENT_CHAINS, PREFIX, Settings
 from keeper.settings.types import carries_secret
 
@@ -73,6 +74,8 @@ def load_settings(env_file: Path | None = Path(".env"), **overrides: Any) -> Set
         settings = Settings(**values)
     except ValidationError as error:
         raise OperatorError(_explain(error)) from None
+    if not settings.allow_plain_database:
+        check_database(settings.database_url.get_secret_value())
     plain = settings.private_key and not key_from_file and not settings.allow_plain_key
     if plain and settings.chain_id not in DEVELOPMENT_CHAINS:
         raise OperatorError(

@@ -183,6 +183,9 @@ class Settings(BaseSettings):
         "State",
         "Journal: sqlite:///file, relative to KEEPER_DATA_DIR, or postgresql+psycopg://user:password@host/database",
     )
+    allow_plain_database: bool = setting(
+        False, "State", "Accept a database on another machine without sslmode=verify-full in its URL"
+    )
     standby: bool = setting(
         False, "State", "While another keeper uses the signer, follow the chain and take over when the other one ends"
     )

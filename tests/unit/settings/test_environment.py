@@ -81,7 +81,7 @@ def test_no_secret_shows_in_a_repr_or_a_dump(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv("KEEPER_ALLOW_PLAIN_KEY", "true")
     monkeypatch.setenv("KEEPER_PRIVATE_KEY", KEY)
     monkeypatch.setenv("KEEPER_ALERT_URLS", "https://hooks.example/services/hidden-part")
-    monkeypatch.setenv("KEEPER_DATABASE_URL", "postgresql://keeper:hunter2@db/keeper")
+    monkeypatch.setenv("KEEPER_DATABASE_URL", "postgresql://keeper:hunter2@db/keeper?sslmode=verify-full")
     settings = load_settings()
     for text in (repr(settings), str(settings), settings.model_dump_json()):
         for secret in (KEY[2:], "secret-token", "hidden-part", "hunter2"):
