@@ -1,7 +1,9 @@
 """`keeper status`: the state of the running keeper at its last block."""
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from keeper.cli.options import DEFAULT_ENV_FILE, AsJson, EnvFile, settings_from
 from keeper.cli.output import print_json, show, table
@@ -12,10 +14,16 @@ if TYPE_CHECKING:
     from keeper.observe.status import Status
     from keeper.settings import Settings
 
-EXAMPLES = "Examples: `keeper status`, `keeper status --json`"
+EXAMPLES = "Examples: `keeper status`, `keeper status --json`, `keeper status --max-age 300`"
+UNHEALTHY = 4
+
+MaxAge = Annotated[
+    float | None,
+    typer.Option("--max-age", min=1, help="Exit with 4 unless a keeper runs that handled a block in so many seconds."),
+]
 
 
-def command(as_json: AsJson = False, env_file: EnvFile = DEFAULT_ENV_FILE) -> None:
+def command(as_json: AsJson = False, max_age: MaxAge = None, env_file: EnvFile = DEFAULT_ENV_FILE) -> int:
     """Show whether the keeper runs, its last block, the account nearest to liquidation, and open breakers.
 
     Reads status.json in KEEPER_DATA_DIR, which `keeper run` writes in every block, and the journal. Asks no node.
@@ -24,18 +32,20 @@ def command(as_json: AsJson = False, env_file: EnvFile = DEFAULT_ENV_FILE) -> No
     from keeper.observe.status import read_status
 
     status = read_status(settings.data_dir)
-    running = status.running
+    running, now = status.running, SystemClock().now()
+    code = 0 if max_age is None or (running and now - status.updated_at <= max_age) else UNHEALTHY
     breakers = _breakers(settings, status)
     if as_json:
         print_json({**asdict(status), "running": running, "breakers": breakers})
-        return
+        return code
     grid = table("keeper", ("", ""))
     grid.show_header = False
-    for name, value in _lines(status, running, SystemClock().now()):
+    for name, value in _lines(status, running, now):
         grid.add_row(name, value)
     for name, reason in (breakers or {}).items():
         grid.add_row(f"breaker {name}", f"[red]open: {reason}[/red]")
     show(grid)
+    return code
 
 
 def _breakers(settings: "Settings", status: "Status") -> dict[str, str] | None:
