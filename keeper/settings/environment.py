@@ -82,7 +82,21 @@ def load_settings(env_file: Path | None = Path(".env"), **overrides: Any) -> Set
             f"KEEPER_PRIVATE_KEY is refused on chain {settings.chain_id}: use KEEPER_KEYSTORE_FILE or "
             "KEEPER_PRIVATE_KEY_FILE, or set KEEPER_ALLOW_PLAIN_KEY=true"
         )
+    if settings.chain_id not in DEVELOPMENT_CHAINS and not settings.allow_open_secrets:
+        _check_env_file(env_file)
     return settings
+
+
+def _check_env_file(env_file: Path | None) -> None:
+    """A key or a password makes `.env` a secret's file. Raises OperatorError when other users can read it."""
+    from dotenv import dotenv_values
+
+    if env_file is None or not env_file.is_file():
+        return
+    found = dotenv_values(env_file, interpolate=False)
+    for key in (f"{PREFIX}PRIVATE_KEY", f"{PREFIX}KEYSTORE_PASSWORD"):
+        if found.get(key):
+            read_secret(env_file, key)
 
 
 def _unknown(name: str) -> str:

@@ -94,6 +94,25 @@ def test_the_file_of_what_is_no_secret_may_be_open(monkeypatch: pytest.MonkeyPat
     assert load_settings().chain_id == 5
 
 
+@pytest.mark.parametrize("line", [f"KEEPER_PRIVATE_KEY={KEY}", "KEEPER_KEYSTORE_PASSWORD=correct horse"])
+def test_a_key_or_a_password_makes_the_settings_file_one_of_secrets(monkeypatch: pytest.MonkeyPatch, line: str) -> None:
+    secret_file(0o644, f"KEEPER_ALLOW_PLAIN_KEY=true\n{line}", ".env")
+    with pytest.raises(
+        OperatorError, match=rf"^{line.partition('=')[0]}: other users can read or write \.env \(mode 0644"
+    ):
+        load_settings()
+    monkeypatch.setenv("KEEPER_CHAIN_ID", "31337")
+    assert load_settings()
+    monkeypatch.setenv("KEEPER_CHAIN_ID", "10")
+    Path(".env").chmod(0o600)
+    assert load_settings()
+
+
+def test_a_settings_file_without_keys_and_passwords_may_be_open() -> None:
+    secret_file(0o644, "KEEPER_PRIVATE_KEY=\nKEEPER_LOG_LEVEL=debug", ".env")
+    assert load_settings().log_level == "debug"
+
+
 def test_a_keystore_that_others_can_read_is_refused_unless_allowed() -> None:
     from eth_account import Account
 
