@@ -3,16 +3,19 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import ParamSpec, TypeVar
 
 from keeper.abi import checksum
 from keeper.chain.replies import RELAY_REFUSED
 from keeper.errors import InvariantBroken, Transient
 from keeper.execute.journal.journal import Journal
+from keeper.execute.signing.encoding import transaction_in
 from keeper.execute.signing.policy_signer import PolicySigner
 from keeper.execute.signing.signer import UnsignedTx
 from keeper.execute.tx.crash_points import CANCEL, FIRST, REPLACEMENT, CrashPoint, Hook, Steps, no_hook
 from keeper.execute.tx.pending import PendingIntents
+from keeper.execute.tx.requests import unsigned
 from keeper.execute.tx.routing import Router
 from keeper.model.chain import hexed
 from keeper.model.events import (
@@ -27,7 +30,7 @@ from keeper.model.events import (
     EventKind,
 )
 from keeper.model.fees import Fees
-from keeper.model.intent import FILL, Attempt, Intent, IntentState, Route, SendResult, SendStatus, TxRequest
+from keeper.model.intent import Attempt, Intent, IntentState, Route, SendResult, SendStatus, TxRequest
 
 TRANSFER_GAS = 21_000
 KNOWN = "already_known"
@@ -91,19 +94,20 @@ class Broadcaster:
     async def launch(self, requests: Sequence[TxRequest], nonces: Sequence[int], block: int) -> list[Intent]:
         """Reserve, sign, commit and send new intents: one commit each for all of them, and all sends at once.
 
-        A signer that does not answer costs no nonce. Raises InvariantBroken when something must not be signed.
+        What is signed comes from the requests, never from the journal. A signer that does not answer costs no nonce.
+        Raises InvariantBroken when something must not be signed, JournalAltered when the journal has something else.
         """
         reserved = await self.journal_call(self.journal.reserve, list(zip(requests, nonces, strict=True)))
         self.pending.keep_all(reserved)
         self.hook(CrashPoint.RESERVED)
         attempts = list[Attempt]()
-        for intent, request in zip(reserved, requests, strict=True):
+        for intent, request, nonce in zip(reserved, requests, nonces, strict=True):
             try:
-                tx = self._unsigned(intent, request.fees, cancels=request.kind == FILL)
+                tx = unsigned(request, self.signer.chain_id, nonce)
                 attempts.append(await self._sign(intent, tx, block, request.route, FIRST))
             except Transient as error:  # all later ones would wait behind a nonce gap
-                for unsigned in reserved[len(attempts) :]:
-                    await self.drop(unsigned, f"not signed: {error}")
+                for left in reserved[len(attempts) :]:
+                    await self.drop(left, f"not signed: {error}")
                 break
             except InvariantBroken:
                 for unsent in reserved:
@@ -120,7 +124,7 @@ class Broadcaster:
         """Send another attempt at the same nonce with higher fees. Returns the intent and the node's reply."""
         route = Route.PUBLIC if cancels else intent.attempts[-1].route
         steps = CANCEL if cancels else REPLACEMENT
-        attempt = await self._sign(intent, self._unsigned(intent, fees, cancels), block, route, steps)
+        attempt = await self._sign(intent, self._replacement(intent, fees, cancels), block, route, steps)
         return (await self._commit_and_send([attempt], TX_REPLACED, steps))[0]
 
     async def rebroadcast(self, intent: Intent, block: int, older: bool = False) -> Intent:
@@ -162,16 +166,12 @@ class Broadcaster:
             )
         )
 
-    def _unsigned(self, intent: Intent, fees: Fees, cancels: bool) -> UnsignedTx:
-        return UnsignedTx(
-            chain_id=self.signer.chain_id,
-            nonce=intent.nonce,
-            to=self.signer.address if cancels else intent.to,
-            data=b"" if cancels else intent.data,
-            gas=TRANSFER_GAS if cancels else intent.gas_limit,
-            max_fee=fees.max_fee,
-            priority_fee=fees.priority_fee,
-        )
+    def _replacement(self, intent: Intent, fees: Fees, cancels: bool) -> UnsignedTx:
+        """The transaction of the first signed bytes at other fees, or the self-transfer that cancels it."""
+        first, _ = transaction_in(intent.attempts[0].raw)
+        if cancels:
+            first = replace(first, to=self.signer.address, data=b"", gas=TRANSFER_GAS)
+        return replace(first, max_fee=fees.max_fee, priority_fee=fees.priority_fee)
 
     async def _sign(self, intent: Intent, tx: UnsignedTx, block: int, route: Route, steps: Steps) -> Attempt:
         signed = await self.signer.sign(tx)

@@ -11,7 +11,17 @@ from eth_utils.crypto import keccak
 from hypothesis import given, settings, strategies as st
 
 from keeper.errors import InvariantBroken, OperatorError, Transient
-from keeper.execute.signing.encoding import HALF_ORDER, ORDER, Signature, address_of, assembled, low, unsigned
+from keeper.execute.signing.encoding import (
+    HALF_ORDER,
+    ORDER,
+    Signature,
+    address_of,
+    assembled,
+    low,
+    sender_of,
+    transaction_in,
+    unsigned,
+)
 from keeper.execute.signing.kms import KmsSigner, numbers_in, public_key_in
 from keeper.execute.signing.local import from_private_key
 from keeper.execute.signing.policy import SigningPolicy
@@ -45,6 +55,41 @@ def test_what_is_put_together_is_what_a_local_key_signs(nonce, max_fee, priority
     fees = {"maxFeePerGas": max_fee, "maxPriorityFeePerGas": priority_fee}
     expected = Account.from_key(KEY).sign_transaction(fields | fees)
     assert assembled(tx, Signature(r, s, parity)) == SignedTx(bytes(expected.raw_transaction), bytes(expected.hash))
+
+
+@PATIENT
+@given(nonce=NUMBERS, max_fee=NUMBERS, priority_fee=NUMBERS, gas=NUMBERS, data=st.binary(max_size=300))
+def test_what_was_signed_is_read_back_with_its_signer(nonce, max_fee, priority_fee, gas, data):
+    tx = UnsignedTx(31337, nonce, ENGINE, data, gas, max_fee, priority_fee)
+    found_tx, signature = transaction_in(asyncio.run(LOCAL.sign(tx)).raw)
+    assert found_tx == tx
+    assert sender_of(found_tx, signature) == LOCAL.address
+
+
+@PATIENT
+@given(raw=st.binary(max_size=200) | st.binary(max_size=200).map(lambda data: b"\x02" + data))
+def test_other_bytes_are_no_transaction(raw):
+    with pytest.raises(ValueError):  # noqa: PT011 - each has its own words
+        transaction_in(raw)
+
+
+@PATIENT
+@given(place=st.integers(0, 10**6), bit=st.integers(0, 7))
+def test_one_altered_bit_is_another_transaction_or_another_signer_or_neither(place, bit):
+    raw = bytearray(asyncio.run(LOCAL.sign(TX)).raw)
+    raw[place % len(raw)] ^= 1 << bit
+    try:
+        tx, signature = transaction_in(bytes(raw))
+    except ValueError:
+        return
+    assert (tx, sender_of(tx, signature)) != (TX, LOCAL.address)
+
+
+def test_a_transaction_with_an_access_list_is_none_of_the_keepers():
+    fields = {"type": 2, "chainId": 31337, "nonce": 7, "to": ENGINE, "data": b"", "gas": 21_000, "value": 0}
+    fields |= {"maxFeePerGas": 2, "maxPriorityFeePerGas": 1, "accessList": [{"address": ENGINE, "storageKeys": []}]}
+    with pytest.raises(ValueError, match="an access list"):
+        transaction_in(bytes(Account.from_key(KEY).sign_transaction(fields).raw_transaction))
 
 
 @PATIENT
