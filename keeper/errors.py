@@ -50,3 +50,14 @@ class Refused(KeeperError):
 
 class InvariantBroken(KeeperError):
     """Something that must never happen: stop sending, and alert a person. Exit code 5."""
+
+
+class JournalAltered(InvariantBroken):
+    """A row of the journal is not as it was written or signed: nothing is signed or sent from it.
+
+    `intent_id`: the intent of the row; 0 where no intent is known.
+    """
+
+    def __init__(self, message: str, intent_id: int = 0) -> None:
+        super().__init__(message)
+        self.intent_id = intent_id

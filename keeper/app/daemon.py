@@ -75,7 +75,7 @@ class Daemon:
             finally:
                 await stages.execution.drain(DRAIN_S)
                 self._reporter.stopped(reason)
-        return 5 if self._broken else 0
+        return 5 if self._broken or stages.execution.broken else 0
 
     async def _open(self, stack: AsyncExitStack) -> Stages:
         settings, emit = self.settings, self._emit

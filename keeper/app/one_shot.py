@@ -25,7 +25,6 @@ from keeper.execute.leadership.lease import lease_length
 from keeper.execute.signing.policy import SigningPolicy
 from keeper.execute.signing.policy_signer import PolicySigner
 from keeper.execute.signing.signer import Signer
-from keeper.execute.tx.nonces import floor
 from keeper.execute.tx.requests import unsigned, urgent_request
 from keeper.model.chain import Call, Receipt, hexed
 from keeper.model.intent import SendStatus, TxRequest
@@ -66,7 +65,13 @@ async def send_once(
     with _alone(settings, signer, genesis.hash, lease_s) as journal:
         try:
             await signer.open()
-            nonce = floor(await chain.sender.nonce(signer.address), journal.consumed_nonce())
+            nonce = await chain.sender.nonce(signer.address)
+            if (consumed := journal.consumed_nonce()) >= nonce:
+                raise OperatorError(
+                    f"nonce {consumed} is used in the journal, but the chain's next nonce is {nonce}: wait until the "
+                    "node has caught up; if it has, the journal was altered or is of another chain",
+                    FAILED,
+                )
             request = await _request(chain, policy, tx, signer.address)
             signed = await _policy_signer(settings, policy, tx, signer).sign(
                 unsigned(request, settings.chain_id, nonce)

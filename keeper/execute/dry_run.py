@@ -23,6 +23,7 @@ class DryRun:
 
     address: bytes | None = None
     pending = 0  # nothing is ever sent
+    broken = False  # nothing is ever written
 
     def __init__(self, reader: ChainReader, protocol: Protocol, policy: Policy, emit: Emit) -> None:
         self._simulator = Simulator(reader, protocol, NOBODY)

@@ -16,9 +16,13 @@ class Execution(Protocol):
     """Sends plans and follows each, block by block, until it has ended.
 
     `took_over` is set when this keeper takes over from another while it runs: what it decided before is out of date.
+    `broken`: an invariant broke since the start, which the exit code says.
     """
 
     took_over: asyncio.Event
+
+    @property
+    def broken(self) -> bool: ...
 
     @property
     def address(self) -> bytes | None:

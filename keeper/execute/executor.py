@@ -2,10 +2,11 @@
 
 import asyncio
 from collections.abc import Awaitable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import TypeVar
 
-from keeper.errors import InvariantBroken, JournalUnavailable, OperatorError, Transient, Unwritable
+from keeper.errors import InvariantBroken, JournalAltered, JournalUnavailable, OperatorError, Transient, Unwritable
 from keeper.execute.admission.approvals import Approvals
 from keeper.execute.admission.gate import Gate
 from keeper.execute.breakers.monitor import BreakerMonitor
@@ -21,7 +22,7 @@ from keeper.execute.tx.simulator import Simulator
 from keeper.execute.tx.turn import Turn
 from keeper.model.breaker import BreakerName
 from keeper.model.chain import BlockRef
-from keeper.model.events import JOURNAL_UNAVAILABLE, Event
+from keeper.model.events import JOURNAL_ALTERED, JOURNAL_UNAVAILABLE, Event
 from keeper.model.intent import APPROVE, FILL, IntentState, TxRequest
 from keeper.model.plan import InFlight, Plan, Policy, Rejected, Rejection
 from keeper.protocols.base import Snapshot
@@ -61,6 +62,7 @@ class LiveExecution:
         self._turn = Turn(BlockRef(0, b"", b"", 0), next_block_s=1, killed=False)
         self._chance = False  # something was worth sending since the last block
         self._draining = False
+        self.broken = False
         self._lock = asyncio.Lock()
         self.took_over = asyncio.Event()
 
@@ -102,14 +104,20 @@ class LiveExecution:
                 self._gate.limit_to_one("the signer is delegated to a contract (EIP-7702)")
             call = self._broadcaster.journal_call
             self._monitor.begin(await call(self._monitor.store.load), head)
-            self._pending.keep_all(await call(self._journal.open_intents))
-            self._pending.keep_all(await call(self._journal.settled_since, self._confirmer.window(head)))
-            self._check_chain(chain_nonce, await call(self._journal.consumed_nonce))
+            taken = await self._guarded(call(self._journal.take_up, self._confirmer.window(head), chain_nonce))
+            self._pending.keep_all([*taken.open, *taken.settled])
+            self._pending.consume(taken.consumed)
+            self._check_chain(chain_nonce)
             self._turn = Turn(head, self._turn.next_block_s, self._monitor.killed)
+            for error in taken.altered:
+                self._confirmer.set_aside(error)
+            self._report_altered()
             await self._guarded(self._confirmer.resume(self._turn))
+            self._report_altered()
 
-    def _check_chain(self, chain_nonce: int, consumed: int) -> None:
+    def _check_chain(self, chain_nonce: int) -> None:
         """Nonces used deeper than any reorg cannot be free again: a fork was restarted, or it is another chain."""
+        consumed = self._pending.consumed
         if consumed >= chain_nonce and consumed not in {intent.nonce for intent in self._pending.settled()}:
             raise OperatorError(
                 f"KEEPER_DATABASE_URL: journal has nonce {consumed} as mined, but the chain's next nonce is "
@@ -127,7 +135,7 @@ class LiveExecution:
                 return [rejected(plan, Rejection.HOLD, why) for plan in plans]
             try:
                 return await self._guarded(self._submit(plans, snapshot.block, timestamp))
-            except (Transient, JournalUnavailable) as error:
+            except (Transient, JournalUnavailable, JournalAltered) as error:
                 return [rejected(plan, Rejection.HOLD, f"not sent: {error}") for plan in plans]
 
     async def follow(self, snapshot: Snapshot) -> None:
@@ -136,12 +144,14 @@ class LiveExecution:
             self._turn = replace(self._turn, block=block)
             self._monitor.tick(block)
             await self._guarded(self._exchange())
-            await self._guarded(self._catch_up(snapshot))
+            with suppress(JournalAltered):  # reported and held: the next block goes on without that intent
+                await self._guarded(self._catch_up(snapshot))
             self._judge(snapshot)
             if self._monitor.dirty:
                 await self._guarded(self._exchange())
             if not self.held:
-                await self._guarded(self._approve(snapshot))
+                with suppress(JournalAltered):
+                    await self._guarded(self._approve(snapshot))
 
     async def drain(self, timeout_s: float) -> None:
         self._draining = True
@@ -166,9 +176,21 @@ class LiveExecution:
             self._emit(Event(JOURNAL_UNAVAILABLE, str(error), self._turn.number, {"error": str(error)}))
             self.hold(str(error), BreakerName.JOURNAL)
             raise
+        except JournalAltered as error:
+            self._pending.set_aside(error.intent_id)
+            self._hold_altered(error)
+            raise
         except InvariantBroken as error:
+            self.broken = True
             self.hold(str(error))
             raise
+
+    def _hold_altered(self, error: JournalAltered) -> None:
+        self.broken = True
+        self._emit(
+            Event(JOURNAL_ALTERED, str(error), self._turn.number, {"intent": error.intent_id, "error": str(error)})
+        )
+        self.hold(str(error))
 
     async def _submit(self, plans: Sequence[Plan], known: BlockRef, timestamp: int) -> list[Rejected]:
         head, chain_nonce, balances = await asyncio.gather(
@@ -188,8 +210,7 @@ class LiveExecution:
     async def _launch(self, requests: Sequence[TxRequest], chain_nonce: int, block: BlockRef) -> None:
         if not requests:
             return
-        consumed = await self._broadcaster.journal_call(self._journal.consumed_nonce)
-        given = nonces.allocate(len(requests), chain_nonce, consumed, self._pending.nonces())
+        given = nonces.allocate(len(requests), chain_nonce, self._pending.consumed, self._pending.nonces())
         for intent in await self._broadcaster.launch(requests, given, block.number):
             if intent.state is IntentState.DROPPED:
                 self._pending.cool_all(members(intent), block.number + self._policy.cooldown_blocks)
@@ -199,7 +220,15 @@ class LiveExecution:
     async def _catch_up(self, snapshot: Snapshot) -> None:
         """Allow the approvals first: one that an earlier run sent may have to be replaced."""
         self._approvals.permit(snapshot)
-        await self._confirmer.follow(snapshot, self._turn)
+        try:
+            await self._confirmer.follow(snapshot, self._turn)
+        finally:
+            self._report_altered()
+
+    def _report_altered(self) -> None:
+        """Stop sending for what was found altered in the journal; everything else is still followed."""
+        for error in self._confirmer.take_altered():
+            self._hold_altered(error)
 
     async def _approve(self, snapshot: Snapshot) -> None:
         """Send the approvals that liquidations need and that are not granted yet."""

@@ -53,6 +53,7 @@ class Standby:
         self._right = ""
         self._may_send: Callable[[], bool] = lambda: False
         self._why = ""
+        self._was_broken = False
         self._holds: list[tuple[str, BreakerName]] = []
         self._renewal_task: asyncio.Task[str] | None = None
         self._election_task: asyncio.Task[None] | None = None
@@ -119,6 +120,7 @@ class Standby:
             if renewal is not None:
                 renewal.cancel()
             if leader is not None:
+                self._was_broken |= leader.broken
                 await leader.close()
 
     @property
@@ -131,6 +133,10 @@ class Standby:
         if leader is None:
             return f"standing by: {self._why}"
         return leader.held or ("" if self._may_send() else f"{self._right} ran out")
+
+    @property
+    def broken(self) -> bool:
+        return self._was_broken or (self._leader is not None and self._leader.broken)
 
     @property
     def pending(self) -> int:

@@ -42,11 +42,10 @@ class Event:
 
 Emit = Callable[[Event], None]
 
-_NOTHING = "Nothing."
 EVENTS: dict[str, EventKind] = {}
 
 
-def _kind(code: str, level: Level, meaning: str, fields: str = "", action: str = _NOTHING) -> EventKind:
+def _kind(code: str, level: Level, meaning: str, fields: str = "", action: str = "Nothing.") -> EventKind:
     EVENTS[code] = EventKind(code, level, meaning, tuple(fields.split()), action)
     return EVENTS[code]
 
@@ -249,10 +248,16 @@ LEASE_WAITING = _kind(
 JOURNAL_UNAVAILABLE = _kind(
     "journal.unavailable",
     Level.ERROR,
-    "The journal takes no write, so a block could not be handled or its plans were not sent. Nothing is signed or sent "
-    "until it does.",
+    "The journal takes no write, so a block or its plans were not handled. Nothing is signed or sent until it does.",
     "error",
     "Free the disk, end the program that locks the file, or repair the database. The keeper continues by itself.",
+)
+JOURNAL_ALTERED = _kind(
+    "journal.altered",
+    Level.CRITICAL,
+    "A row of the journal is not what this keeper wrote or signed. Nothing is sent from it, and nothing new at all.",
+    "intent error",
+    "Stop the keeper, remove the access to the database, restore it (docs/operations.md), then run `keeper resume`.",
 )
 JOURNAL_REBUILT = _kind(
     "journal.rebuilt",
@@ -260,8 +265,7 @@ JOURNAL_REBUILT = _kind(
     "The journal's file was damaged. It was renamed and a new journal was created, with nonces from the chain. "
     "Nothing new is sent for KEEPER_BREAKER_RESET_BLOCKS blocks, so that older transactions are mined or dropped.",
     "moved_to",
-    "Check the disk. Keep the damaged file: it has the profit and loss so far and the transactions in flight. "
-    "If the kill switch was on, run `keeper kill` again.",
+    "Check the disk. Keep the damaged file: it has the history. If the kill switch was on, run `keeper kill` again.",
 )
 FUNDS_LOW = _kind(
     "funds.low",

@@ -137,3 +137,25 @@ class TxRequest:
     uses: Mapping[str, int] = field(default_factory=dict)
     spends: Mapping[bytes, int] = field(default_factory=dict)
     route: Route = Route.PUBLIC
+
+
+def intent_from(request: TxRequest, number: int, nonce: int) -> Intent:
+    """A new intent: a request with its id and nonce, and nothing signed."""
+    return Intent(
+        id=number,
+        account=request.account,
+        kind=request.kind,
+        subject=request.subject,
+        size=request.size,
+        state=IntentState.RESERVED,
+        nonce=nonce,
+        to=request.call.to,
+        data=request.call.data,
+        gas_limit=request.gas_limit,
+        bid=request.bid,
+        value_wad=request.value_wad,
+        planned_block=request.planned_block,
+        deadline_block=request.deadline_block,
+        uses=dict(request.uses),
+        spends=dict(request.spends),
+    )

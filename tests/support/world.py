@@ -112,6 +112,7 @@ class World:
     def __init__(self, anvil: Anvil, data_dir: Path) -> None:
         self.anvil = anvil
         self.data_dir = data_dir
+        self.url = URL
         self.events: list[Event] = []
         self.keeper = address_of(1)
         self.victims = [address_of(index) for index in (2, 3, 4)]
@@ -162,7 +163,7 @@ class World:
         return int(function.decode(self.anvil.call(self.token, function.encode(account)))[0])
 
     def journal(self) -> Journal:
-        return open_journal(URL, self.data_dir, self.keeper, CHAIN_ID)
+        return open_journal(self.url, self.data_dir, self.keeper, CHAIN_ID, lease_s=60)
 
     async def executor(
         self,
@@ -177,7 +178,7 @@ class World:
         rules = SigningPolicy(CHAIN_ID, self.keeper, allowed, self.policy.max_fee)
         signer = PolicySigner(self.signer, rules, self.budget_s)
         router = Router(self.tap, self.relays, self.relay_policy)
-        store = open_breaker_store(URL, self.data_dir, self.keeper, CHAIN_ID)
+        store = open_breaker_store(self.url, self.data_dir, self.keeper, CHAIN_ID)
         broadcaster = Broadcaster(self.journal(), signer, router, self.events.append, hook)
         simulator = Simulator(self.chain.reader, self.protocol, self.keeper)
         executor = LiveExecution(
@@ -208,7 +209,7 @@ class World:
 
     def resume(self) -> None:
         """What `keeper resume` does."""
-        store = open_breaker_store(URL, self.data_dir, self.keeper, CHAIN_ID)
+        store = open_breaker_store(self.url, self.data_dir, self.keeper, CHAIN_ID)
         store.resume()
         store.close()
 
@@ -249,7 +250,7 @@ class World:
 
     def intents(self) -> list[Intent]:
         """The journal as `keeper txs` sees it."""
-        history = open_history(URL, self.data_dir)
+        history = open_history(self.url, self.data_dir)
         try:
             return history.intents()
         finally:

@@ -1,8 +1,8 @@
 """The journal: what was signed, sent and achieved. Signed bytes are committed here before they are sent."""
 
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,23 +23,19 @@ from keeper.execute.journal.database import (
     unusable,
     version_of,
 )
-from keeper.execute.journal.schema import (
-    ATTEMPTS,
-    INTENTS,
-    OUTCOMES,
-    attempt_of,
-    attempt_row,
-    intent_of,
-    outcome_of,
-    outcome_row,
-    packed,
-)
+from keeper.execute.journal.recovery import Recovery, TakenUp
+from keeper.execute.journal.rows import load
+from keeper.execute.journal.schema import ATTEMPTS, INTENTS, OUTCOMES, attempt_row, outcome_row, packed
+from keeper.execute.journal.written import WrittenIntents
 from keeper.execute.leadership.file_lock import FileLocks, WriterLock
 from keeper.execute.leadership.lease import DEFAULT_S, Lease
 from keeper.execute.leadership.right import WriteRight
-from keeper.model.intent import Attempt, Intent, IntentState, Outcome, Route, SendResult, TxRequest
+from keeper.model.intent import Attempt, Intent, IntentState, Outcome, Route, SendResult, TxRequest, intent_from
 
 __all__ = ["Journal", "JournalReader", "locate", "open_history", "open_journal", "read_intents", "read_open_intents"]
+
+# Writes to the tables, given intents by id as they are; returns those that it changed.
+Change = Callable[[Connection, dict[int, Intent]], list[Intent]]
 
 _FINAL = [state for state in IntentState if state.final]
 
@@ -54,7 +50,7 @@ class JournalReader:
     def intents(self) -> list[Intent]:
         """Every intent, oldest first. Raises JournalUnavailable when the database does not answer."""
         with self._reading() as connection:
-            return _load(connection)
+            return load(connection)
 
     def open_on(self, chain_id: int, signer: bytes | None = None) -> list[Intent]:
         """Intents without an outcome on one chain, of one signer or of all, oldest first."""
@@ -62,7 +58,7 @@ class JournalReader:
         if signer is not None:
             owner &= INTENTS.c.signer == signer
         with self._reading() as connection:
-            return _load(connection, owner & INTENTS.c.state.not_in(_FINAL))
+            return load(connection, owner & INTENTS.c.state.not_in(_FINAL))
 
     def close(self) -> None:
         self._engine.dispose()
@@ -91,7 +87,7 @@ class Journal(JournalReader):
         self.right = right
         self._signer, self._chain_id = signer, chain_id
         self._owner = (INTENTS.c.signer == signer) & (INTENTS.c.chain_id == chain_id)
-        self._identity = {"signer": signer, "chain_id": chain_id}
+        self._written = WrittenIntents()
 
     def close(self) -> None:
         self.right.close()
@@ -101,11 +97,15 @@ class Journal(JournalReader):
         """Intents without an outcome, oldest first."""
         return self.open_on(self._chain_id, self._signer)
 
-    def settled_since(self, block: int) -> list[Intent]:
-        """Intents whose outcome lies in this block or after: a reorg may take it back."""
+    def take_up(self, since: int, chain_nonce: int) -> TakenUp:
+        """What an earlier run left, as far as its key signed it. `since`: the block from which on a reorg may undo.
+
+        `chain_nonce`: the chain's next nonce of the signer.
+        """
         with self._reading() as connection:
-            recent = select(OUTCOMES.c.intent_id).where(OUTCOMES.c.block_number >= block)
-            return _load(connection, self._owner & INTENTS.c.id.in_(recent))
+            taken = Recovery(self._owner, self._signer, self._chain_id, since, chain_nonce).take_up(connection)
+        self._written.keep(taken.open)
+        return taken
 
     def consumed_nonce(self) -> int:
         """The highest nonce that an outcome used, -1 for none."""
@@ -116,60 +116,93 @@ class Journal(JournalReader):
 
     def reserve(self, requests: Sequence[tuple[TxRequest, int]]) -> list[Intent]:
         """New intents, each with its nonce, in one transaction."""
-        with self._writing() as connection:
-            ids = [self._insert(connection, request, nonce) for request, nonce in requests]
-            return _load(connection, INTENTS.c.id.in_(ids))
+        return self._write([], lambda connection, _: [self._insert(connection, *pair) for pair in requests])
 
     def commit(self, attempts: Sequence[Attempt]) -> list[Intent]:
         """Signed bytes, in one transaction: when it returns they are on disk and may be sent."""
-        with self._writing() as connection:
+
+        def change(connection: Connection, known: dict[int, Intent]) -> list[Intent]:
             for attempt in attempts:
-                state = _state(connection, attempt.intent_id)
-                _set_state(connection, attempt.intent_id, transitions.after_signing(state, attempt.cancels))
+                intent = known[attempt.intent_id]
+                state = transitions.after_signing(intent.state, attempt.cancels)
+                _set_state(connection, intent.id, state)
                 connection.execute(insert(ATTEMPTS).values(**attempt_row(attempt), reply="", reply_reason=""))
-            return _in_order(connection, [attempt.intent_id for attempt in attempts])
+                known[intent.id] = replace(intent, state=state, attempts=(*intent.attempts, attempt))
+            return [known[attempt.intent_id] for attempt in attempts]
+
+        return self._write([attempt.intent_id for attempt in attempts], change)
 
     def note(self, answers: Sequence[tuple[Attempt, SendResult, IntentState | None]]) -> list[Intent]:
         """Record the replies to attempts, and the new states where they change; in one transaction."""
-        with self._writing() as connection:
+
+        def change(connection: Connection, known: dict[int, Intent]) -> list[Intent]:
             for attempt, result, state in answers:
                 reply = {"reply": str(result.status), "reply_reason": result.reason}
                 connection.execute(update(ATTEMPTS).where(*_same(attempt)).values(**reply))
-                _move(connection, attempt.intent_id, state)
-            return _in_order(connection, [attempt.intent_id for attempt, _, _ in answers])
+                known[attempt.intent_id] = _moved(connection, known[attempt.intent_id], state)
+            return [known[attempt.intent_id] for attempt, _, _ in answers]
+
+        return self._write([attempt.intent_id for attempt, _, _ in answers], change)
 
     def publish(self, intent_id: int) -> Intent:
         """Record that its bytes may be sent to public nodes from now on."""
-        with self._writing() as connection:
+
+        def change(connection: Connection, known: dict[int, Intent]) -> list[Intent]:
             public = update(ATTEMPTS).where(ATTEMPTS.c.intent_id == intent_id).values(route=str(Route.PUBLIC))
             connection.execute(public)
-            return _in_order(connection, [intent_id])[0]
+            attempts = (replace(attempt, route=Route.PUBLIC) for attempt in known[intent_id].attempts)
+            return [replace(known[intent_id], attempts=tuple(attempts))]
+
+        return self._write([intent_id], change)[0]
 
     def move(self, intent_id: int, state: IntentState) -> Intent:
         """Change the state along one edge of the state machine. Raises InvariantBroken where there is none."""
-        with self._writing() as connection:
-            _move(connection, intent_id, state)
-            return _in_order(connection, [intent_id])[0]
+        return self._write([intent_id], lambda connection, known: [_moved(connection, known[intent_id], state)])[0]
 
     def settle(self, ends: Sequence[tuple[int, IntentState, Outcome]]) -> list[Intent]:
         """Record how intents, given by id, ended and what they earned; in one transaction."""
-        with self._writing() as connection:
+
+        def change(connection: Connection, known: dict[int, Intent]) -> list[Intent]:
+            settled = list[Intent]()
             for intent_id, state, outcome in ends:
                 connection.execute(insert(OUTCOMES).values(**outcome_row(intent_id, outcome)))
-                _move(connection, intent_id, state)
-            return _in_order(connection, [intent_id for intent_id, _, _ in ends])
+                settled.append(replace(_moved(connection, known[intent_id], state), outcome=outcome))
+            return settled
+
+        return self._write([intent_id for intent_id, _, _ in ends], change)
 
     def reopen(self, intent: Intent) -> Intent:
         """Take an outcome back: its block is no longer part of the chain."""
-        with self._writing() as connection:
-            state = transitions.reopened(_state(connection, intent.id), intent.attempts)
+
+        def change(connection: Connection, _: dict[int, Intent]) -> list[Intent]:
+            state = transitions.reopened(intent.state, intent.attempts)
             connection.execute(delete(OUTCOMES).where(OUTCOMES.c.intent_id == intent.id))
             _set_state(connection, intent.id, state)
-            return _load(connection, INTENTS.c.id == intent.id)[0]
+            return [replace(intent, state=state, outcome=None)]
 
-    def _insert(self, connection: Connection, request: TxRequest, nonce: int) -> int:
+        self._written.expect(intent)
+        return self._write([intent.id], change)[0]
+
+    def _write(self, numbers: Sequence[int], change: Change) -> list[Intent]:
+        """Change intents in one transaction, and read them back within it. Returns what was written.
+
+        Raises JournalAltered where a row differs from what was written, before or now: then nothing is changed.
+        """
+        changed = list[Intent]()
+        try:
+            with self._writing() as connection:
+                changed = change(connection, self._written.before(connection, numbers))
+                self._written.check(connection, changed)
+        except JournalUnavailable:
+            self._written.doubt(changed)
+            raise
+        self._written.keep(changed)
+        return changed
+
+    def _insert(self, connection: Connection, request: TxRequest, nonce: int) -> Intent:
         values: dict[str, Any] = {
-            **self._identity,
+            "signer": self._signer,
+            "chain_id": self._chain_id,
             "state": str(IntentState.RESERVED),
             "nonce": nonce,
             "account": request.account,
@@ -188,7 +221,7 @@ class Journal(JournalReader):
         }
         key = connection.execute(insert(INTENTS).values(**values)).inserted_primary_key
         assert key is not None
-        return int(key[0])
+        return intent_from(request, int(key[0]), nonce)
 
     @contextmanager
     def _writing(self) -> Iterator[Connection]:
@@ -276,40 +309,18 @@ def read_intents(url: str, data_dir: Path) -> list[Intent]:
         history.close()
 
 
-def _state(connection: Connection, intent_id: int) -> IntentState:
-    return IntentState(connection.execute(select(INTENTS.c.state).where(INTENTS.c.id == intent_id)).scalar_one())
-
-
 def _set_state(connection: Connection, intent_id: int, state: IntentState) -> None:
     connection.execute(update(INTENTS).where(INTENTS.c.id == intent_id).values(state=str(state)))
 
 
-def _move(connection: Connection, intent_id: int, state: IntentState | None) -> None:
-    if state is not None:
-        _set_state(connection, intent_id, transitions.advance(_state(connection, intent_id), state))
+def _moved(connection: Connection, intent: Intent, state: IntentState | None) -> Intent:
+    """The intent in its new state, which the row gets too; None for no change."""
+    if state is None:
+        return intent
+    _set_state(connection, intent.id, transitions.advance(intent.state, state))
+    return replace(intent, state=state)
 
 
 def _same(attempt: Attempt) -> tuple[ColumnElement[bool], ...]:
     """The row of an attempt."""
     return ATTEMPTS.c.intent_id == attempt.intent_id, ATTEMPTS.c.tx_hash == attempt.tx_hash
-
-
-def _in_order(connection: Connection, ids: Sequence[int]) -> list[Intent]:
-    """The intents with these ids, in the order of the ids."""
-    found = {intent.id: intent for intent in _load(connection, INTENTS.c.id.in_(ids))}
-    return [found[intent_id] for intent_id in ids]
-
-
-def _load(connection: Connection, where: ColumnElement[bool] | None = None) -> list[Intent]:
-    """Intents with their attempts and outcomes, oldest first."""
-    condition = INTENTS.c.id > 0 if where is None else where
-    rows = connection.execute(select(INTENTS).where(condition).order_by(INTENTS.c.id)).mappings().all()
-    chosen: ColumnElement[Any] | Any = select(INTENTS.c.id).where(condition)
-    attempts: defaultdict[int, list[Attempt]] = defaultdict(list)
-    for row in connection.execute(
-        select(ATTEMPTS).where(ATTEMPTS.c.intent_id.in_(chosen)).order_by(ATTEMPTS.c.id)
-    ).mappings():
-        attempts[row["intent_id"]].append(attempt_of(row))
-    ended = connection.execute(select(OUTCOMES).where(OUTCOMES.c.intent_id.in_(chosen))).mappings()
-    outcomes = {row["intent_id"]: outcome_of(row) for row in ended}
-    return [intent_of(row, tuple(attempts[row["id"]]), outcomes.get(row["id"])) for row in rows]

@@ -149,8 +149,9 @@ def attempt_row(attempt: Attempt) -> dict[str, Any]:
 
 
 def attempt_of(row: RowMapping) -> Attempt:
+    """Raises TypeError or ValueError for values that are none of an attempt's."""
     values = {name: row[name] for name in Attempt.__dataclass_fields__}
-    return Attempt(**{**values, "route": Route(row["route"])})
+    return Attempt(**_typed(Attempt, {**values, "route": Route(row["route"])}))
 
 
 def outcome_row(intent_id: int, outcome: Outcome) -> dict[str, Any]:
@@ -159,15 +160,26 @@ def outcome_row(intent_id: int, outcome: Outcome) -> dict[str, Any]:
 
 
 def outcome_of(row: RowMapping) -> Outcome:
+    """Raises TypeError or ValueError for values that are none of an outcome's."""
     values = {name: row[name] for name in Outcome.__dataclass_fields__}
-    return Outcome(**{**values, "profit": by_token(row["profit"])})
+    return Outcome(**_typed(Outcome, {**values, "profit": by_token(row["profit"])}))
 
 
 _PLAIN = [name for name in Intent.__dataclass_fields__ if name not in ("attempts", "outcome")]
 
 
 def intent_of(row: RowMapping, attempts: tuple[Attempt, ...], outcome: Outcome | None) -> Intent:
+    """Raises TypeError or ValueError for values that are none of an intent's."""
     values = {name: row[name] for name in _PLAIN}
     values["state"] = IntentState(row["state"])
     values["uses"], values["spends"] = by_name(row["uses"]), by_token(row["spends"])
-    return Intent(**values, attempts=attempts, outcome=outcome)
+    return Intent(**_typed(Intent, values), attempts=attempts, outcome=outcome)
+
+
+def _typed(kind: type[Any], values: dict[str, Any]) -> dict[str, Any]:
+    """The values; SQLite keeps a value of any type in any column. Raises TypeError for one of another type."""
+    for name, value in values.items():
+        expected = kind.__dataclass_fields__[name].type
+        if expected in (bool, bytes, int, str) and type(value) is not expected:
+            raise TypeError(f"column {name} holds {type(value).__name__} instead of {expected.__name__}")
+    return values

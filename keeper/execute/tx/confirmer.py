@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Mapping
 from enum import Enum
 
-from keeper.errors import Transient
+from keeper.errors import JournalAltered, Transient
 from keeper.execute.tx.broadcaster import OUTBID, USED, Broadcaster, described, identity
 from keeper.execute.tx.crash_points import CrashPoint
 from keeper.execute.tx.fees import bumped_fees, fee_until_deadline, max_bid, next_base
@@ -56,6 +56,7 @@ class Confirmer:
         self._nonce_repair = nonce_repair
         self._last: BlockRef | None = None
         self._ended: list[Intent] = []
+        self._altered: list[JournalAltered] = []
 
     @staticmethod
     def window(head: BlockRef) -> int:
@@ -67,17 +68,28 @@ class Confirmer:
         ended, self._ended = self._ended, []
         return ended
 
+    def take_altered(self) -> list[JournalAltered]:
+        """What was found altered in the journal since the last call."""
+        altered, self._altered = self._altered, []
+        return altered
+
+    def set_aside(self, error: JournalAltered) -> None:
+        """Leave an intent alone whose rows were altered; the others go on."""
+        self._altered.append(error)
+        self._pending.set_aside(error.intent_id)
+
     async def resume(self, turn: Turn) -> None:
         """Continue with what an earlier run left open: drop, send again or cancel."""
-        for intent in self._pending.open():
-            if intent.state is IntentState.RESERVED:
-                await self._broadcaster.drop(intent, "it was never signed")
-                continue
+        for intent in self._pending.followed():
             try:
-                if await self._receipt(intent) is None:
+                if intent.state is IntentState.RESERVED:
+                    await self._broadcaster.drop(intent, "it was never signed")
+                elif await self._receipt(intent) is None:
                     await self._resend(intent, turn)
             except Transient:
                 continue  # no answer: the first block looks again
+            except JournalAltered as error:
+                self.set_aside(error)
 
     async def _resend(self, intent: Intent, turn: Turn) -> None:
         late = turn.number >= intent.deadline_block
@@ -112,7 +124,7 @@ class Confirmer:
 
     async def _book(self, snapshot: Snapshot) -> list[Intent]:
         """Book what was mined up to the snapshot, in one commit. Returns the intents that are not mined."""
-        intents = self._pending.open()
+        intents = self._pending.followed()
         found = await asyncio.gather(*(self._look(intent, snapshot) for intent in intents))
         results = {intent.id: end for intent, end in zip(intents, found, strict=True) if isinstance(end, Result)}
         reasons = {intent.id: self._pending.state(intent).cancelled_for or "its deadline passed" for intent in intents}
@@ -125,12 +137,18 @@ class Confirmer:
         return [intent for intent, end in zip(intents, found, strict=True) if end is Look.WAITING]
 
     async def _settle(self, results: Mapping[int, Result]) -> list[Intent]:
-        if not results:
-            return []
         ends = [(intent_id, result.state, result.outcome) for intent_id, result in results.items()]
-        settled = await self._broadcaster.journal_call(self._journal.settle, ends)
-        self._broadcaster.hook(CrashPoint.SETTLED)
-        return settled
+        while ends:
+            try:
+                settled = await self._broadcaster.journal_call(self._journal.settle, ends)
+            except JournalAltered as error:
+                self.set_aside(error)
+                left = [end for end in ends if end[0] != error.intent_id]
+                ends = left if left != ends else []  # where it is not known which one, none is settled
+            else:
+                self._broadcaster.hook(CrashPoint.SETTLED)
+                return settled
+        return []
 
     async def _look(self, intent: Intent, snapshot: Snapshot) -> Result | Look:
         """How an intent ended; one mined after the snapshot's block is booked in that later block."""
@@ -165,7 +183,11 @@ class Confirmer:
                 self._last = None  # look again in the next block
                 continue
             if receipt is None or receipt.block_hash != outcome.block_hash:
-                self._pending.keep(await self._broadcaster.journal_call(self._journal.reopen, intent))
+                try:
+                    self._pending.keep(await self._broadcaster.journal_call(self._journal.reopen, intent))
+                except JournalAltered as error:
+                    self.set_aside(error)
+                    continue
                 fields = {**identity(intent), "hash": hexed(outcome.tx_hash)}
                 gone = f"a reorg removed block {outcome.block_number}, which had mined it"
                 message = f"tx in flight again: {described(intent)}: {gone}"
@@ -190,6 +212,8 @@ class Confirmer:
                 )
         except Transient:
             return
+        except JournalAltered as error:
+            self.set_aside(error)
 
     async def _unstick(self, intent: Intent, turn: Turn) -> None:
         """Bump or resend the transaction, or cancel it at its deadline or when the kill switch is on."""

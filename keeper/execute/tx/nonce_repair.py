@@ -47,8 +47,8 @@ class NonceRepair:
         if state.too_high < TRIES:
             return
         chain_nonce = await self._sender.nonce(self._keeper)
-        below = [other for other in self._pending.open() if chain_nonce <= other.nonce < intent.nonce]
-        if free := await self._free(chain_nonce):
+        below = [other for other in self._pending.followed() if chain_nonce <= other.nonce < intent.nonce]
+        if free := self._free(chain_nonce):
             await self._fill(free, block)
         for other in below:
             await self._broadcaster.rebroadcast(other, block.number)
@@ -58,15 +58,16 @@ class NonceRepair:
 
     async def fill_gaps(self, block: BlockRef, chain_nonce: int) -> None:
         """Fill a free nonce with a self-transfer: until it is used, no higher nonce can be mined."""
-        free = await self._free(chain_nonce)
+        free = self._free(chain_nonce)
         self._gaps = {nonce: self._gaps.get(nonce, block.number) for nonce in free}
         if due := [nonce for nonce, since in self._gaps.items() if block.number - since >= GAP_BLOCKS]:
             await self._fill(due, block)
 
-    async def _free(self, chain_nonce: int) -> list[int]:
-        consumed = await self._broadcaster.journal_call(self._journal.consumed_nonce)
-        return nonces.gaps(chain_nonce, consumed, self._pending.nonces())
+    def _free(self, chain_nonce: int) -> list[int]:
+        return nonces.gaps(chain_nonce, self._pending.consumed, self._pending.nonces())
 
     async def _fill(self, free: list[int], block: BlockRef) -> None:
+        if self._pending.any_altered:
+            return  # a row that was altered may hold the nonce: a person has to look first
         filler = urgent_request(FILL, self._keeper, Call(self._keeper, b""), TRANSFER_GAS, block, self._policy)
         await self._broadcaster.launch([filler] * len(free), free, block.number)

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Self
 
+from keeper.execute.journal.transitions import CONSUMED
 from keeper.model.fees import Fees
 from keeper.model.intent import Attempt, Intent
 from keeper.model.plan import InFlight
@@ -17,7 +18,8 @@ class SendState:
 
     `unconfirmed`: no node confirmed its newest bytes. `relays_refused`: relays did not take them. `too_high`: how often
     in a row its nonce was refused as too high. `looks`: how often its nonce was found used, by none of its hashes.
-    `cancelled_for`: why it is being cancelled. `stuck_reported`: the event tx.stuck was emitted.
+    `cancelled_for`: why it is being cancelled. `stuck_reported`: the event tx.stuck was emitted. `altered`: its rows in
+    the journal were altered, so nothing is signed or sent for it; its nonce stays taken.
     """
 
     unconfirmed: bool = False
@@ -26,6 +28,7 @@ class SendState:
     looks: int = 0
     cancelled_for: str = ""
     stuck_reported: bool = False
+    altered: bool = False
 
 
 @dataclass(slots=True)
@@ -40,6 +43,8 @@ class PendingIntents:
     def __init__(self) -> None:
         self._kept: dict[int, _Kept] = {}
         self._cooling: dict[bytes, int] = {}
+        self._consumed = -1
+        self.any_altered = False  # since the start: nonces that look free may belong to rows that were altered
 
     @classmethod
     def of(cls, intents: Iterable[Intent]) -> Self:
@@ -60,6 +65,12 @@ class PendingIntents:
         for intent in intents:
             self.keep(intent)
 
+    def set_aside(self, intent_id: int) -> None:
+        """Sign and send nothing more for an intent whose rows were altered; 0: for one that is not known."""
+        self.any_altered = True
+        if kept := self._kept.get(intent_id):
+            kept.state.altered = True
+
     def state(self, intent: Intent) -> SendState:
         """What is known of an intent on its way, to be read and changed."""
         return self._kept[intent.id].state
@@ -68,6 +79,10 @@ class PendingIntents:
         """Intents without an outcome, lowest nonce first."""
         return sorted((i for i in self._all() if not i.state.final), key=lambda intent: intent.nonce)
 
+    def followed(self) -> list[Intent]:
+        """Open intents that something may be signed or sent for, lowest nonce first."""
+        return [intent for intent in self.open() if not self.state(intent).altered]
+
     @property
     def count(self) -> int:
         """How many intents are open. Callable from any thread: it looks at a copy."""
@@ -75,10 +90,20 @@ class PendingIntents:
 
     def settled(self) -> list[Intent]:
         """Intents whose outcome a reorg may still take back."""
-        return [intent for intent in self._all() if intent.state.final and intent.outcome]
+        ended = [intent for intent in self._all() if intent.state.final and intent.outcome]
+        return [intent for intent in ended if not self.state(intent).altered]
 
     def nonces(self) -> set[int]:
         return {intent.nonce for intent in self.open()}
+
+    @property
+    def consumed(self) -> int:
+        """The highest nonce that is used, -1 for none: by what ended, in memory, not by what the journal says now."""
+        return max([self._consumed, *(i.nonce for i in self._all() if i.state in CONSUMED)])
+
+    def consume(self, nonce: int) -> None:
+        """A nonce is used for good."""
+        self._consumed = max(self._consumed, nonce)
 
     def last_block_for(self, account: bytes) -> int:
         """The newest block in which something of ours was mined for an account: plans from before it are void."""
@@ -102,6 +127,8 @@ class PendingIntents:
         for intent in self._all():
             old = intent.outcome is None or intent.outcome.block_number < settled_before
             if intent.state.final and old:
+                if intent.state in CONSUMED:
+                    self.consume(intent.nonce)
                 del self._kept[intent.id]
 
     def _all(self) -> list[Intent]:

@@ -3,11 +3,12 @@
 import sqlite3
 import subprocess
 import sys
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 
 import pytest
 
-from keeper.errors import InvariantBroken, JournalUnavailable, OperatorError
+from keeper.errors import InvariantBroken, JournalAltered, JournalUnavailable, OperatorError
 from keeper.execute.journal.journal import locate, open_history, open_journal, read_intents
 from keeper.model.chain import Call
 from keeper.model.fees import Fees
@@ -148,8 +149,6 @@ def test_a_reorg_takes_the_outcome_back_and_a_new_one_can_be_booked(journal):
     journal.commit([attempt(reserved.id)])
     [mined] = journal.settle([(reserved.id, IntentState.MINED, OUTCOME)])
     assert journal.consumed_nonce() == 0
-    assert [intent.id for intent in journal.settled_since(12)] == [mined.id]
-    assert journal.settled_since(13) == []
     reopened = journal.reopen(mined)
     assert (reopened.state, reopened.outcome) == (IntentState.PENDING, None)
     assert journal.consumed_nonce() == -1
@@ -167,6 +166,43 @@ def test_another_signers_or_chains_intents_are_not_taken_up(journal, tmp_path):
         assert other.consumed_nonce() == -1
         assert len(other.intents()) == 1
         other.close()
+
+
+@pytest.mark.parametrize("committed", [True, False])
+def test_a_commit_of_unknown_end_is_no_alteration(journal, monkeypatch, committed):
+    [reserved] = journal.reserve([(REQUEST, 0)])
+    writing = journal._writing
+
+    @contextmanager
+    def failing():
+        with suppress(OSError), writing() as connection:
+            yield connection
+            if not committed:
+                raise OSError
+        raise JournalUnavailable("the connection broke")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(journal, "_writing", failing)
+        with pytest.raises(JournalUnavailable):
+            journal.commit([attempt(reserved.id)])
+    dropped = journal.move(reserved.id, IntentState.DROPPED)
+    assert len(dropped.attempts) == committed
+    assert journal.intents() == [dropped]
+
+
+@pytest.mark.parametrize(
+    ("column", "value"), [("nonce", "'x'"), ("state", "'x'"), ("data", "'x'"), ("bid", "'x'"), ("uses", "'[]'")]
+)
+def test_a_row_that_cannot_be_read_is_named_and_the_others_are_taken_up(journal, tmp_path, column, value):
+    broken, _ = journal.reserve([(REQUEST, 0), (REQUEST, 1)])
+    with sqlite3.connect(tmp_path / "keeper.db") as database:
+        database.execute(f"update intents set {column} = {value} where id = {broken.id}")
+    database.close()
+    with pytest.raises(JournalAltered, match="cannot be read"):
+        journal.intents()
+    taken = journal.take_up(0, 0)
+    assert [intent.nonce for intent in taken.open] == [1]
+    assert [error.intent_id for error in taken.altered] == [broken.id]
 
 
 def test_a_write_that_fails_is_told_as_such(journal, tmp_path):

@@ -54,3 +54,21 @@ def test_a_cancellations_fee_does_not_count_for_the_liquidation_that_it_replaces
 
 def test_what_has_ended_uses_no_gas():
     assert PendingIntents.of([replace(INTENT, state=IntentState.MINED)]).in_flight().gas == {}
+
+
+def test_nonces_stay_used_when_what_used_them_is_forgotten():
+    ended = [replace(INTENT, id=1, nonce=1, state=IntentState.SUPERSEDED), replace(INTENT, id=2, nonce=2)]
+    pending = PendingIntents.of([*ended, replace(INTENT, id=3, nonce=3, state=IntentState.DROPPED)])
+    assert pending.consumed == 1
+    pending.forget(100, settled_before=50)
+    assert pending.consumed == 1
+    pending.consume(0)
+    assert pending.consumed == 1
+
+
+def test_what_was_set_aside_is_not_followed_and_keeps_its_nonce():
+    pending = PendingIntents.of([INTENT, replace(INTENT, id=2, nonce=8)])
+    pending.set_aside(1)
+    assert [intent.id for intent in pending.followed()] == [2]
+    assert pending.nonces() == {7, 8}
+    assert pending.any_altered
