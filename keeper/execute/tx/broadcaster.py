@@ -30,7 +30,7 @@ from keeper.model.events import (
     EventKind,
 )
 from keeper.model.fees import Fees
-from keeper.model.intent import Attempt, Intent, IntentState, Route, SendResult, SendStatus, TxRequest
+from keeper.model.intent import FILL, Attempt, Intent, IntentState, Route, SendResult, SendStatus, TxRequest
 
 TRANSFER_GAS = 21_000
 KNOWN = "already_known"
