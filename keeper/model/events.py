@@ -122,7 +122,7 @@ BLOCK_SKIPPED = _kind(
     "Read the error. If it repeats, check the nodes or add another endpoint.",
 )
 BOOK_SYNCED = _kind(
-    "book.synced", Level.INFO, "All accounts were rebuilt from logs.", "accounts logs from_block elapsed_s"
+    "book.synced", Level.INFO, "Every account was built from logs.", "accounts logs from_block elapsed_s"
 )
 BOOK_PARITY_FAILED = _kind(
     "book.parity_failed",
