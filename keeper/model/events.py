@@ -121,9 +121,7 @@ BLOCK_SKIPPED = _kind(
     "error",
     "Read the error. If it repeats, check the nodes or add another endpoint.",
 )
-BOOK_SYNCED = _kind(
-    "book.synced", Level.INFO, "Every account was built from logs.", "accounts logs from_block elapsed_s"
-)
+BOOK_SYNCED = _kind("book.synced", Level.INFO, "All accounts built from logs.", "accounts logs from_block elapsed_s")
 BOOK_PARITY_FAILED = _kind(
     "book.parity_failed",
     Level.CRITICAL,
