@@ -145,11 +145,12 @@ async def _mined(chain: Chain, journal: Journal, tx_hash: bytes, wait_s: float) 
     while (receipt := await chain.sender.receipt(tx_hash)) is None:
         if now() > ends:
             raise OperatorError(
-                f"{hexed(tx_hash)} was not mined within {wait_s:g} s: check its receipt, or run the command again",
+                f"transaction {hexed(tx_hash)} was not mined within {wait_s:g} s: check its receipt, or run the "
+                "command again",
                 FAILED,
             )
         await asyncio.sleep(_LOOK_S)
         await asyncio.to_thread(journal.right.renew)
     if receipt.status != 1:
-        raise OperatorError(f"{hexed(tx_hash)} was mined and reverted", FAILED)
+        raise OperatorError(f"transaction {hexed(tx_hash)} was mined and reverted", FAILED)
     return receipt

@@ -43,9 +43,9 @@ async def snapshot_at(session: "Session", number: int | None) -> "Snapshot":
     if number is not None:
         head = await session.chain.reader.head()
         if number > head.number:
-            raise OperatorError(f"--block {number}: the newest block is {head.number}")
+            raise OperatorError(f"--block {number} is after the newest block, {head.number}")
         if number < start:
-            raise OperatorError(f"--block {number}: the deployment starts at block {start}")
+            raise OperatorError(f"--block {number} is before the deployment's start_block, {start}")
     return await load_snapshot(session.chain.reader, session.protocol, start, number)
 
 

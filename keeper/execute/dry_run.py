@@ -77,7 +77,7 @@ class DryRun:
         """Nothing is ever sent, so nothing is missed."""
 
     async def drain(self, timeout_s: float) -> None:
-        """Nothing is ever on its way."""
+        """Nothing is ever in flight."""
 
     async def close(self) -> None:
         """Nothing was opened."""

@@ -96,7 +96,9 @@ class Standby:
     def _wait(self, why: str) -> None:
         if why != self._why:
             self._why = why
-            self._emit(Event(LEASE_WAITING, f"standing by, following the chain: {why}", None, {"reason": why}))
+            self._emit(
+                Event(LEASE_WAITING, f"waiting to become leader, following the chain: {why}", None, {"reason": why})
+            )
 
     async def _begin(self, journal: Journal) -> None:
         """Start to lead. The lease is renewed meanwhile."""

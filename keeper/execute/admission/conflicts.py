@@ -1,4 +1,4 @@
-"""Conflict sets: two plans that draw on the same account, limit or coins beyond what is there never go out together."""
+"""Conflict sets: plans that together exceed an account, a limit or a balance are never sent together."""
 
 from collections import Counter
 from collections.abc import Collection, Mapping
@@ -61,7 +61,7 @@ class Reservations:
         return None
 
     def take(self, plan: Plan) -> None:
-        """Count the plan among what is on its way."""
+        """Count the plan among what is in flight."""
         self._accounts.add(plan.account)
         self._count += 1
         self._native += _gas_wei(plan)

@@ -22,14 +22,18 @@ def locate(url: str, data_dir: Path) -> URL:
         found = make_url(url)
         found.get_dialect()
     except (ArgumentError, NoSuchModuleError, ModuleNotFoundError, ValueError):
-        raise OperatorError("KEEPER_DATABASE_URL: not a database URL that this program can open") from None
+        raise OperatorError(
+            "KEEPER_DATABASE_URL is not a database URL: give sqlite:///FILE or postgresql://USER@HOST/NAME"
+        ) from None
     kind = found.get_backend_name()
     if kind == "sqlite":
         if not found.database or found.database == ":memory:":
             raise OperatorError("KEEPER_DATABASE_URL: the journal must be a file, as in sqlite:///keeper.db")
         return found.set(database=str(data_dir / found.database))
     if kind != "postgresql":
-        raise OperatorError("KEEPER_DATABASE_URL: the journal is kept in SQLite or PostgreSQL")
+        raise OperatorError(
+            "KEEPER_DATABASE_URL names another database: give sqlite:///FILE or postgresql://USER@HOST/NAME"
+        )
     return found.set(drivername="postgresql+psycopg")
 
 
@@ -52,7 +56,7 @@ def set_aside(file: Path) -> Path | None:
             if part.exists():
                 part.rename(aside.with_name(aside.name + suffix))
     except OSError as error:
-        raise OperatorError(f"KEEPER_DATABASE_URL: {file} is damaged and cannot be moved: {error.strerror}") from None
+        raise OperatorError(f"KEEPER_DATABASE_URL: {file} is damaged and cannot be renamed: {error.strerror}") from None
     return aside
 
 
