@@ -225,6 +225,7 @@ class Journal(JournalReader):
 
     @contextmanager
     def _writing(self) -> Iterator[Connection]:
+        """A transaction. A failed write raises; `LiveExecution._guarded` emits the event and opens the breaker."""
         try:
             with self._engine.begin() as connection:
                 self.right.fence(connection)
