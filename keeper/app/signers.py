@@ -6,14 +6,15 @@ from keeper.execute.signing.kms import connect_kms
 from keeper.execute.signing.local import from_keystore, from_private_key
 from keeper.execute.signing.remote import RemoteSigner
 from keeper.execute.signing.signer import Signer
-from keeper.settings import Settings
+from keeper.settings import DEVELOPMENT_CHAINS, Settings
 
 
 def signer_of(settings: Settings) -> Signer:
     """The signer that the settings name. Blocks: a keystore takes a second, KMS is asked. Raises OperatorError."""
     if settings.keystore_file and settings.keystore_password:
         password = settings.keystore_password.get_secret_value()
-        return from_keystore(settings.keystore_file, password, settings.allow_open_secrets)
+        allow_open = settings.allow_open_secrets or settings.chain_id in DEVELOPMENT_CHAINS
+        return from_keystore(settings.keystore_file, password, allow_open)
     if settings.private_key:
         return from_private_key(settings.private_key.get_secret_value())
     timeout_s = settings.signer_timeout_s

@@ -69,7 +69,8 @@ class Settings(BaseSettings):
     allow_open_secrets: bool = setting(
         False,
         "Sending",
-        "Accept files of keys, passwords and URLs that other users can read, as containers mount secrets",
+        "Accept files of keys, passwords and URLs that other users can read, as containers mount secrets. Without it "
+        "they are refused on all chain ids except 31337 and 1337",
     )
     remote_signer_url: SecretServiceUrl | None = setting(
         None, "Sending", "URL of a signer with Web3Signer's eth1 API; needs KEEPER_SIGNER_ADDRESS"

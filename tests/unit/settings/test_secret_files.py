@@ -88,6 +88,13 @@ def test_the_file_of_each_setting_that_can_hold_a_secret_must_be_closed(
         load_settings()
 
 
+@pytest.mark.parametrize("chain_id", ["31337", "1337"])
+def test_files_of_secrets_may_be_open_on_development_chains(monkeypatch: pytest.MonkeyPatch, chain_id: str) -> None:
+    monkeypatch.setenv("KEEPER_CHAIN_ID", chain_id)
+    monkeypatch.setenv("KEEPER_PRIVATE_KEY_FILE", str(secret_file(0o644)))
+    assert load_settings().private_key
+
+
 def test_the_file_of_what_is_no_secret_may_be_open(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("KEEPER_CHAIN_ID")
     monkeypatch.setenv("KEEPER_CHAIN_ID_FILE", str(secret_file(0o644, "5")))
