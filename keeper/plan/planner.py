@@ -16,6 +16,7 @@ from keeper.plan.gas import fee_market
 from keeper.plan.select import Option
 from keeper.plan.value import Appraiser, Offer, Refusal
 from keeper.protocols.base import Protocol, Snapshot
+from keeper.protocols.deadline import deadline_of, encode_until
 
 _MOST_ASKED = 100  # accounts whose reason is asked for
 
@@ -49,6 +50,7 @@ class _Round:
         self.snapshot = situation.snapshot
         self.timestamp = situation.timestamp
         self.policy = policy
+        self.deadline = deadline_of(block.timestamp, situation.timestamp, policy.deadline_blocks)
         self.native_price_wad = funds.native_price_wad
         self.in_flight = situation.in_flight
         self.appraiser = Appraiser(policy, fees, funds)
@@ -192,7 +194,8 @@ class _Round:
     def _plan(self, offer: Offer) -> Plan | None:
         opportunity = offer.opportunity
         try:
-            call = self.protocol.encode(self.snapshot, opportunity, self.appraiser.floor_wad(offer))
+            floor_wad = self.appraiser.floor_wad(offer)
+            call = encode_until(self.protocol, self.snapshot, opportunity, floor_wad, self.deadline)
         except Refused as refused:
             self.refused[opportunity.account] = _translated(refused)
             return None

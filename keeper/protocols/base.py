@@ -18,6 +18,7 @@ from keeper.model.plan import Opportunity
 from keeper.protocols.columns import Columns, TableSpec, Writer
 
 EXECUTOR = "Executor"  # the optional contract of a deployment that holds the keeper's capital and liquidates with it
+NEVER = 2**64 - 1  # the deadline of a call that has none
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,8 +272,10 @@ class Protocol(Interface):
         """
         ...
 
-    def encode(self, snapshot: Snapshot, opportunity: Opportunity, floor_wad: int) -> Call:
-        """The transaction. It must revert on chain when the reward would be below `floor_wad` dollars."""
+    def encode(self, snapshot: Snapshot, opportunity: Opportunity, floor_wad: int, *, deadline: int = NEVER) -> Call:
+        """The transaction. It must revert on chain when the reward would be below `floor_wad` dollars, and in blocks
+        later than `deadline` (unix seconds) where the contracts can. An adapter may leave the keyword out.
+        """
         ...
 
     def allowances(self, state: Any) -> list[tuple[bytes, bytes]]:

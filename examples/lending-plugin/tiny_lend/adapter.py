@@ -8,7 +8,17 @@ from keeper.errors import Refused
 from keeper.model.chain import Call, CallResult, Log, LogFilter
 from keeper.model.health import Health
 from keeper.model.plan import Opportunity
-from keeper.protocols.base import Achieved, Defaults, Deployment, PriceReading, Protocol, Revert, Screen, Snapshot
+from keeper.protocols.base import (
+    NEVER,
+    Achieved,
+    Defaults,
+    Deployment,
+    PriceReading,
+    Protocol,
+    Revert,
+    Screen,
+    Snapshot,
+)
 from keeper.protocols.columns import TableSpec, Writer
 from tiny_lend import liquidation, reading
 from tiny_lend.abi import VIEWS
@@ -105,7 +115,14 @@ class TinyLendProtocol(Defaults):
             self._terms, snapshot.state, snapshot.readings, account, held, timestamp, target_wad, limits
         )
 
-    def encode(self, snapshot: Snapshot, opportunity: Opportunity, floor_wad: int) -> Call:  # noqa: ARG002
+    def encode(
+        self,
+        snapshot: Snapshot,  # noqa: ARG002
+        opportunity: Opportunity,
+        floor_wad: int,
+        *,
+        deadline: int = NEVER,  # noqa: ARG002
+    ) -> Call:
         return Call(self._lend, liquidation.encode(self._terms, opportunity, floor_wad))
 
     def allowances(self, state: Market) -> list[tuple[bytes, bytes]]:  # noqa: ARG002

@@ -19,7 +19,17 @@ from keeper.protocols.aave_v3.query import AaveQuery
 from keeper.protocols.aave_v3.reads import AaveReadings
 from keeper.protocols.aave_v3.state import TABLES, AaveState, holdings_of
 from keeper.protocols.aave_v3.versions import Version
-from keeper.protocols.base import Achieved, Defaults, Deployment, PriceReading, Protocol, Revert, Screen, Snapshot
+from keeper.protocols.base import (
+    NEVER,
+    Achieved,
+    Defaults,
+    Deployment,
+    PriceReading,
+    Protocol,
+    Revert,
+    Screen,
+    Snapshot,
+)
 from keeper.protocols.columns import TableSpec, Writer
 
 _POOL = load_abi("IAavePool").functions
@@ -125,7 +135,7 @@ class AaveV3Protocol(Defaults):
         )
         return opportunities.find(query)
 
-    def encode(self, snapshot: Snapshot, opportunity: Opportunity, floor_wad: int) -> Call:
+    def encode(self, snapshot: Snapshot, opportunity: Opportunity, floor_wad: int, *, deadline: int = NEVER) -> Call:  # noqa: ARG002
         market = self._market(snapshot, snapshot.block.timestamp)
         return executor.call(
             self._deployment.executor, calldata.encode(market, self._found.pool, opportunity, floor_wad)

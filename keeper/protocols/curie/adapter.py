@@ -9,7 +9,17 @@ from keeper.model.chain import Call, CallResult, Log, LogFilter, storage_read
 from keeper.model.health import Health
 from keeper.model.plan import Opportunity
 from keeper.model.refusal import RefusalCode
-from keeper.protocols.base import Achieved, Defaults, Deployment, PriceReading, Protocol, Revert, Screen, Snapshot
+from keeper.protocols.base import (
+    NEVER,
+    Achieved,
+    Defaults,
+    Deployment,
+    PriceReading,
+    Protocol,
+    Revert,
+    Screen,
+    Snapshot,
+)
 from keeper.protocols.columns import TableSpec, Writer
 from keeper.protocols.curie import accounts, calldata, events, lookups, opportunities, prices, reads, screen, storage
 from keeper.protocols.curie.account_value import AccountValue
@@ -166,7 +176,7 @@ class CurieProtocol(Defaults):
         fund_value = AccountValue(account.view, fund, account.unit)
         return CurieQuery(self._contracts, accounts.address(row), account, own, fund_value, target_wad, limits)
 
-    def encode(self, snapshot: Snapshot, opportunity: Opportunity, floor_wad: int) -> Call:
+    def encode(self, snapshot: Snapshot, opportunity: Opportunity, floor_wad: int, *, deadline: int = NEVER) -> Call:  # noqa: ARG002
         executor = self._deployment.executor
         return calldata.encode(self._contracts, snapshot.state, executor, opportunity, floor_wad)
 

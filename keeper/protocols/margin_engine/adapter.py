@@ -8,7 +8,17 @@ from keeper.errors import Refused
 from keeper.model.chain import Call, CallResult, Log, LogFilter
 from keeper.model.health import Health
 from keeper.model.plan import Opportunity
-from keeper.protocols.base import Achieved, Defaults, Deployment, PriceReading, Protocol, Revert, Screen, Snapshot
+from keeper.protocols.base import (
+    NEVER,
+    Achieved,
+    Defaults,
+    Deployment,
+    PriceReading,
+    Protocol,
+    Revert,
+    Screen,
+    Snapshot,
+)
 from keeper.protocols.columns import TableSpec, Writer
 from keeper.protocols.margin_engine import calldata, events, opportunities, prices, reads, screen
 from keeper.protocols.margin_engine.health import equity_requirement, health_of
@@ -99,7 +109,7 @@ class MarginEngineProtocol(Defaults):
         )
         return opportunities.find(query)
 
-    def encode(self, snapshot: Snapshot, opportunity: Opportunity, floor_wad: int) -> Call:
+    def encode(self, snapshot: Snapshot, opportunity: Opportunity, floor_wad: int, *, deadline: int = NEVER) -> Call:  # noqa: ARG002
         data = calldata.encode(snapshot.state, snapshot.readings, opportunity, floor_wad, snapshot.block.timestamp)
         return Call(self._engine, data)
 

@@ -38,6 +38,7 @@ class Scripted:
         self.addresses = sorted(book)
         self.asked = 0
         self.floors: dict[bytes, int] = {}
+        self.deadlines: dict[bytes, int] = {}
         self.unencodable: frozenset[bytes] = frozenset()
 
     def opportunities(
@@ -51,10 +52,11 @@ class Scripted:
         found = (_sized(account, script, limits) for script in scripts)
         return [opportunity for opportunity in found if opportunity is not None]
 
-    def encode(self, snapshot: Snapshot, opportunity: Opportunity, floor_wad: int) -> Call:
+    def encode(self, snapshot: Snapshot, opportunity: Opportunity, floor_wad: int, *, deadline: int) -> Call:
         if opportunity.account in self.unencodable:
             raise Refused("hold", "the engine is paused")
         self.floors[opportunity.account] = floor_wad
+        self.deadlines[opportunity.account] = deadline
         return Call(b"\xee" * 20, opportunity.account + opportunity.subject.encode())
 
     def health(self, snapshot: Snapshot, row: int, timestamp: int) -> Health:

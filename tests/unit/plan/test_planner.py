@@ -6,10 +6,12 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from keeper.errors import Refused
+from keeper.model.chain import Call
 from keeper.model.health import WAD
-from keeper.model.plan import Funds, InFlight, Policy, Rejected, Rejection, Schedule, token_key
+from keeper.model.plan import Funds, InFlight, Opportunity, Policy, Rejected, Rejection, Schedule, token_key
 from keeper.plan.gas import MAX_TX_GAS, fee_market, gas_cost_wad
 from keeper.plan.planner import Situation, choose
+from keeper.protocols.base import NEVER, Snapshot
 from keeper.protocols.columns import Columns, Writer
 from tests.unit.plan.scripted import (
     GWEI,
@@ -81,6 +83,24 @@ def test_the_call_reverts_below_the_minimum_profit_at_the_bid() -> None:
     cost = gas_cost_wad(found.opportunity.gas, found.bid, funds().native_price_wad)
     assert protocol.floors[address(1)] == WAD + cost
     assert GAS_WAD < cost < 95 * WAD
+
+
+def test_the_call_carries_a_deadline_that_slow_blocks_do_not_reach() -> None:
+    protocol = book(Script(reward=100 * WAD))
+    plan(protocol, policy(deadline_blocks=2))
+    head, usual = HEAD.timestamp, 1_012 - HEAD.timestamp
+    assert protocol.deadlines[address(1)] == head + 120 + 4 * 2 * usual
+
+
+def test_an_adapter_whose_encode_takes_no_deadline_works_as_before() -> None:
+    class Older(Scripted):
+        def encode(self, snapshot: Snapshot, opportunity: Opportunity, floor_wad: int) -> Call:  # type: ignore[override]
+            return super().encode(snapshot, opportunity, floor_wad, deadline=NEVER)
+
+    protocol = Older(book(Script(reward=100 * WAD)).book)
+    (found,) = plan(protocol).plans
+    assert found.call.data == address(1) + b"ETH"
+    assert protocol.deadlines == {address(1): NEVER}
 
 
 def test_a_keeper_that_pays_for_solvency_asks_for_no_less_than_nothing() -> None:
