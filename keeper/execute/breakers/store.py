@@ -16,6 +16,7 @@ from keeper.execute.breakers.breakers import DAY_S, BreakerState, TxResult
 from keeper.execute.journal.database import database_message, engine_for, file_of, locate, unusable
 from keeper.execute.journal.schema import ENDS, HOLDS, METADATA
 from keeper.execute.leadership.file_lock import make_data_dir
+from keeper.execute.leadership.lease import allow_pauses
 from keeper.model.breaker import BreakerName
 
 EVERYONE = bytes(20)
@@ -109,7 +110,9 @@ def open_breaker_store(url: str, data_dir: Path, signer: bytes, chain_id: int) -
         make_data_dir(file.parent)
     engine = engine_for(address)
     try:
-        METADATA.create_all(engine, tables=[HOLDS, ENDS])
+        with engine.begin() as connection:
+            allow_pauses(connection)
+            METADATA.create_all(connection, tables=[HOLDS, ENDS])
     except SQLAlchemyError as error:
         engine.dispose()
         raise unusable(error) from None

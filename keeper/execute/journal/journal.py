@@ -28,7 +28,7 @@ from keeper.execute.journal.rows import load
 from keeper.execute.journal.schema import ATTEMPTS, INTENTS, OUTCOMES, attempt_row, outcome_row, packed
 from keeper.execute.journal.written import WrittenIntents
 from keeper.execute.leadership.file_lock import FileLocks, WriterLock
-from keeper.execute.leadership.lease import DEFAULT_S, Lease
+from keeper.execute.leadership.lease import DEFAULT_S, Lease, allow_pauses
 from keeper.execute.leadership.right import WriteRight
 from keeper.model.intent import Attempt, Intent, IntentState, Outcome, Route, SendResult, TxRequest, intent_from
 
@@ -103,6 +103,7 @@ class Journal(JournalReader):
         `chain_nonce`: the chain's next nonce of the signer.
         """
         with self._reading() as connection:
+            allow_pauses(connection)
             taken = Recovery(self._owner, self._signer, self._chain_id, since, chain_nonce).take_up(connection)
         self._written.keep(taken.open)
         return taken
@@ -253,6 +254,7 @@ def open_journal(url: str, data_dir: Path, signer: bytes, chain_id: int, lease_s
             aside = set_aside(file)
         right.take()
         with engine.begin() as connection:
+            allow_pauses(connection)
             right.fence(connection)
             prepare(connection)
     except (OperatorError, SQLAlchemyError) as error:

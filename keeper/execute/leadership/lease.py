@@ -33,6 +33,7 @@ from sqlalchemy import (
     func,
     inspect,
     select,
+    text,
     update,
 )
 from sqlalchemy.dialects.postgresql import insert
@@ -57,6 +58,22 @@ LEASES = Table(
 _NOW: ColumnElement[datetime] = func.clock_timestamp()
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 _SCHEMA_KEY = 0x6B6565706572  # the advisory lock under which tables are made
+PAUSE_MS = 5000  # between two statements of an opening transaction: a busy machine needs it, a frozen one is ended
+
+
+def allow_pauses(connection: Connection) -> None:
+    """Let this transaction of a PostgreSQL session pause for PAUSE_MS at least, however short the lease is.
+
+    For opening, migrating and taking up, which compute between statements. The write limit stays short: a frozen
+    write holds up the successor.
+    """
+    if connection.dialect.name != "postgresql":
+        return
+    longer = text(
+        "SELECT set_config(name, greatest(setting::int, :least)::text, true) FROM pg_settings WHERE name = :name"
+    )
+    for name, least in (("idle_in_transaction_session_timeout", PAUSE_MS), ("statement_timeout", 2 * PAUSE_MS)):
+        connection.execute(longer, {"name": name, "least": least})
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +117,7 @@ class Lease:
         session = self._engine.connect()
         try:
             with session.begin():
+                allow_pauses(session)
                 self._prepare(session)
                 begun = self._clock()
                 self.token = self._claim(session)

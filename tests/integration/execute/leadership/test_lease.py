@@ -1,15 +1,19 @@
 """The lease and the journal in a real PostgreSQL."""
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
-from sqlalchemy import create_engine, text
+from sqlalchemy import Engine, create_engine, event, text
 
 from keeper.errors import JournalUnavailable, LeaseLost, OperatorError
+from keeper.execute.breakers.store import open_breaker_store
 from keeper.execute.journal.journal import Journal, open_history, open_journal
+from keeper.execute.journal.recovery import TakenUp
 from keeper.execute.leadership.lease import Lease
 from keeper.model.chain import Call
 from keeper.model.fees import Fees
@@ -22,7 +26,7 @@ REQUEST = TxRequest(
     {"cap:0:10": 2**90}, {TOKEN: 2**130},
 )  # fmt: skip
 OUTCOME = Outcome(b"\1" * 32, 12, b"\2" * 32, 1, 21_000, 2**70, {TOKEN: 2**140, bytes(20): -(2**90)}, "", -7, 2**100)
-LONG_S, SHORT_S = 60.0, 1.0
+LONG_S, SHORT_S, SHORTEST_S = 60.0, 1.0, 0.2
 
 
 class Hands:
@@ -62,6 +66,20 @@ def sql(database: str, statement: str) -> None:
     with engine.begin() as connection:
         connection.execute(text(statement))
     engine.dispose()
+
+
+@contextmanager
+def slow_statements(pause_s: float) -> Iterator[None]:
+    """A busy machine: every statement is followed by a pause."""
+
+    def pause(*_: Any) -> None:
+        time.sleep(pause_s)
+
+    event.listen(Engine, "after_cursor_execute", pause)
+    try:
+        yield
+    finally:
+        event.remove(Engine, "after_cursor_execute", pause)
 
 
 def test_a_journal_in_postgresql_brings_everything_back_as_it_was_written(database, tmp_path):
@@ -186,6 +204,14 @@ def test_a_keeper_that_freezes_within_a_transaction_does_not_hold_up_its_success
         assert second.token == first.right.token + 1
         with pytest.raises(JournalUnavailable):
             frozen.__exit__(None, None, None)
+
+
+def test_pauses_between_statements_of_an_opening_do_not_end_it_however_short_the_lease(database, tmp_path):
+    with slow_statements(0.15), closing(opened(database, tmp_path, SHORTEST_S)) as journal:
+        assert journal.take_up(0, 0) == TakenUp()
+        open_breaker_store(database, tmp_path, SIGNER, 31337).close()
+    with closing(opened(database, tmp_path, SHORTEST_S)) as journal:
+        assert journal.reserve([(REQUEST, 0)])
 
 
 def test_of_many_that_come_at_once_one_becomes_the_holder(database):
