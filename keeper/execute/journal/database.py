@@ -86,11 +86,23 @@ def engine_for(address: URL, wait_s: float = _BUSY_S) -> Engine:
         event.listen(engine, "connect", _make_durable)
         return engine
     try:
-        return create_engine(address, connect_args=_server_limits(wait_s), hide_parameters=True)
+        engine = create_engine(address, connect_args=_server_limits(wait_s), hide_parameters=True)
     except ModuleNotFoundError:
         raise OperatorError(
             "KEEPER_DATABASE_URL: PostgreSQL needs its driver: pip install 'liquidation-keeper[postgres]'"
         ) from None
+    frozen_ms = max(int(wait_s * 500), 100)
+    event.listen(engine, "connect", lambda connection, _: _end_when_frozen(connection, frozen_ms))
+    return engine
+
+
+def _end_when_frozen(connection: Any, after_ms: int) -> None:
+    """The server ends a session that freezes within a transaction: it would block the successor.
+
+    Set once SQLAlchemy has asked a new session what it is: on a busy machine that takes long, and blocks nobody.
+    """
+    connection.execute(f"SET idle_in_transaction_session_timeout = {after_ms}")
+    connection.commit()
 
 
 def _make_durable(connection: Any, _: Any) -> None:
@@ -100,11 +112,9 @@ def _make_durable(connection: Any, _: Any) -> None:
 
 
 def _server_limits(wait_s: float) -> dict[str, Any]:
-    """The server ends a session that freezes within a transaction: it would block the successor."""
-    half_ms, whole_s = max(int(wait_s * 500), 100), max(round(wait_s), 2)
-    limits = f"-c idle_in_transaction_session_timeout={half_ms} -c statement_timeout={whole_s * 1000}"
+    whole_s = max(round(wait_s), 2)
     return {
-        "options": f"{limits} -c synchronous_commit=on",
+        "options": f"-c statement_timeout={whole_s * 1000} -c synchronous_commit=on",
         "connect_timeout": whole_s,
         "tcp_user_timeout": whole_s * 1000,
         "keepalives_idle": whole_s,
@@ -153,9 +163,10 @@ def database_message(error: SQLAlchemyError) -> str:
 
 def unusable(error: SQLAlchemyError) -> OperatorError:
     """The error for a journal that cannot be opened."""
-    action = (
-        "end the program that locks it"
-        if isinstance(error, OperationalError)
-        else "move the file away to create a new one"
-    )
+    if not (isinstance(error, DBAPIError) and isinstance(error.orig, sqlite3.Error)):
+        action = "check the server, its log and the rights of the URL's user"
+    elif isinstance(error, OperationalError):
+        action = "end the program that locks it"
+    else:
+        action = "move the file away to create a new one"
     return OperatorError(f"KEEPER_DATABASE_URL: the journal cannot be used ({database_message(error)}): {action}")

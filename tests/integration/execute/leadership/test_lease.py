@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import Engine, create_engine, event, text
+from sqlalchemy.dialects.postgresql.base import PGDialect
 
 from keeper.errors import JournalUnavailable, LeaseLost, OperatorError
 from keeper.execute.breakers.store import open_breaker_store
@@ -206,6 +207,20 @@ def test_a_keeper_that_freezes_within_a_transaction_does_not_hold_up_its_success
             frozen.__exit__(None, None, None)
 
 
+def test_a_pause_while_a_session_begins_does_not_end_it_however_short_the_lease(database, tmp_path, monkeypatch):
+    known = PGDialect._get_server_version_info
+
+    def slowly(*arguments: Any) -> Any:
+        try:
+            return known(*arguments)
+        finally:
+            time.sleep(0.5)
+
+    monkeypatch.setattr(PGDialect, "_get_server_version_info", slowly)
+    with closing(opened(database, tmp_path, SHORTEST_S)) as journal:
+        assert journal.reserve([(REQUEST, 0)])
+
+
 def test_pauses_between_statements_of_an_opening_do_not_end_it_however_short_the_lease(database, tmp_path):
     with slow_statements(0.15), closing(opened(database, tmp_path, SHORTEST_S)) as journal:
         assert journal.take_up(0, 0) == TakenUp()
@@ -261,3 +276,8 @@ def test_a_database_that_cannot_be_used_is_one_line_without_the_password(tmp_pat
     assert caught.value.exit_code == 2
     assert "\n" not in str(caught.value)
     assert "hunter2" not in str(caught.value)
+
+
+def test_a_server_that_does_not_answer_is_to_be_checked_and_no_file_moved_away(tmp_path):
+    with pytest.raises(OperatorError, match="check the server, its log and the rights of the URL's user"):
+        opened("postgresql://u@127.0.0.1:1/d", tmp_path)
