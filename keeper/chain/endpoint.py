@@ -43,10 +43,12 @@ _OF_THE_BLOCK = frozenset(
 
 @dataclass(slots=True)
 class Abilities:
-    """Which overrides this node's `eth_call` supports."""
+    """What this node's `eth_call` supports: overrides, and fees as in a transaction."""
 
     code_override: bool = False
     time_override: bool = False
+    base_fee_override: bool = False
+    fees: bool = True
 
 
 class Endpoint:

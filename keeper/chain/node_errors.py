@@ -43,6 +43,7 @@ _OVERLOAD_CODES = frozenset({-32005, -32016, -32017, 429})
 _OVERLOAD = ("rate limit", "too many requests", "request limit", "timeout", "timed out", "capacity", "overloaded")
 
 ALREADY_KNOWN = "already_known"
+_INSUFFICIENT_FUNDS = re.compile(r"insufficient ?funds|insufficient balance|overdraws from account")
 # In this order: the first that matches decides.
 _REFUSALS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
     (reason, re.compile(words))
@@ -64,7 +65,7 @@ _REFUSALS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
             "nonce_too_high",
             r"nonce (is )?too high|nonce ?gap|gapped|nonce ?too ?far ?in ?(the )?future|future transaction tries",
         ),
-        ("insufficient_funds", r"insufficient ?funds|insufficient balance|overdraws from account"),
+        ("insufficient_funds", _INSUFFICIENT_FUNDS.pattern),
         ("fee_cap", r"exceeds the configured cap"),
         (
             "gas_limit",
@@ -107,6 +108,11 @@ def reverted(error: RpcError) -> CallResult | None:
     if any(word in text for word in _HALTED):
         return CallResult(ok=False, data=b"")
     return None
+
+
+def unfunded(error: RpcError) -> bool:
+    """Whether the sender of an `eth_call` cannot pay for its gas at the fees given."""
+    return not is_overload(error) and _INSUFFICIENT_FUNDS.search(error.message.lower()) is not None
 
 
 def _revert_data(data: Any) -> bytes | None:

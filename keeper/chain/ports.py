@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from keeper.model.chain import BlockRef, Call, CallResult, Log, LogFilter, Receipt
+from keeper.model.fees import CallFees
 from keeper.model.intent import Route, SendResult
 
 
@@ -35,7 +36,13 @@ class ChainReader(Protocol):
         ...
 
     async def call(
-        self, call: Call, sender: bytes, block: BlockRef, timestamp: int | None = None, gas: int | None = None
+        self,
+        call: Call,
+        sender: bytes,
+        block: BlockRef,
+        timestamp: int | None = None,
+        gas: int | None = None,
+        fees: CallFees | None = None,
     ) -> CallResult:
         """Simulate one transaction in the block after `block`, at `timestamp`, where the node can; else in `block`."""
         ...

@@ -11,10 +11,11 @@ from keeper.chain.concurrency import Priority
 from keeper.chain.endpoint import Endpoint, served
 from keeper.chain.errors import RpcError, StateMissing, Unserved
 from keeper.chain.logs import LogReader
-from keeper.chain.node_errors import reverted
+from keeper.chain.node_errors import reverted, unfunded
 from keeper.chain.pool import NodePool
 from keeper.errors import Transient
 from keeper.model.chain import BlockRef, Call, CallResult, Log, LogFilter, hexed
+from keeper.model.fees import CallFees
 
 _MOST_CALLS = 512
 _MOST_BYTES = 200_000
@@ -70,18 +71,29 @@ class NodeReader:
                 raise Transient(f"no code at 0x{contract.hex()}, whose storage is to be read")
 
     async def call(
-        self, call: Call, sender: bytes, block: BlockRef, timestamp: int | None = None, gas: int | None = None
+        self,
+        call: Call,
+        sender: bytes,
+        block: BlockRef,
+        timestamp: int | None = None,
+        gas: int | None = None,
+        fees: CallFees | None = None,
     ) -> CallResult:
         """Simulate a transaction in the block after `block`, at `timestamp`, where the node can override a block's time
-        and number; else as part of `block` itself."""
-        request = {"from": hexed(sender), "to": hexed(call.to), "data": hexed(call.data)}
+        and number; else as part of `block` itself. With fees the sender must be able to pay for the gas."""
+        request = {"from": hexed(sender), "to": hexed(call.to), "data": hexed(call.data), "value": "0x0"}
         if gas is not None:
             request["gas"] = hex(gas)
 
         async def simulate(endpoint: Endpoint) -> CallResult:
-            at_time = timestamp is not None and endpoint.abilities.time_override
-            next_block = {"time": hex(timestamp or 0), "number": hex(block.number + 1)}
-            return await _call(endpoint, request, block, *([{}, next_block] if at_time else []))
+            able, overrides = endpoint.abilities, list[dict[str, str]]()
+            offered = fees if able.fees else None
+            if timestamp is not None and able.time_override:
+                overrides = [{}, {"time": hex(timestamp), "number": hex(block.number + 1)}]
+                if offered and able.base_fee_override:
+                    overrides[1]["baseFeePerGas"] = hex(offered.base_fee)
+            least = 0 if overrides and able.base_fee_override else block.base_fee
+            return await _call(endpoint, request | _fee_fields(offered, least), block, *overrides)
 
         return await self._pool.run(simulate)
 
@@ -121,15 +133,25 @@ async def _block(
     return block
 
 
+def _fee_fields(fees: CallFees | None, least: int) -> dict[str, str]:
+    """The fee fields of a transaction in JSON-RPC. `least`: the base fee that the node compares them with."""
+    if fees is None:
+        return {}
+    max_fee = max(fees.max_fee, least)
+    return {"maxFeePerGas": hex(max_fee), "maxPriorityFeePerGas": hex(min(fees.priority_fee, max_fee))}
+
+
 async def _call(endpoint: Endpoint, request: dict[str, str], block: BlockRef, *overrides: Any) -> CallResult:
     try:
         answer = await endpoint.request(str, "eth_call", request, _pinned(block), *overrides)
     except RpcError as error:
         if StateMissing.says(error):
             raise StateMissing(str(error)) from None
-        if (verdict := reverted(error)) is None:
-            raise
-        return verdict
+        if (verdict := reverted(error)) is not None:
+            return verdict
+        if "maxFeePerGas" in request and unfunded(error):
+            return CallResult(ok=False, data=b"", unfunded=True)
+        raise
     return CallResult(True, octets(answer))
 
 

@@ -64,10 +64,11 @@ def storage_read(contract: bytes, slots: Iterable[int]) -> Call:
 
 @dataclass(frozen=True, slots=True)
 class CallResult:
-    """Answer to one call: return data, or revert data when not `ok`."""
+    """Answer to one call: return data, or revert data when not `ok`. `unfunded`: the sender cannot pay for the gas."""
 
     ok: bool
     data: bytes
+    unfunded: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,3 +33,12 @@ class Fees:
 
     max_fee: int
     priority_fee: int
+
+
+@dataclass(frozen=True, slots=True)
+class CallFees:
+    """Fees that a simulated transaction offers, and the base fee of the block it runs in. Wei per gas."""
+
+    max_fee: int
+    priority_fee: int
+    base_fee: int

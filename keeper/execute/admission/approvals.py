@@ -7,6 +7,7 @@ from keeper.abi import checksum, load_abi
 from keeper.chain.ports import ChainReader
 from keeper.errors import Transient
 from keeper.execute.signing.policy_signer import PolicySigner
+from keeper.execute.tx.fees import call_fees
 from keeper.execute.tx.pending import PendingIntents
 from keeper.execute.tx.requests import urgent_request
 from keeper.execute.tx.simulator import Simulator
@@ -83,7 +84,8 @@ class Approvals:
         if on_its_way or self._pending.cools(token, block.number):
             return False
         timestamp = block.timestamp + 1
-        revert = await self._simulator.why_it_reverts(request.call, request.gas_limit, block, timestamp)
+        fees = call_fees(request.fees, block, self._policy)
+        revert = await self._simulator.why_it_reverts(request.call, request.gas_limit, block, timestamp, fees)
         if revert:
             self._pending.cool(token, block.number + self._policy.cooldown_blocks)
         return revert is None

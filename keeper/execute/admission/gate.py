@@ -9,7 +9,8 @@ from keeper.execute.admission.conflicts import Balances, Reservations, tokens_of
 from keeper.execute.admission.quarantine import Quarantine, is_assets, key_of
 from keeper.execute.execution import rejected
 from keeper.execute.tx.broadcaster import Broadcaster
-from keeper.execute.tx.simulator import Simulator
+from keeper.execute.tx.fees import call_fees, first_fees
+from keeper.execute.tx.simulator import UNFUNDED, Simulator
 from keeper.model.chain import BlockRef
 from keeper.model.events import ASSET_QUARANTINED, SIGNER_LIMITED, Event
 from keeper.model.intent import Intent, IntentState
@@ -118,10 +119,14 @@ class Gate:
         return None
 
     async def _simulate(self, plan: Plan, head: BlockRef, timestamp: int) -> Rejected | None:
+        gas_limit, fees = plan.opportunity.gas_limit, call_fees(first_fees(plan, self._policy), head, self._policy)
         try:
-            revert = await self._simulator.why_it_reverts(plan.call, plan.opportunity.gas_limit, head, timestamp)
+            revert = await self._simulator.why_it_reverts(plan.call, gas_limit, head, timestamp, fees)
         except Transient as error:
             return rejected(plan, Rejection.HOLD, f"not simulated: {error}")
+        if revert is UNFUNDED:
+            why = f"the signer cannot pay for {gas_limit} gas at {fees.max_fee / 1e9:.3f} gwei"
+            return rejected(plan, Rejection.INSUFFICIENT_FUNDS, why)
         if revert:
             return self._failed(plan, revert, head)
         self._quarantine.succeeded(key_of(plan.opportunity))

@@ -7,12 +7,12 @@ from enum import Enum
 from keeper.errors import JournalAltered, Transient
 from keeper.execute.tx.broadcaster import OUTBID, USED, Broadcaster, described, identity
 from keeper.execute.tx.crash_points import CrashPoint
-from keeper.execute.tx.fees import bumped_fees, fee_until_deadline, max_bid, next_base
+from keeper.execute.tx.fees import bumped_fees, call_fees, fee_until_deadline, max_bid, next_base
 from keeper.execute.tx.nonce_repair import NonceRepair
 from keeper.execute.tx.outcomes import OutcomeBuilder, Result, booked_event
 from keeper.execute.tx.pending import highest
 from keeper.execute.tx.routing import is_private
-from keeper.execute.tx.simulator import Simulator
+from keeper.execute.tx.simulator import UNFUNDED, Simulator
 from keeper.execute.tx.turn import Turn
 from keeper.model.chain import BlockRef, Call, Receipt, hexed
 from keeper.model.events import TX_REORGED, TX_STUCK, Event
@@ -237,7 +237,9 @@ class Confirmer:
     async def _resimulate_and_bump(self, intent: Intent, turn: Turn) -> None:
         """Simulate again; cancel what would revert, send what is private to relays again, bump the rest."""
         call = Call(intent.to, intent.data)
-        if revert := await self._simulator.why_it_reverts(call, intent.gas_limit, turn.block, turn.next_timestamp):
+        block, fees = turn.block, call_fees(highest(intent.attempts), turn.block, self._policy)
+        revert = await self._simulator.why_it_reverts(call, intent.gas_limit, block, turn.next_timestamp, fees)
+        if revert and revert is not UNFUNDED:  # the signer may be funded before the deadline
             await self._cancel(intent, turn, str(revert))
         elif is_private(intent):
             await self._retry_relays(intent, turn)

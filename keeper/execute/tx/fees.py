@@ -1,8 +1,8 @@
 """Fees of first attempts, replacements and cancellations. Pure integers, wei."""
 
 from keeper.model.chain import BlockRef
-from keeper.model.fees import Fees, fee_for_deadline, next_base_fee
-from keeper.model.plan import Policy
+from keeper.model.fees import CallFees, Fees, fee_for_deadline, next_base_fee
+from keeper.model.plan import Plan, Policy
 
 _BUMP_PERCENT = 10  # what nodes ask of a replacement, on both fields
 
@@ -11,6 +11,19 @@ def next_base(block: BlockRef, policy: Policy) -> int:
     """The base fee of the block after this one."""
     chain = policy.base_fee_denominator, policy.base_fee_elasticity
     return next_base_fee(block.base_fee, block.gas_used, block.gas_limit, *chain)
+
+
+def first_fees(plan: Plan, policy: Policy) -> Fees:
+    """The fees of a plan's first attempt, under its bid and the fee cap."""
+    max_fee = min(plan.max_fee, max_bid(plan.bid, policy.max_fee))
+    return Fees(max_fee, min(plan.priority_fee, max_fee))
+
+
+def call_fees(fees: Fees, block: BlockRef, policy: Policy) -> CallFees:
+    """The fees with which a transaction is simulated on top of `block`: at least the base fee of the next block."""
+    base = next_base(block, policy)
+    max_fee = max(fees.max_fee, base)
+    return CallFees(max_fee, min(fees.priority_fee, max_fee), base)
 
 
 def bump(fee: int) -> int:

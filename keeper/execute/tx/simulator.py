@@ -3,8 +3,11 @@
 from keeper.chain.ports import ChainReader
 from keeper.errors import Transient
 from keeper.model.chain import BlockRef, Call, Receipt
+from keeper.model.fees import CallFees
 from keeper.model.intent import Intent
-from keeper.protocols.base import Protocol, Revert
+from keeper.protocols.base import Protocol, Revert, RevertAction
+
+UNFUNDED = Revert("insufficient_funds", (), RevertAction.RETRY)  # the node's own refusal, before the call
 
 
 class Simulator:
@@ -15,9 +18,17 @@ class Simulator:
         self.protocol = protocol
         self._sender = sender
 
-    async def why_it_reverts(self, call: Call, gas_limit: int, block: BlockRef, timestamp: int) -> Revert | None:
-        """Why the call would revert in the next block; None when it would not. Raises Transient."""
-        result = await self.reader.call(call, self._sender, block, max(timestamp, block.timestamp + 1), gas_limit)
+    async def why_it_reverts(
+        self, call: Call, gas_limit: int, block: BlockRef, timestamp: int, fees: CallFees | None = None
+    ) -> Revert | None:
+        """Why the call would revert in the next block; None when it would not. Raises Transient.
+
+        With `fees` a contract sees the gas price and base fee of a transaction; UNFUNDED when the sender cannot pay.
+        """
+        after = max(timestamp, block.timestamp + 1)
+        result = await self.reader.call(call, self._sender, block, after, gas_limit, fees)
+        if result.unfunded:
+            return UNFUNDED
         return None if result.ok else self.protocol.explain(result.data)
 
     async def why_it_reverted(self, intent: Intent, receipt: Receipt) -> Revert | None:
@@ -28,8 +39,12 @@ class Simulator:
         call = Call(intent.to, intent.data)
         try:
             block = await self.reader.block_by_hash(receipt.block_hash)
+            price, base = receipt.effective_gas_price, block.base_fee
+            fees = CallFees(price, max(price - base, 0), base)
             for state in (block, await self.reader.block_by_hash(block.parent)):
-                result = await self.reader.call(call, self._sender, state, block.timestamp, intent.gas_limit)
+                result = await self.reader.call(call, self._sender, state, block.timestamp, intent.gas_limit, fees)
+                if result.unfunded:  # it has paid for the gas since
+                    result = await self.reader.call(call, self._sender, state, block.timestamp, intent.gas_limit)
                 if not result.ok:
                     return self.protocol.explain(result.data)
         except Transient:
