@@ -159,3 +159,11 @@ def intent_from(request: TxRequest, number: int, nonce: int) -> Intent:
         uses=dict(request.uses),
         spends=dict(request.spends),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """An intent that ended. `lost`: it reverted because somebody was first."""
+
+    intent: Intent
+    lost: bool = False

@@ -96,6 +96,16 @@ class Revert:
     args: tuple[Any, ...]
     action: RevertAction
 
+    @property
+    def is_foreign(self) -> bool:
+        """Not one of the protocol's own reasons: any contract may revert so."""
+        return self.name in ("Error", "Panic", "no reason") or self.name.startswith("0x")
+
+    @property
+    def is_lost_race(self) -> bool:
+        """Somebody was first: by the protocol's own reason the account is safe again, or its position changed."""
+        return self.action in (RevertAction.RETRY, RevertAction.SKIP) and not self.is_foreign
+
     def __str__(self) -> str:
         return f"{self.name}({', '.join(str(arg) for arg in self.args)})"
 

@@ -18,8 +18,9 @@ def key_of(item: Opportunity | Intent) -> str:
 
 def is_assets(revert: Revert) -> bool:
     """May be the asset's fault: not the account's, and not a rule of the protocol that the next block may satisfy."""
-    foreign = revert.name in ("Error", "Panic", "no reason") or revert.name.startswith("0x")
-    return revert.action in (RevertAction.HOLD, RevertAction.BUG) or (revert.action is RevertAction.RETRY and foreign)
+    if revert.action is RevertAction.RETRY:
+        return revert.is_foreign
+    return revert.action in (RevertAction.HOLD, RevertAction.BUG)
 
 
 @dataclass(slots=True)

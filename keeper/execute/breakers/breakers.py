@@ -43,7 +43,7 @@ class BreakerState:
 
 @dataclass(frozen=True, slots=True)
 class TxResult:
-    """What breakers count of an ended transaction. Dollars in 1e18."""
+    """What breakers count of an ended transaction; a lost race is not `reverted`. Dollars in 1e18."""
 
     intent_id: int
     time_s: int

@@ -9,7 +9,7 @@ from keeper.model.breaker import BreakerName
 from keeper.model.chain import BlockRef
 from keeper.model.events import BREAKER_CLOSED, BREAKER_OPEN, KILL_CANCELLING, OPPORTUNITIES_MISSED, Emit, Event
 from keeper.model.health import WAD
-from keeper.model.intent import Intent, IntentState
+from keeper.model.intent import Ended, IntentState
 
 MISSED_BLOCKS = 12
 
@@ -76,16 +76,16 @@ class BreakerMonitor:
         ours = {state.name for state in self._changed}
         self._report(self._breakers.adopt(state for state in states if state.name not in ours), block)
 
-    def ended(self, intents: Iterable[Intent], native_price_wad: int, block: BlockRef) -> None:
-        """Count how transactions ended in the newest block."""
-        for intent in intents:
-            if intent.state is IntentState.SUPERSEDED:
+    def ended(self, found: Iterable[Ended], native_price_wad: int, block: BlockRef) -> None:
+        """Count how transactions ended in the newest block. Of a lost race only the gas and the loss count."""
+        for one in found:
+            if one.intent.state is IntentState.SUPERSEDED:
                 self.trip(
                     BreakerName.NONCE,
-                    f"nonce {intent.nonce} was used by a transaction that this keeper did not send",
+                    f"nonce {one.intent.nonce} was used by a transaction that this keeper did not send",
                     block,
                 )
-            end = _end_of(intent, block.timestamp, native_price_wad)
+            end = _end_of(one, block.timestamp, native_price_wad)
             self._ends.append(end)
             self._change(self._breakers.ended(end, block.number), block)
 
@@ -128,9 +128,9 @@ class BreakerMonitor:
                 self._emit(Event(BREAKER_CLOSED, message, block.number, {"breaker": str(state.name)}))
 
 
-def _end_of(intent: Intent, time_s: int, native_price_wad: int) -> TxResult:
-    outcome = intent.outcome
-    mined, reverted = intent.state is IntentState.MINED, intent.state is IntentState.REVERTED
+def _end_of(ended: Ended, time_s: int, native_price_wad: int) -> TxResult:
+    intent, outcome = ended.intent, ended.intent.outcome
+    mined, reverted = intent.state is IntentState.MINED, intent.state is IntentState.REVERTED and not ended.lost
     if outcome is None:
         return TxResult(intent.id, time_s, mined, reverted, 0, 0)
     gas_wad = outcome.gas_used * outcome.effective_gas_price * native_price_wad // WAD

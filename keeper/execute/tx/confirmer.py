@@ -16,7 +16,7 @@ from keeper.execute.tx.simulator import UNFUNDED, Simulator
 from keeper.execute.tx.turn import Turn
 from keeper.model.chain import BlockRef, Call, Receipt, hexed
 from keeper.model.events import TX_REORGED, TX_STUCK, Event
-from keeper.model.intent import FILL, Attempt, Intent, IntentState, SendStatus
+from keeper.model.intent import FILL, Attempt, Ended, Intent, IntentState, SendStatus
 from keeper.model.plan import Policy
 from keeper.protocols.base import Snapshot
 from keeper.protocols.executor.batching import members
@@ -55,7 +55,7 @@ class Confirmer:
         self._policy = policy
         self._nonce_repair = nonce_repair
         self._last: BlockRef | None = None
-        self._ended: list[Intent] = []
+        self._ended: list[Ended] = []
         self._altered: list[JournalAltered] = []
 
     @staticmethod
@@ -63,7 +63,7 @@ class Confirmer:
         """Number of the oldest block whose outcomes a reorg may still undo."""
         return head.number - REORG_WINDOW
 
-    def take_ended(self) -> list[Intent]:
+    def take_ended(self) -> list[Ended]:
         """The intents that ended since the last call."""
         ended, self._ended = self._ended, []
         return ended
@@ -129,7 +129,7 @@ class Confirmer:
         results = {intent.id: end for intent, end in zip(intents, found, strict=True) if isinstance(end, Result)}
         reasons = {intent.id: self._pending.state(intent).cancelled_for or "its deadline passed" for intent in intents}
         for intent in await self._settle(results):
-            self._end(intent)
+            self._end(intent, results[intent.id].lost)
             why = "it filled a nonce gap" if intent.kind == FILL else reasons[intent.id]
             self._emit(booked_event(intent, why))
             if intent.state is not IntentState.MINED and not results[intent.id].retry:
@@ -165,9 +165,9 @@ class Confirmer:
         except Transient:
             return Look.UNSURE
 
-    def _end(self, intent: Intent) -> None:
+    def _end(self, intent: Intent, lost: bool = False) -> None:
         self._pending.keep(intent)
-        self._ended.append(intent)
+        self._ended.append(Ended(intent, lost))
 
     async def _reopen_reorged(self, block: BlockRef) -> None:
         """Reopen what a reorg dropped. While each head's parent is the last one, no node is asked."""

@@ -1,6 +1,6 @@
 """From a receipt to an outcome in the books, to the wei."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from eth_utils.crypto import keccak
@@ -12,7 +12,7 @@ from keeper.model.chain import Receipt, hexed
 from keeper.model.events import TX_CANCELLED, TX_MINED, TX_REVERTED, Event
 from keeper.model.health import WAD
 from keeper.model.intent import APPROVE, FILL, Attempt, Intent, IntentState, Outcome
-from keeper.protocols.base import RevertAction, Snapshot
+from keeper.protocols.base import Revert, RevertAction, Snapshot
 from keeper.protocols.executor.batching import BATCH, members
 from keeper.protocols.executor.logs import steps_failed
 
@@ -26,11 +26,15 @@ PriceOfNative = Callable[[Snapshot], int]
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """How an intent ended. `retry`: it reverted for a reason that may be gone in the next block, as a moved price."""
+    """How an intent ended. `retry`: it reverted for a reason that may be gone in the next block, as a moved price.
+
+    `lost`: it reverted because somebody was first.
+    """
 
     state: IntentState
     outcome: Outcome
     retry: bool = False
+    lost: bool = False
 
 
 class OutcomeBuilder:
@@ -71,7 +75,7 @@ class OutcomeBuilder:
             return Result(IntentState.REVERTED, self._outcome(receipt, profit, "out_of_gas", snapshot))
         revert = await self._simulator.why_it_reverted(intent, receipt)
         outcome = self._outcome(receipt, profit, str(revert or "unknown"), snapshot)
-        return Result(IntentState.REVERTED, outcome, retry=revert is not None and revert.action is RevertAction.RETRY)
+        return _reverted(outcome, [revert] if revert else [])
 
     def _book_batch(self, intent: Intent, receipt: Receipt, profit: dict[bytes, int], snapshot: Snapshot) -> Result:
         """The sum of its steps, and the reasons of those that failed."""
@@ -88,9 +92,10 @@ class OutcomeBuilder:
         named = "; ".join(f"{checksum(account)}: {revert}" for account, revert in failed)
         reason = named[:_LONGEST_REASON] if found else "no_effect"
         bad_debt_wad = sum(achieved.bad_debt_wad for achieved in found)
-        state = IntentState.MINED if found else IntentState.REVERTED
-        retry = bool(failed) and all(revert.action is RevertAction.RETRY for _, revert in failed)
-        return Result(state, self._outcome(receipt, profit, reason, snapshot, bad_debt_wad), retry)
+        outcome = self._outcome(receipt, profit, reason, snapshot, bad_debt_wad)
+        if found:
+            return Result(IntentState.MINED, outcome)
+        return _reverted(outcome, [revert for _, revert in failed])
 
     def _moved(self, token: bytes, receipt: Receipt) -> int | None:
         """Units that the keeper gained by the token's Transfer logs, net of a transfer fee; None without such logs.
@@ -125,6 +130,13 @@ class OutcomeBuilder:
         tokens = {token: units for token, units in profit.items() if token != NATIVE}
         native = profit.get(NATIVE, 0) * self.native_price(snapshot) // WAD
         return native + sum(self._protocol.value_wad(snapshot, token, units) for token, units in tokens.items())
+
+
+def _reverted(outcome: Outcome, reverts: Sequence[Revert]) -> Result:
+    """The end of a transaction that achieved nothing. `reverts`: the reasons known; none when they are unknown."""
+    known = bool(reverts)
+    retry = known and all(revert.action is RevertAction.RETRY for revert in reverts)
+    return Result(IntentState.REVERTED, outcome, retry, lost=known and all(revert.is_lost_race for revert in reverts))
 
 
 def booked_event(intent: Intent, why: str) -> Event:

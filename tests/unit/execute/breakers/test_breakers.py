@@ -45,6 +45,15 @@ def test_a_success_in_the_same_block_ends_the_row_whatever_failed_beside_it():
     assert names(breakers.ended(reverted(8, 4), 4)) == ["reverts"]
 
 
+def test_lost_races_neither_extend_nor_end_the_row_and_their_gas_counts():
+    breakers = Breakers(LIMITS)
+    lost = [TxResult(i, i, mined=False, reverted=False, loss_wad=4 * WAD, gas_wad=4 * WAD) for i in range(10, 13)]
+    for end in (reverted(1, 1), reverted(2, 2), *lost[:2]):
+        assert breakers.ended(end, 1) == []
+    assert names(breakers.ended(lost[2], 12)) == ["gas"]
+    assert names(breakers.ended(reverted(20, 20), 20)) == ["reverts"]
+
+
 def test_it_opens_again_only_after_a_new_row():
     breakers = Breakers(LIMITS)
     for i in (1, 2, 3):
