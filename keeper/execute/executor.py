@@ -256,7 +256,7 @@ class LiveExecution:
         ended, waiting = self._confirmer.take_ended(), self._pending.open()
         self._monitor.ended(ended, self._native_price(snapshot), block)
         self._monitor.cancelling(len(waiting), block)
-        self._gate.judge([one.intent for one in ended], block.number)
+        self._gate.judge(ended, block.number)
         chance = self._chance or any(intent.kind not in (APPROVE, FILL) for intent in waiting)
         self._monitor.chances(chance, any(one.intent.state is IntentState.MINED for one in ended), block)
         self._chance = False

@@ -331,7 +331,8 @@ SEQUENCER_UP = _kind("sequencer.up", Level.INFO, "The sequencer is up, and the g
 ASSET_QUARANTINED = _kind(
     "asset.quarantined",
     Level.ERROR,
-    "Liquidations of one kind and asset failed in simulation repeatedly. They are skipped until `until_block`.",
+    "Liquidations of one kind and asset failed for two accounts or moved other amounts. They are skipped until "
+    "`until_block`.",
     "subject reason until_block",
     "Check the token: it may be paused, charge a fee on transfers, block an address, or have no liquidity.",
 )

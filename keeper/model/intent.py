@@ -163,7 +163,8 @@ def intent_from(request: TxRequest, number: int, nonce: int) -> Intent:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """An intent that ended. `lost`: it reverted because somebody was first."""
+    """An intent that ended. `failed`: accounts whose liquidation reverted on chain. `lost`: somebody was first."""
 
     intent: Intent
+    failed: tuple[bytes, ...] = ()
     lost: bool = False

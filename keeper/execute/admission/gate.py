@@ -1,10 +1,11 @@
 """The gate before the send path: which plans may go out now, and why each of the others may not."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from keeper.chain.balances import token_balances
 from keeper.errors import Transient
+from keeper.execute.admission.backoff import Backoff
 from keeper.execute.admission.conflicts import Balances, Reservations, tokens_of
 from keeper.execute.admission.quarantine import Quarantine, is_assets, key_of
 from keeper.execute.execution import rejected
@@ -13,10 +14,10 @@ from keeper.execute.tx.fees import call_fees, first_fees
 from keeper.execute.tx.simulator import UNFUNDED, Simulator
 from keeper.model.chain import BlockRef
 from keeper.model.events import ASSET_QUARANTINED, SIGNER_LIMITED, Event
-from keeper.model.intent import Intent, IntentState
+from keeper.model.intent import APPROVE, FILL, Ended, Intent, IntentState
 from keeper.model.plan import Plan, Policy, Rejected, Rejection
 from keeper.protocols.base import Revert, RevertAction
-from keeper.protocols.executor.batching import BATCH, packed
+from keeper.protocols.executor.batching import BATCH, members, packed
 
 Admission = tuple[list[Plan], list[Rejected]]
 
@@ -36,6 +37,7 @@ class Gate:
         self._policy = policy
         self._holder = holder
         self._quarantine = Quarantine()
+        self._backoff = Backoff(max(policy.cooldown_blocks, 1))
         self._one_by_one = False
 
     @property
@@ -80,24 +82,59 @@ class Gate:
         problems = await asyncio.gather(*(self._simulate(batch, head, timestamp) for batch in batches))
         return plans if any(problems) else made
 
-    def judge(self, ended: Sequence[Intent], block: int) -> None:
-        """Quarantine assets of mined liquidations that moved other amounts than they reported."""
-        for intent in ended:
-            problem = intent.outcome.reason if intent.outcome and intent.kind != BATCH else ""
-            if intent.state is IntentState.MINED and problem:
-                self._blame(key_of(intent), intent.account, problem, block, sure=True)
+    def judge(self, ended: Sequence[Ended], block: int) -> None:
+        """Learn from receipts: leave alone what reverted on chain, and assets that moved amounts not reported."""
+        for one in ended:
+            intent = one.intent
+            if intent.kind in (APPROVE, FILL):
+                continue
+            for account in one.failed:
+                self._back_off(intent, account, one.lost, block)
+            if intent.state is IntentState.MINED:
+                self._mined(intent, set(members(intent)).difference(one.failed), block)
+
+    def _mined(self, intent: Intent, accounts: Collection[bytes], block: int) -> None:
+        for account in accounts:
+            self._backoff.succeeded(account)
+        problem = intent.outcome.reason if intent.outcome else ""
+        if intent.kind == BATCH:
+            return
+        if problem:
+            self._blame(key_of(intent), intent.account, problem, block, sure=True)
+        else:
+            self._quarantine.succeeded(key_of(intent))
+
+    def _back_off(self, intent: Intent, account: bytes, lost: bool, block: int) -> None:
+        """Count a revert on chain against its account and its asset, a lost race and a batch's step not against it."""
+        if until := self._backoff.failed(account, block, lost):
+            self._pending.cool(account, until)
+        if not lost and intent.kind != BATCH:
+            reason = intent.outcome.reason if intent.outcome else ""
+            self._blame(key_of(intent), account, f"reverted on chain: {reason}", block, on_chain=True)
 
     def _screen(self, plans: Sequence[Plan], head: BlockRef, balances: Balances) -> Admission:
         """Split the plans into those to simulate and those refused without a simulation."""
         taken = Reservations(self._pending.in_flight(), balances, self._most)
         chosen, refused = list[Plan](), list[Rejected]()
-        for plan in plans:
-            if problem := self._problem(plan, head) or taken.conflict(plan):
+        probed = {key_of(intent) for intent in self._pending.open()}
+        for plan in sorted(plans, key=self._is_suspect):
+            if problem := self._problem(plan, head) or self._unproved(plan, probed) or taken.conflict(plan):
                 refused.append(problem)
             else:
                 taken.take(plan)
+                probed.add(key_of(plan.opportunity))
                 chosen.append(plan)
         return chosen, refused
+
+    def _is_suspect(self, plan: Plan) -> bool:
+        return self._quarantine.is_suspect(key_of(plan.opportunity), plan.account)
+
+    def _unproved(self, plan: Plan, probed: Collection[str]) -> Rejected | None:
+        """Of an asset that was quarantined one transaction at a time is tried, until one succeeds."""
+        key = key_of(plan.opportunity)
+        if key not in probed or not self._quarantine.probes(key):
+            return None
+        return rejected(plan, Rejection.HOLD, f"{key} was quarantined: another account is tried first")
 
     def _problem(self, plan: Plan, head: BlockRef) -> Rejected | None:
         """Why a plan is refused regardless of the other plans; None when it is not."""
@@ -129,7 +166,7 @@ class Gate:
             return rejected(plan, Rejection.INSUFFICIENT_FUNDS, why)
         if revert:
             return self._failed(plan, revert, head)
-        self._quarantine.succeeded(key_of(plan.opportunity))
+        self._quarantine.simulated(key_of(plan.opportunity))
         return None
 
     def _failed(self, plan: Plan, revert: Revert, head: BlockRef) -> Rejected:
@@ -139,9 +176,11 @@ class Gate:
             self._blame(key_of(plan.opportunity), plan.account, str(revert), head.number)
         return rejected(plan, Rejection.SIMULATION_FAILED, str(revert))
 
-    def _blame(self, key: str, account: bytes, reason: str, number: int, sure: bool = False) -> None:
-        """Count a failure that may be the asset's fault; quarantine the asset when it repeats."""
-        if until := self._quarantine.failed(key, account, reason, number, sure):
+    def _blame(
+        self, key: str, account: bytes, reason: str, number: int, *, sure: bool = False, on_chain: bool = False
+    ) -> None:
+        """Count a failure that may be the asset's fault; quarantine the asset when another account fails, too."""
+        if until := self._quarantine.failed(key, account, reason, number, sure=sure, on_chain=on_chain):
             kind, _, asset = key.partition(" ")
             message = f'skipping "{kind}" liquidations of {asset} until block {until}: {reason}'
             fields = {"subject": key, "reason": reason, "until_block": until}

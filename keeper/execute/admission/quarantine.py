@@ -25,39 +25,69 @@ def is_assets(revert: Revert) -> bool:
 
 @dataclass(slots=True)
 class _AssetRecord:
-    """What is known of one asset. Each further quarantine is twice as long, until one simulation succeeds."""
+    """What is known of one asset since its last success. Each further quarantine is twice as long.
 
-    failures: set[tuple[bytes, int]] = field(default_factory=set)  # account, block
+    `failures`: account and block of each since the last quarantine. `on_chain`: some of them passed the simulation.
+    """
+
+    failures: set[tuple[bytes, int]] = field(default_factory=set)
+    on_chain: bool = False
     reason: str = ""
     until_block: int = 0
     blocks: int = FIRST_BLOCKS
 
     @property
     def is_sure(self) -> bool:
-        """More than one account or attempt, in more than one block."""
-        return len(self.failures) > 1 and len({block for _, block in self.failures}) > 1
+        """More than one account, in more than one block."""
+        return len({account for account, _ in self.failures}) > 1 and len({block for _, block in self.failures}) > 1
+
+    def failed_before(self, account: bytes) -> bool:
+        return any(account == other for other, _ in self.failures)
 
 
 class Quarantine:
-    """Counts failures by asset. One account that fails is its own; what fails again in another block is the asset's."""
+    """Counts failures by asset. An account that fails, however often, is its own; when a second one does, it is the
+    asset's. After its time one account at a time is tried, until one succeeds.
+    """
 
     def __init__(self) -> None:
         self._cases: dict[str, _AssetRecord] = {}
 
-    def failed(self, key: str, account: bytes, reason: str, block: int, sure: bool = False) -> int:
-        """Count a failure. The block until which the asset is quarantined, when this one did it; else 0."""
+    def failed(
+        self, key: str, account: bytes, reason: str, block: int, *, sure: bool = False, on_chain: bool = False
+    ) -> int:
+        """Count a failure. The block until which the asset is quarantined, when this one did it; else 0.
+
+        sure: one is enough. on_chain: it reverted when mined, so that a simulation that succeeds says nothing.
+        """
         case = self._cases.setdefault(key, _AssetRecord())
-        case.failures.add((account, block))
-        if block < case.until_block or not (sure or case.is_sure):
+        case.on_chain |= on_chain or sure
+        if block < case.until_block:
             return 0
-        case.reason, case.until_block = reason, block + case.blocks
+        case.failures = {(who, when) for who, when in case.failures if when > block - MOST_BLOCKS} | {(account, block)}
+        if not (sure or case.is_sure):
+            return 0
+        case.reason, case.until_block, case.failures = reason, block + case.blocks, set()
         case.blocks = min(2 * case.blocks, MOST_BLOCKS)
         return case.until_block
 
+    def simulated(self, key: str) -> None:
+        """A simulation succeeded: the asset is as good as any, unless it failed on chain."""
+        if (case := self._cases.get(key)) and not case.on_chain:
+            del self._cases[key]
+
     def succeeded(self, key: str) -> None:
-        """A simulation went through: the asset is as good as any."""
+        """A transaction succeeded on chain."""
         self._cases.pop(key, None)
 
     def closed(self, block: int) -> Mapping[str, str]:
         """What is quarantined at a block, and why."""
         return {key: case.reason for key, case in self._cases.items() if case.until_block > block}
+
+    def probes(self, key: str) -> bool:
+        """Whether only one account at a time is tried: it was quarantined, and nothing succeeded since."""
+        return (case := self._cases.get(key)) is not None and case.until_block > 0
+
+    def is_suspect(self, key: str, account: bytes) -> bool:
+        """Whether the account has failed since the last quarantine: another one is the better probe."""
+        return self.probes(key) and self._cases[key].failed_before(account)

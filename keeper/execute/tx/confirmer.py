@@ -129,10 +129,12 @@ class Confirmer:
         results = {intent.id: end for intent, end in zip(intents, found, strict=True) if isinstance(end, Result)}
         reasons = {intent.id: self._pending.state(intent).cancelled_for or "its deadline passed" for intent in intents}
         for intent in await self._settle(results):
-            self._end(intent, results[intent.id].lost)
+            result = results[intent.id]
+            self._pending.keep(intent)
+            self._ended.append(Ended(intent, result.failed, result.lost))
             why = "it filled a nonce gap" if intent.kind == FILL else reasons[intent.id]
             self._emit(booked_event(intent, why))
-            if intent.state is not IntentState.MINED and not results[intent.id].retry:
+            if intent.state is not IntentState.MINED and not result.retry:
                 self._pending.cool_all(members(intent), snapshot.block.number + self._policy.cooldown_blocks)
         return [intent for intent, end in zip(intents, found, strict=True) if end is Look.WAITING]
 
@@ -164,10 +166,6 @@ class Confirmer:
             return await self._outcomes.book(intent, attempt, receipt, snapshot)
         except Transient:
             return Look.UNSURE
-
-    def _end(self, intent: Intent, lost: bool = False) -> None:
-        self._pending.keep(intent)
-        self._ended.append(Ended(intent, lost))
 
     async def _reopen_reorged(self, block: BlockRef) -> None:
         """Reopen what a reorg dropped. While each head's parent is the last one, no node is asked."""
@@ -202,7 +200,8 @@ class Confirmer:
                 await self._broadcaster.drop(intent, "it was never signed")
             elif chain_nonce > intent.nonce:
                 if ended := await self._nonce_repair.check_superseded(intent, turn.block):
-                    self._end(ended)
+                    self._pending.keep(ended)
+                    self._ended.append(Ended(ended))
             elif self._pending.state(intent).too_high and turn.number < intent.deadline_block:
                 await self._nonce_repair.repair_too_high(intent, turn.block)
             else:

@@ -28,12 +28,13 @@ PriceOfNative = Callable[[Snapshot], int]
 class Result:
     """How an intent ended. `retry`: it reverted for a reason that may be gone in the next block, as a moved price.
 
-    `lost`: it reverted because somebody was first.
+    `failed`: the accounts whose liquidation reverted on chain. `lost`: all of them because somebody was first.
     """
 
     state: IntentState
     outcome: Outcome
     retry: bool = False
+    failed: tuple[bytes, ...] = ()
     lost: bool = False
 
 
@@ -59,7 +60,7 @@ class OutcomeBuilder:
             return self._book_batch(intent, receipt, profit, snapshot)
         achieved = self._protocol.achieved(snapshot.state, intent.account, self.keeper, receipt.logs)
         if achieved is None:
-            return Result(IntentState.REVERTED, self._outcome(receipt, profit, "no_effect", snapshot))
+            return _reverted(self._outcome(receipt, profit, "no_effect", snapshot), [intent.account])
         problem = ""
         for token, units in achieved.rewards.items():
             moved = self._moved(token, receipt)
@@ -72,10 +73,10 @@ class OutcomeBuilder:
         self, intent: Intent, receipt: Receipt, profit: dict[bytes, int], snapshot: Snapshot
     ) -> Result:
         if receipt.gas_used >= intent.gas_limit:
-            return Result(IntentState.REVERTED, self._outcome(receipt, profit, "out_of_gas", snapshot))
+            return _reverted(self._outcome(receipt, profit, "out_of_gas", snapshot), members(intent))
         revert = await self._simulator.why_it_reverted(intent, receipt)
         outcome = self._outcome(receipt, profit, str(revert or "unknown"), snapshot)
-        return _reverted(outcome, [revert] if revert else [])
+        return _reverted(outcome, members(intent), [revert] if revert else [])
 
     def _book_batch(self, intent: Intent, receipt: Receipt, profit: dict[bytes, int], snapshot: Snapshot) -> Result:
         """The sum of its steps, and the reasons of those that failed."""
@@ -93,9 +94,11 @@ class OutcomeBuilder:
         reason = named[:_LONGEST_REASON] if found else "no_effect"
         bad_debt_wad = sum(achieved.bad_debt_wad for achieved in found)
         outcome = self._outcome(receipt, profit, reason, snapshot, bad_debt_wad)
-        if found:
-            return Result(IntentState.MINED, outcome)
-        return _reverted(outcome, [revert for _, revert in failed])
+        reverts = [revert for _, revert in failed]
+        if not found:
+            return _reverted(outcome, accounts, reverts)
+        lost = all(revert.is_lost_race for revert in reverts)
+        return Result(IntentState.MINED, outcome, failed=tuple(account for account, _ in failed), lost=lost)
 
     def _moved(self, token: bytes, receipt: Receipt) -> int | None:
         """Units that the keeper gained by the token's Transfer logs, net of a transfer fee; None without such logs.
@@ -132,11 +135,12 @@ class OutcomeBuilder:
         return native + sum(self._protocol.value_wad(snapshot, token, units) for token, units in tokens.items())
 
 
-def _reverted(outcome: Outcome, reverts: Sequence[Revert]) -> Result:
+def _reverted(outcome: Outcome, accounts: Sequence[bytes], reverts: Sequence[Revert] = ()) -> Result:
     """The end of a transaction that achieved nothing. `reverts`: the reasons known; none when they are unknown."""
     known = bool(reverts)
     retry = known and all(revert.action is RevertAction.RETRY for revert in reverts)
-    return Result(IntentState.REVERTED, outcome, retry, lost=known and all(revert.is_lost_race for revert in reverts))
+    lost = known and all(revert.is_lost_race for revert in reverts)
+    return Result(IntentState.REVERTED, outcome, retry, tuple(accounts), lost)
 
 
 def booked_event(intent: Intent, why: str) -> Event:

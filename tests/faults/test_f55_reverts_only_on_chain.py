@@ -1,0 +1,70 @@
+"""F55: a contract passes the simulation and reverts on chain, again and again: each further attempt waits longer."""
+
+from dataclasses import replace
+from itertools import pairwise
+
+import pytest
+
+from keeper.model.chain import Call, hexed
+from keeper.model.plan import Plan
+from keeper.protocols.base import RevertAction
+from tests.faults.conftest import Sea
+from tests.support.world import TOKENS
+
+HOSTILE = bytes(19) + b"\xd5"
+STOP, REVERT = "0x00", "0x5f5ffd"
+BLOCKS = 60
+
+
+@pytest.fixture
+async def bait(sea: Sea) -> Sea:
+    """An executor that may call the hostile contract, and no breaker of reverts."""
+    sea.world.protocol.action = RevertAction.BUG
+    await sea.world.stop(sea.executor)
+    sea.executor = await sea.world.executor(max_reverts=1000, targets=[sea.world.token, HOSTILE])
+    return sea
+
+
+async def hostile(sea: Sea, victim: int) -> Plan:
+    return replace(await sea.world.plan(victim), call=Call(HOSTILE, b""))
+
+
+async def spring(sea: Sea, *plans: Plan) -> None:
+    """The contract stops when it is simulated, and reverts in the block."""
+    sea.world.anvil.rpc("anvil_setCode", hexed(HOSTILE), STOP)
+    await sea.submit(*plans)
+    sea.world.anvil.rpc("anvil_setCode", hexed(HOSTILE), REVERT)
+    await sea.mine()
+
+
+async def test_one_account_is_tried_less_and_less(bait: Sea) -> None:
+    for _ in range(BLOCKS):
+        await spring(bait, await hostile(bait, 0))
+    blocks = [event.block for event in bait.world.events if event.kind.code == "tx.reverted"]
+    gaps = [after - before for before, after in pairwise(blocks)]
+    assert len(blocks) <= 5
+    assert all(after >= 2 * before - 1 for before, after in pairwise(gaps)), gaps
+    assert bait.world.codes("asset.") == [], "one account is no asset"
+    await bait.settle()
+
+
+async def test_two_accounts_quarantine_the_asset(bait: Sea) -> None:
+    for victim in (0, 1):
+        await spring(bait, await hostile(bait, victim))
+    event = bait.world.event("asset.quarantined")
+    assert event.fields["subject"] == "take TKN"
+    assert "reverted on chain" in event.fields["reason"]
+    assert "take TKN" in bait.executor.in_flight().quarantined
+
+
+async def test_after_the_quarantine_one_account_is_tried_until_one_succeeds(bait: Sea) -> None:
+    for victim in (0, 1):
+        await spring(bait, await hostile(bait, victim))
+    until = bait.world.event("asset.quarantined").fields["until_block"]
+    await bait.mine(until - bait.world.anvil.block_number())
+    assert bait.executor.in_flight().quarantined == {}
+    refused = await bait.submit(await bait.world.plan(0), await bait.world.plan(2))
+    assert [one.account for one in refused] == [bait.world.victims[2]]
+    await bait.mine()
+    assert await bait.submit(await bait.world.plan(1), await bait.world.plan(2, 5 * TOKENS)) == []
+    await bait.settle()
