@@ -34,8 +34,6 @@ OPTIONAL_EXAMPLES = {
     "relay_urls": "https://relay.example.org",
     "native_price_usd": "3000",
     "log_json": "keeper.jsonl",
-    "max_loss_usd_day": "500",
-    "max_gas_usd_hour": "200",
     "reference_feeds": "ETH=0x5f4eC3Df9cbd43714FE2740f5E3616155c5b8419",
     "sequencer_feed": "0xFdB631F5EE196F0ed6FAa767959853A9F217697D",
     "alert_urls": "https://hooks.example.org/services/...",

@@ -8,7 +8,7 @@ from typing import Any
 
 from keeper.errors import OperatorError
 from keeper.settings import PREFIX
-from keeper.sim.keeper import CHAIN_ID, KeeperFiles, capacity, remove_journal
+from keeper.sim.keeper import CHAIN_ID, SPENDING, KeeperFiles, capacity, remove_journal
 
 FORK_PORT = 8546
 OPERATORS = (".env", "keeper.key", "deployment.json", "keeper.db")  # that a demo may not overwrite
@@ -72,6 +72,6 @@ def write_environment(files: DemoFiles, accounts: int, values: Mapping[str, Any]
         "KEEPER_DEPLOYMENT": files.deployment,
         "KEEPER_PRIVATE_KEY_FILE": files.key,
         "KEEPER_DATA_DIR": files.fork,
-        **{f"{PREFIX}{name.upper()}": value for name, value in {**capacity(accounts), **values}.items()},
+        **{f"{PREFIX}{name.upper()}": value for name, value in {**capacity(accounts), **SPENDING, **values}.items()},
     }
     files.environment.write_text("".join(f"{name}={value}\n" for name, value in lines.items()))

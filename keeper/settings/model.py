@@ -211,13 +211,20 @@ class Settings(BaseSettings):
         le=1_000_000,
     )
     max_loss_usd_day: Decimal | None = setting(
-        None,
+        Decimal(2_000),
         "Safety",
-        "USD that transactions may lose in 24 hours before sending stops; gains are not deducted from losses",
+        "USD that transactions may lose in 24 hours before sending stops; gains are not deducted from losses. "
+        "The default pays for about 65 lost races at 100 gwei, 13 at 500 gwei (100,000 gas, 3,000 USD per coin): "
+        "more is rarely competition alone, and sending stops until keeper resume",
         gt=0,
     )
     max_gas_usd_hour: Decimal | None = setting(
-        None, "Safety", "USD of gas in an hour above which sending stops, until the last hour cost less", gt=0
+        Decimal(5_000),
+        "Safety",
+        "USD of gas in an hour, also of profitable transactions, above which sending stops, until the last hour cost "
+        "less. The default pays for about 40 liquidations at 100 gwei (400,000 gas, 3,000 USD per coin): set what "
+        "the worst hour of this chain may cost",
+        gt=0,
     )
     missed_blocks: int = setting(
         12,

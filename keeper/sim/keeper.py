@@ -84,6 +84,10 @@ def make_signer(files: KeeperFiles) -> bytes:
     return unhexed(Account.from_key(key).address)
 
 
+# USD: a simulated crash takes minutes, at fees up to the cap; the defaults are for a real day.
+SPENDING = {"max_loss_usd_day": 1_000_000_000, "max_gas_usd_hour": 1_000_000_000}
+
+
 def capacity(accounts: int) -> dict[str, int]:
     """Settings by the size of a market: the most transactions in flight, and the most reverts in a row.
 
@@ -102,5 +106,6 @@ def keeper_settings(files: KeeperFiles, rpc_url: str, values: Mapping[str, Any])
         "private_key": SecretStr(files.key.read_text().strip()),
         "data_dir": files.directory,
         "database_url": SecretStr(JOURNAL),
+        **SPENDING,
     }
     return Settings(**{**own, **values})

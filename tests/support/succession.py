@@ -116,6 +116,8 @@ class Pair:
             "KEEPER_MAX_IN_FLIGHT": str(IN_FLIGHT),
             "KEEPER_MIN_PROFIT_USD": "-1000000",
             "KEEPER_MAX_REVERTS": "1000",
+            "KEEPER_MAX_LOSS_USD_DAY": "1000000000",
+            "KEEPER_MAX_GAS_USD_HOUR": "1000000000",
         }
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("KEEPER_")}
         keeper.process = await asyncio.create_subprocess_exec(

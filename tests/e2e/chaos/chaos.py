@@ -128,6 +128,8 @@ class Chaos:
             "KEEPER_REQUEST_TIMEOUT_S": "1",
             "KEEPER_POLL_INTERVAL_S": "0.1",
             "KEEPER_MAX_REVERTS": "1000",
+            "KEEPER_MAX_LOSS_USD_DAY": "1000000000",
+            "KEEPER_MAX_GAS_USD_HOUR": "1000000000",
             "KEEPER_LOG_JSON": str(self.arena.files.directory / LOG),
         }
 

@@ -102,6 +102,8 @@ class Soak:
             "KEEPER_DATABASE_URL": JOURNAL,
             "KEEPER_MIN_PROFIT_USD": "-5",
             "KEEPER_MAX_REVERTS": "1000",
+            "KEEPER_MAX_LOSS_USD_DAY": "1000000000",
+            "KEEPER_MAX_GAS_USD_HOUR": "1000000000",
             "KEEPER_LOG_JSON": str(self._directory / "log.jsonl"),
         }
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("KEEPER_")}

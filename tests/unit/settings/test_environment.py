@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from keeper.app.policies import limits_of
 from keeper.errors import OperatorError
+from keeper.model.health import WAD
 from keeper.settings import Settings, load_settings
 
 ROOT = Path(__file__).parents[3]
@@ -43,6 +45,13 @@ def test_overrides_win_over_everything(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_dry_run_is_the_default() -> None:
     assert not load_settings().live
+
+
+def test_losses_and_gas_have_limits_when_nothing_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    limits = limits_of(load_settings())
+    assert (limits.max_loss_wad, limits.max_gas_wad) == (2_000 * WAD, 5_000 * WAD)
+    monkeypatch.setenv("KEEPER_MAX_LOSS_USD_DAY", "12.5")
+    assert limits_of(load_settings()).max_loss_wad == 25 * WAD // 2
 
 
 def test_an_empty_value_is_the_default(monkeypatch: pytest.MonkeyPatch) -> None:

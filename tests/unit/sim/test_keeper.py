@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from keeper.sim.keeper import capacity, keeper_settings, make_signer, prepare
+from keeper.sim.keeper import SPENDING, capacity, keeper_settings, make_signer, prepare
 
 
 @pytest.fixture(autouse=True)
@@ -36,6 +36,7 @@ def test_settings_come_from_nowhere_but_the_arguments(tmp_path: Path, monkeypatc
     assert [url.get_secret_value() for url in settings.rpc_urls] == ["ws://127.0.0.1:1"]
     assert settings.keystore_file is None
     assert settings.live
+    assert (settings.max_loss_usd_day, settings.max_gas_usd_hour) == tuple(SPENDING.values()), "a crash is not limited"
 
 
 def test_more_accounts_may_have_more_on_their_way() -> None:
