@@ -24,8 +24,9 @@ from keeper.model.plan import Rejected
 from keeper.observe.funds import FundsWatch
 from keeper.observe.reporter import Reporter
 from keeper.observe.state import KeeperState
+from keeper.redact import Redactor
 from keeper.risk.prices import price_events
-from keeper.settings import Settings
+from keeper.settings import Settings, secrets_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,7 @@ class Daemon:
         self._emit = emit
         self._clock = clock or SystemClock()
         self.state = state or KeeperState(self._clock)
-        self._reporter = Reporter(settings.data_dir, settings.idle_s, emit, self._clock)
+        self._reporter = Reporter(settings.data_dir, settings.idle_s, emit, self._clock, Redactor(secrets_of(settings)))
         self._broken = False
         self._turn = asyncio.Lock()  # one block at a time
 

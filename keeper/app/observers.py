@@ -9,21 +9,10 @@ from keeper.observe.alerts import AlertPolicy, Alerts
 from keeper.observe.bus import Bus
 from keeper.observe.log import EventLog
 from keeper.observe.metrics import Metrics
-from keeper.observe.redact import Redactor, secrets_in
 from keeper.observe.state import KeeperState
 from keeper.observe.watchdog import Watchdog
-from keeper.settings import Settings
-
-
-def secrets_of(settings: Settings) -> list[str]:
-    """Every setting that must not show anywhere, and the parts of URLs that may be credentials."""
-    single = [settings.private_key, settings.keystore_password]
-    found = [secret.get_secret_value() for secret in single if secret]
-    urls = [*settings.rpc_urls, *settings.alert_urls, *settings.relay_urls]
-    urls += [url for url in (settings.remote_signer_url, settings.kms_endpoint_url) if url]
-    for url in urls:
-        found += secrets_in(url.get_secret_value())
-    return found + secrets_in(settings.database_url.get_secret_value(), path=False)
+from keeper.redact import Redactor
+from keeper.settings import Settings, secrets_of
 
 
 @asynccontextmanager

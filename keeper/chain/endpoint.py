@@ -12,7 +12,7 @@ import msgspec
 
 from keeper.chain.codec import Envelope, shaped
 from keeper.chain.concurrency import MOST_AT_ONCE, ConcurrencyLimit, Priority, Shed, asks_to_wait
-from keeper.chain.errors import Disconnected, HttpStatus, RpcError, redact, scrub, secrets_of
+from keeper.chain.errors import Disconnected, HttpStatus, RpcError, redact, scrub
 from keeper.chain.hedge import Latencies
 from keeper.chain.node_state import NodeHealth, Random
 from keeper.chain.transport.base import Notify, Transport
@@ -21,6 +21,7 @@ from keeper.chain.transport.ipc import IpcTransport
 from keeper.chain.transport.websocket import WebSocketTransport
 from keeper.clock import Clock, SystemClock
 from keeper.errors import Transient
+from keeper.redact import Redactor, secrets_in
 
 T = TypeVar("T")
 Request = tuple[str, Sequence[Any]]
@@ -69,7 +70,7 @@ class Endpoint:
         self.health = NodeHealth(jitter)
         self.latencies = Latencies()
         self.concurrency = ConcurrencyLimit(clock or SystemClock(), timeout_s, jitter)
-        self._secrets = secrets_of(url)
+        self._hide = Redactor(secrets_in(url))
         self._timeout_s = timeout_s
         self._requests = requests if requests is not None else Counter()
         self._ids = count(1)
@@ -135,7 +136,7 @@ class Endpoint:
             raise Transient(f"{self.name}: no answer to {requests[0][0]} within {self._timeout_s:g} s") from None
         except Transient as error:
             self._slow_down_if_asked(error)
-            error.args = (f"{self.name}: {scrub(str(error), self._secrets)}",)
+            error.args = (f"{self.name}: {scrub(str(error), self._hide)}",)
             raise
         self.concurrency.served()
         return [answers[number] for number in ids]
@@ -157,7 +158,7 @@ class Endpoint:
         found = envelope.error
         if found is None:
             return None
-        error = RpcError(found.code, scrub(found.message, self._secrets), found.data, method)
+        error = RpcError(found.code, scrub(found.message, self._hide), found.data, method)
         self._slow_down_if_asked(error)
         return error
 

@@ -1,14 +1,14 @@
-"""Errors of the network layer, and the functions that keep credentials in URLs out of their texts."""
+"""Errors of the network layer, and the functions that keep credentials of URLs out of their texts."""
 
 import re
 from typing import Any
 from urllib.parse import urlsplit
 
 from keeper.errors import Transient
+from keeper.redact import Redactor
 
-_URL = re.compile(r"\b(?:https?|wss?)://[^\s\"'<>]+", re.IGNORECASE)
 _LONGEST_MESSAGE = 300
-_SHORTEST_SECRET = 6
+_NO_SECRETS = Redactor()
 
 
 class Unserved(Transient):
@@ -78,18 +78,7 @@ def redact(url: str) -> str:
     return f"{parts.scheme}://{host}" + (f":{port}" if port else "")
 
 
-def secrets_of(url: str) -> tuple[str, ...]:
-    """The parts of a URL that may be credentials: user, password, path segments, query values."""
-    if "://" not in url:
-        return ()
-    authority, *rest = re.split(r"[/?&=#]", url.split("://", 1)[1])
-    found = rest + authority.rpartition("@")[0].split(":")
-    return tuple(sorted((part for part in found if len(part) >= _SHORTEST_SECRET), key=len, reverse=True))
-
-
-def scrub(text: str, secrets: tuple[str, ...] = ()) -> str:
-    """A node's message, safe to log: one line, of bounded length, without paths of URLs and without `secrets`."""
-    text = _URL.sub(lambda match: redact(match.group()), " ".join(text.split()))
-    for secret in secrets:
-        text = text.replace(secret, "***")
+def scrub(text: str, hide: Redactor = _NO_SECRETS) -> str:
+    """A node's message, safe to log: one line, of bounded length, without paths of URLs and what `hide` knows."""
+    text = hide(" ".join(text.split()))
     return text if len(text) <= _LONGEST_MESSAGE else text[:_LONGEST_MESSAGE] + "..."

@@ -16,7 +16,7 @@ from eth_account.messages import encode_defunct
 from eth_utils.crypto import keccak
 
 from keeper.chain.codec import messages, shaped
-from keeper.chain.errors import RpcError, Unreachable, scrub, secrets_of
+from keeper.chain.errors import RpcError, Unreachable, scrub
 from keeper.chain.http_service import HttpService
 from keeper.chain.node_errors import is_overload, judge
 from keeper.chain.replies import NOT_SENT, RELAY_REFUSED, merged
@@ -24,6 +24,7 @@ from keeper.chain.transport.base import by_id
 from keeper.errors import Transient
 from keeper.model.chain import hexed
 from keeper.model.intent import Route, SendResult, SendStatus
+from keeper.redact import Redactor, secrets_in
 
 _OK = 200
 
@@ -33,7 +34,7 @@ class Relay:
 
     def __init__(self, url: str, timeout_s: float) -> None:
         self._http = HttpService(url, timeout_s)
-        self._secrets = secrets_of(url)
+        self._hide = Redactor(secrets_in(url))
         self._pause_s = timeout_s
         self._silent_until = 0.0  # of the event loop's clock
         self._key = Account.create()
@@ -91,7 +92,7 @@ class Relay:
             wrong = "unusable answer" if status == _OK else f"HTTP status {status}"
             raise Transient(f"{self._http.name}: {wrong}") from None
         if envelope.error is not None:
-            raise RpcError(envelope.error.code, f"{self._http.name}: {scrub(envelope.error.message, self._secrets)}")
+            raise RpcError(envelope.error.code, f"{self._http.name}: {scrub(envelope.error.message, self._hide)}")
         if status != _OK:
             raise Transient(f"{self._http.name}: HTTP status {status}")
         return shaped(envelope.result, object)

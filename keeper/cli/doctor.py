@@ -1,12 +1,13 @@
 """`keeper doctor`: check everything that a run needs."""
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from keeper.cli.interrupt import run_interruptible
 from keeper.cli.options import DEFAULT_ENV_FILE, AsJson, EnvFile, settings_from
-from keeper.cli.output import print_json, show, table
+from keeper.cli.output import cleaned, print_json, show, table
 
 if TYPE_CHECKING:
     from keeper.cli.checks.check import Check
@@ -30,7 +31,7 @@ def command(
     failed.
     """
     settings = settings_from(env_file)
-    checks = run_interruptible(examine(settings, send_test_alert))
+    checks = [_cleaned(check) for check in run_interruptible(examine(settings, send_test_alert))]
     failed = sum(check.verdict == "fail" for check in checks)
     if as_json:
         print_json({"ok": not failed, "checks": [_entry(check) for check in checks]})
@@ -69,6 +70,10 @@ async def examine(settings: "Settings", send_test_alert: bool) -> list["Check"]:
     found.append(check_journal(settings, address))
     found += await check_webhooks(settings, send_test_alert)
     return found
+
+
+def _cleaned(check: "Check") -> "Check":
+    return replace(check, message=cleaned(check.message), action=cleaned(check.action))
 
 
 def _entry(check: "Check") -> dict[str, Any]:

@@ -67,8 +67,8 @@ async def _cancelled(settings: "Settings", wait_s: float) -> list["Intent"]:
     if not remaining:
         return []
     from keeper.app.daemon import Daemon
-    from keeper.app.observers import secrets_of
     from keeper.observe.log import EventLog
+    from keeper.settings import secrets_of
 
     clock = SystemClock()
     log = EventLog(settings.log_level, settings.log_json, secrets_of(settings), clock)

@@ -9,6 +9,7 @@ import typer
 from keeper import __version__
 from keeper.cli import demo, doctor, executor, kill, plan, pnl, resume, run, scan, status, txs
 from keeper.cli.interrupt import INTERRUPTED
+from keeper.cli.output import cleaned
 from keeper.errors import InvariantBroken, KeeperError, OperatorError
 
 PREFLIGHT = 4
@@ -55,7 +56,7 @@ def main(arguments: list[str] | None = None) -> int:
         return app(arguments, prog_name="keeper", standalone_mode=False) or 0
     except (typer.TyperException, KeeperError) as error:
         message, code = _explained(error)
-        sys.stderr.write(f"keeper: {' '.join(message.split())}\n")
+        sys.stderr.write(f"keeper: {cleaned(' '.join(message.split()))}\n")
         return code
     except BrokenPipeError:
         # The reader of a pipe went away; the interpreter would complain once more while flushing.

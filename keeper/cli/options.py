@@ -20,8 +20,11 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on
 
 def settings_from(env_file: Path, **overrides: Any) -> "Settings":
     """The operator's settings. Raises OperatorError, also for a named file that is not there."""
+    from keeper.cli.output import hide_secrets_of
     from keeper.settings import load_settings
 
     if env_file != DEFAULT_ENV_FILE and not env_file.is_file():
         raise OperatorError(f"--env-file {env_file}: there is no such file")
-    return load_settings(env_file, **overrides)
+    settings = load_settings(env_file, **overrides)
+    hide_secrets_of(settings)
+    return settings

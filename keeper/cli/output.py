@@ -1,14 +1,32 @@
-"""What commands print: one JSON document, or tables for people."""
+"""What commands print: one JSON document, or tables for people; errors and reasons without secrets."""
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from keeper.model.health import WAD, shown
 
 if TYPE_CHECKING:
     from rich.table import Table
+
+    from keeper.settings import Settings
+
+_hide: ContextVar[Callable[[str], str]] = ContextVar("hide", default=str)
+
+
+def hide_secrets_of(settings: "Settings") -> None:
+    """Let `cleaned` hide what these settings keep secret."""
+    from keeper.redact import Redactor
+    from keeper.settings import secrets_of
+
+    _hide.set(Redactor(secrets_of(settings)).hide)
+
+
+def cleaned(text: str) -> str:
+    """A text that others wrote, such as a database or a node, without the secrets of the settings that were read."""
+    return _hide.get()(text)
 
 
 def print_json(document: Any) -> None:

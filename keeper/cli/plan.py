@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from keeper.cli.options import DEFAULT_ENV_FILE, AsJson, EnvFile, settings_from
-from keeper.cli.output import dollars, print_json, ratio, show, table
+from keeper.cli.output import cleaned, dollars, print_json, ratio, show, table
 from keeper.errors import OperatorError
 
 if TYPE_CHECKING:
@@ -134,7 +134,7 @@ def _rejected_entry(item: "Rejected") -> dict[str, Any]:
         "account": checksum(item.account),
         "health_wad": str(item.health_wad),
         "reason": str(item.reason),
-        "message": item.message,
+        "message": cleaned(item.message),
     }
 
 

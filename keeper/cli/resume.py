@@ -3,6 +3,7 @@
 import sys
 
 from keeper.cli.options import DEFAULT_ENV_FILE, EnvFile, settings_from
+from keeper.cli.output import cleaned
 
 EXAMPLES = "Examples: `keeper resume`"
 
@@ -24,5 +25,5 @@ def command(env_file: EnvFile = DEFAULT_ENV_FILE) -> None:
     finally:
         book.close()
     for hold in closed:
-        sys.stdout.write(f"closed: {hold.name} ({hold.reason})\n")
+        sys.stdout.write(f"closed: {hold.name} ({cleaned(hold.reason)})\n")
     sys.stdout.write("sending continues\n" if closed else "no breaker was open\n")

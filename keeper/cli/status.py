@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from keeper.cli.options import DEFAULT_ENV_FILE, AsJson, EnvFile, settings_from
-from keeper.cli.output import print_json, show, table
+from keeper.cli.output import cleaned, print_json, show, table
 from keeper.clock import SystemClock, iso
 from keeper.errors import JournalUnavailable, OperatorError
 
@@ -54,7 +54,8 @@ def _breakers(settings: "Settings", status: "Status") -> dict[str, str] | None:
 
     signer = bytes.fromhex(status.signer[2:]) if status.signer else EVERYONE
     try:
-        return open_breakers(settings.database_url.get_secret_value(), settings.data_dir, signer, settings.chain_id)
+        found = open_breakers(settings.database_url.get_secret_value(), settings.data_dir, signer, settings.chain_id)
+        return {name: cleaned(reason) for name, reason in found.items()}
     except (OperatorError, JournalUnavailable):
         return None
 

@@ -11,7 +11,7 @@ import httpx
 
 from keeper.clock import Clock, iso
 from keeper.model.events import ALERT_FAILED, Emit, Event, Level
-from keeper.observe.redact import Redactor, redact_url
+from keeper.redact import Redactor, redact_url
 
 _SEVERITY = {level: rank for rank, level in enumerate(Level)}
 _SAME = ("account", "label", "endpoint", "token", "breaker", "reason", "intent")  # fields that tell alerts apart

@@ -12,7 +12,7 @@ from loguru import logger
 from keeper.clock import Clock, iso
 from keeper.errors import OperatorError
 from keeper.model.events import LOG_MESSAGE, Event
-from keeper.observe.redact import Redactor
+from keeper.redact import Redactor
 
 if TYPE_CHECKING:
     from loguru import Record

@@ -24,13 +24,15 @@ from keeper.model.health import shown
 from keeper.model.plan import InFlight, Rejected
 from keeper.observe.status import Status, write_status
 from keeper.protocols.base import PriceReading
+from keeper.redact import Redactor
 
 
 class Reporter:
     """Remembers what was reported: an account is reported when it becomes unsafe, not in every block."""
 
-    def __init__(self, data_dir: Path, idle_s: float, emit: Emit, clock: Clock) -> None:
+    def __init__(self, data_dir: Path, idle_s: float, emit: Emit, clock: Clock, redact: Redactor) -> None:
         self._data_dir = data_dir
+        self._redact = redact  # for the file; listeners of events have their own
         self._idle_s = idle_s
         self._emit = emit
         self._clock = clock
@@ -51,7 +53,7 @@ class Reporter:
     def stopped(self, reason: str) -> None:
         """Report the end and its reason."""
         if self._status is not None:
-            self._status.stopped = reason
+            self._status.stopped = self._redact(reason)
             self._status.updated_at = self._clock.now()
             self._write(self._status)
         self._emit(Event(KEEPER_STOPPED, f"stopped: {reason}", None, {"reason": reason}))
@@ -114,7 +116,7 @@ class Reporter:
         status.unsafe, status.unpriced = len(assessment.unsafe), len(assessment.unpriced)
         status.nearest_account = checksum(nearest.address) if nearest else None
         status.nearest_health = nearest.health if nearest else None
-        status.in_flight, status.held, status.role = in_flight.count, held, role
+        status.in_flight, status.held, status.role = in_flight.count, self._redact(held), self._redact(role)
         status.cooling = {checksum(account): until for account, until in in_flight.cooling.items()}
         status.quarantined = dict(in_flight.quarantined)
         status.blocks_seen += 1

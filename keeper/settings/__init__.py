@@ -2,5 +2,6 @@
 
 from keeper.settings.environment import load_settings
 from keeper.settings.model import DEVELOPMENT_CHAINS, PREFIX, Settings
+from keeper.settings.secrets import secrets_of
 
-__all__ = ["DEVELOPMENT_CHAINS", "PREFIX", "Settings", "load_settings"]
+__all__ = ["DEVELOPMENT_CHAINS", "PREFIX", "Settings", "load_settings", "secrets_of"]

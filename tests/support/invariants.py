@@ -14,7 +14,6 @@ from dataclasses import dataclass
 import rlp
 from prometheus_client import generate_latest
 
-from keeper.app.observers import secrets_of
 from keeper.book.book import differences
 from keeper.book.sync import BookSync
 from keeper.chain.connect import connect
@@ -28,7 +27,7 @@ from keeper.observe.metrics import Metrics
 from keeper.observe.pnl import NATIVE, summarise
 from keeper.protocols.base import Snapshot
 from keeper.protocols.registry import load_deployment, load_protocol
-from keeper.settings import Settings
+from keeper.settings import Settings, secrets_of
 from keeper.sim.arena import Running
 from keeper.sim.keeper import CHAIN_ID
 from keeper.sim.node.anvil import Anvil

@@ -6,7 +6,7 @@ from keeper.cli.checks.check import Check, fail, ok, warn
 from keeper.clock import SystemClock
 from keeper.model.events import ALERT_TEST, Event
 from keeper.observe.alerts import body_for
-from keeper.observe.redact import redact_url
+from keeper.redact import redact_url
 from keeper.settings import Settings
 
 

@@ -5,11 +5,10 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
-from keeper.app.observers import secrets_of
 from keeper.cli.checks.journal import check_journal
 from keeper.execute.journal.journal import open_journal
 from keeper.observe.status import read_status
-from keeper.settings import Settings
+from keeper.settings import Settings, secrets_of
 from keeper.sim.arena import arena_node, running
 from tests.support import harsh
 

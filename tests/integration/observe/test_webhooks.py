@@ -9,7 +9,7 @@ from aiohttp import web
 from keeper.clock import SystemClock
 from keeper.model.events import ALERT_FAILED, BREAKER_OPEN, NODE_DOWN, Event
 from keeper.observe.alerts import AlertPolicy, Alerts
-from keeper.observe.redact import Redactor
+from keeper.redact import Redactor
 from tests.support.anvil import free_port
 
 OPEN = Event(BREAKER_OPEN, "sending is held", 9, {"breaker": "sending", "reason": "5 reverts in a row"})

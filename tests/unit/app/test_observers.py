@@ -3,10 +3,10 @@
 import json
 from pathlib import Path
 
-from keeper.app.observers import observing, secrets_of
+from keeper.app.observers import observing
 from keeper.model.events import NODE_DOWN, Event
-from keeper.observe.redact import Redactor
-from keeper.settings import Settings
+from keeper.redact import Redactor
+from keeper.settings import Settings, secrets_of
 from tests.support.clock import SetClock
 from tests.support.log import logging_restored
 

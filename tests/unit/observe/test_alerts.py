@@ -12,7 +12,7 @@ from keeper.model.events import (
     Event,
 )
 from keeper.observe.alerts import AlertPolicy, Alerts, TokenBucket, body_for
-from keeper.observe.redact import Redactor
+from keeper.redact import Redactor
 from tests.support.clock import SetClock
 
 SECRET = "s3cretsecret"

@@ -137,3 +137,5 @@ def test_what_can_hold_a_secret_is_known_by_its_type() -> None:
         "rpc_urls", "keystore_password", "private_key", "remote_signer_url", "kms_endpoint_url", "relay_urls",
         "database_url", "alert_urls",
     }  # fmt: skip
+    words = ("url", "urls", "password", "secret", "token", "webhook", "webhooks", "private")
+    assert {name for name in Settings.model_fields if set(name.split("_")) & set(words)} <= found

@@ -6,7 +6,7 @@ from urllib.parse import quote, quote_plus
 import pytest
 from hypothesis import assume, given, strategies as st
 
-from keeper.observe.redact import Redactor, redact_url, secrets_in
+from keeper.redact import Redactor, redact_url, secrets_in
 
 KEY = "4c0883a69102937d6231471b5dbb6204fe5129617082792ae468d01a3f362318"
 
@@ -83,8 +83,11 @@ def test_nothing_of_a_password_shows_in_a_url(password: str, port: str, tail: st
         ("postgresql://keeper:a/b#c@db/x", {"a/b#c", "a2VlcGVyOmEvYiNj"}),
         ("postgresql://db/x?user=bob&password=pw&sslkey=/k&sslmode=verify-full", {"bob", "pw"}),
         ("https://t0ken@node.example", {"t0ken"}),
-        ("https://node.example/rpc?apikey=k7&chain=main", {"k7"}),
-        ("https://node.example/v2/abcdefghijkl", {"abcdefghijkl"}),
+        ("https://node.example/rpc?apikey=k7&chain=main", {"k7", "/rpc?apikey=k7&chain=main"}),
+        ("https://node.example/v2/abcdefghijkl", {"abcdefghijkl", "/v2/abcdefghijkl"}),
+        ("wss://node.example/ws/a1b2c3", {"a1b2c3", "/ws/a1b2c3"}),
+        ("https://node.example/k3y", {"/k3y"}),
+        ("https://node.example/mainnet", set()),
         ("https://hooks.example/@someone/x", set()),
         ("/run/node.ipc", set()),
         ("sqlite:///keeper.db", set()),

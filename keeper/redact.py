@@ -9,7 +9,7 @@ from urllib.parse import quote, quote_plus, unquote, unquote_plus
 
 HIDDEN = "***"
 _ANYWHERE = 8  # characters; shorter secrets are hidden as whole words, or they would blank out parts of others
-_TOKEN = 12  # characters; shorter words of a path are names
+_TOKEN, _TOKEN_WITH_DIGIT = 12, 6  # characters; shorter words of a path are names
 _URL = re.compile(r"\b((?:https?|wss?|postgresql(?:\+\w+)?|mysql(?:\+\w+)?)://)([^\s\"'<>\\]+)", re.IGNORECASE)
 _HOST = re.compile(r"(\[[^]]*\]|[^:\[\]]*)(:\d*)?[.,;:!)\]}]*")  # and the punctuation of a sentence
 _SECRET_NAME = re.compile(r"pass|pwd|token|secret|auth|sig|user|(?<!ssl)key", re.IGNORECASE)
@@ -32,7 +32,10 @@ def _shorten(match: re.Match[str]) -> str:
 
 
 def secrets_in(url: str, path: bool = True) -> list[str]:
-    """Parts of a URL that may be credentials: user, password, values of the query and, with `path`, its long words."""
+    """Parts of a URL that may be credentials: user, password, secret values of the query.
+
+    With `path` also its words that look like tokens and, as servers repeat it in their errors, the path as a whole.
+    """
     scheme, separator, rest = url.partition("://")
     if not separator:
         return []
@@ -48,8 +51,15 @@ def secrets_in(url: str, path: bool = True) -> list[str]:
         name, _, value = pair.partition("=")
         found += [value] if _SECRET_NAME.search(name) else []
     if path:
-        found += [word for word in re.split(r"[/&=?#;]", rest[len(authority) :]) if len(word) >= _TOKEN]
+        tail = rest[len(authority) :]
+        tokens = [word for word in re.split(r"[/&=?#;]", tail) if _may_be_token(word)]
+        found += [*tokens, tail] if tokens or re.search(r"[\d?]", tail) else []
     return [part for part in found if part and part.lower() not in _USUAL_USERS]
+
+
+def _may_be_token(word: str) -> bool:
+    mixed = any(map(str.isdigit, word)) and any(map(str.isalpha, word))
+    return len(word) >= (_TOKEN_WITH_DIGIT if mixed else _TOKEN)
 
 
 class Redactor:
@@ -64,8 +74,11 @@ class Redactor:
         self._secrets = re.compile("|".join(map(_pattern, ordered)), re.IGNORECASE) if ordered else None
 
     def __call__(self, text: str) -> str:
-        hidden = self._secrets.sub(HIDDEN, text) if self._secrets else text
-        return redact_url(hidden)
+        return redact_url(self.hide(text))
+
+    def hide(self, text: str) -> str:
+        """Hide the secrets, and leave URLs without one as they are: advice shows how to write them."""
+        return self._secrets.sub(HIDDEN, text) if self._secrets else text
 
     def fields(self, fields: Mapping[str, Any]) -> dict[str, Any]:
         """An event's fields without secrets, whatever they contain. Names of fields and numbers stay."""
