@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import stat
 import tempfile
 from collections.abc import Sequence
 from contextlib import suppress
@@ -11,6 +12,9 @@ from sqlalchemy import Connection
 
 from keeper.errors import OperatorError
 from keeper.execute.leadership.right import HELD
+
+# The runtime directory of deploy/keeper.service, and a volume of containers: both have a /tmp that nobody else sees.
+SHARED = Path("/run/keeper")
 
 
 class WriterLock:
@@ -89,17 +93,27 @@ def lock_signer(signer: bytes, chain_id: int, genesis: bytes, shared: bool = Fal
 
 def _runtime_dir() -> Path:
     """A directory of this user's own, the same one for each of its sessions and services, that a reboot empties."""
+    if _is_own(SHARED) and os.access(SHARED, os.W_OK | os.X_OK):
+        return SHARED
     user = os.getuid()
     login = Path(f"/run/user/{user}")
     path = login / "keeper" if os.access(login, os.W_OK) else Path(tempfile.gettempdir()) / f"keeper-{user}"
     try:
         path.mkdir(mode=0o700, exist_ok=True)
-        found = path.lstat()
     except OSError as error:
         raise OperatorError(f"cannot make {path} for the signer's lock: {error.strerror}") from None
-    if path.is_symlink() or not path.is_dir() or found.st_uid != user:
+    if not _is_own(path):
         raise OperatorError(f"{path} is not a directory of this user's own: remove it")
     return path
+
+
+def _is_own(path: Path) -> bool:
+    """Whether it is a directory, no link to one, and this user's."""
+    try:
+        found = path.lstat()
+    except OSError:
+        return False
+    return stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid()
 
 
 def make_data_dir(path: Path) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from keeper.cli.main import main
+from keeper.execute.leadership.file_lock import SHARED
 
 ROOT = Path(__file__).parents[3]
 UNIT = (ROOT / "deploy" / "keeper.service").read_text()
@@ -29,6 +30,14 @@ BUILDERS = {"editables", "hatchling", "packaging", "pathspec", "pluggy", "tomlki
 )  # fmt: skip
 def test_the_unit_takes_every_right_that_the_keeper_does_not_need(line: str) -> None:
     assert line in UNIT.splitlines()
+
+
+def test_the_signers_lock_is_where_other_services_and_containers_see_it() -> None:
+    assert str(SHARED) == "/run/keeper"
+    lines = {"RuntimeDirectory=keeper", "RuntimeDirectoryMode=0700", "RuntimeDirectoryPreserve=yes"}
+    assert lines <= set(UNIT.splitlines())
+    assert "install -d -o keeper -m 0700 /data /run/keeper" in STAGES[-1]
+    assert f"-v keeper-locks:{SHARED} " in DOCKERFILE
 
 
 def test_the_image_is_pinned_by_version_and_by_digest_where_one_is_given() -> None:

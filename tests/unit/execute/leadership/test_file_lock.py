@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -73,6 +74,42 @@ def test_a_link_in_the_place_of_a_lock_is_not_followed(tmp_path):
     with pytest.raises(OperatorError):
         WriterLock(tmp_path / "a.lock")
     assert (tmp_path / "target").read_text() == "precious"
+
+
+@pytest.fixture
+def private(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Enter a service with a /tmp of its own and no login session."""
+    monkeypatch.undo()
+    access = os.access
+    monkeypatch.setattr(
+        file_lock.os, "access", lambda path, mode: not str(path).startswith("/run/user") and access(path, mode)
+    )
+    monkeypatch.setattr(file_lock, "SHARED", tmp_path / "run")
+
+    def enter(name: str) -> None:
+        (tmp_path / name).mkdir(exist_ok=True)
+        monkeypatch.setattr(file_lock.tempfile, "gettempdir", lambda: str(tmp_path / name))
+
+    return enter
+
+
+def test_a_private_tmp_does_not_hide_the_lock_where_services_share_a_directory(tmp_path, private):
+    (tmp_path / "run").mkdir()
+    private("one")
+    held = lock_signer(SIGNER, 1, GENESIS)
+    private("two")
+    refused(lambda: lock_signer(SIGNER, 1, GENESIS))
+    held.close()
+
+
+@pytest.mark.parametrize("kind", ["nothing", "link"])
+def test_a_shared_directory_that_is_not_ones_own_is_not_used(tmp_path, private, kind):
+    if kind == "link":
+        (tmp_path / "elsewhere").mkdir()
+        (tmp_path / "run").symlink_to(tmp_path / "elsewhere")
+    private("one")
+    lock_signer(SIGNER, 1, GENESIS).close()
+    assert (tmp_path / "one" / f"keeper-{os.getuid()}").is_dir()
 
 
 @pytest.mark.parametrize("kind", ["link", "file"])
