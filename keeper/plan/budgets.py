@@ -65,7 +65,7 @@ class Budgets:
             return native_short(needed, left)
         if key in self._whole:
             whole = max(self._whole[key], 1)
-            message = f"{key}: needs {needed / whole:.1%} of the limit; {left / whole:.1%} is left"
+            message = f"needs {needed / whole:.1%} of the limit {key}; {left / whole:.1%} is left"
             return Refusal.of(Rejection.SHARED_LIMIT, message)
         message = f"needs {_amount(key, needed, symbols)}; {_amount(key, left, symbols)} is left"
         return Refusal.of(Rejection.INSUFFICIENT_FUNDS, message, Shortage(token_of(key), left, needed))

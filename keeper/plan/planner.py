@@ -232,10 +232,11 @@ def _reward(opportunity: Opportunity) -> int:
 
 
 def _translated(refused: Refused) -> Refusal:
-    """An adapter's refusal. Its code is the reason where it is a known one."""
-    known = {reason.value for reason in Rejection}
-    reason = Rejection(refused.code) if refused.code in known else Rejection.UNSUPPORTED
-    return Refusal.of(reason, str(refused))
+    """An adapter's refusal. Its code is the reason where it is a known one, else part of the message."""
+    message = str(refused)
+    if refused.code in {reason.value for reason in Rejection}:
+        return Refusal.of(Rejection(refused.code), message)
+    return Refusal.of(Rejection.UNSUPPORTED, message if message == refused.code else f"{refused.code}: {message}")
 
 
 def _rejected(account: bytes, health_wad: int, refusal: Refusal) -> Rejected:

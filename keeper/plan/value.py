@@ -25,7 +25,7 @@ class Offer:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why an opportunity is not taken. The message starts with the reason's code."""
+    """Why an opportunity is not taken. The message does not repeat the reason's code, which stands beside it."""
 
     reason: Rejection
     message: str
@@ -33,7 +33,7 @@ class Refusal:
 
     @classmethod
     def of(cls, reason: Rejection, message: str, shortage: Shortage | None = None) -> "Refusal":
-        return cls(reason, f"{reason}: {message}", shortage)
+        return cls(reason, message, shortage)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +99,9 @@ class Appraiser:
 
     def _shortfall(self, reward_wad: int, cost_wad: int) -> str:
         least = self.policy.min_profit_wad
-        wanted = f", minimum profit {usd(least)}" if least else ""
-        return f"reward {usd(reward_wad)}, gas {usd(cost_wad)}{wanted}"
+        if not least:
+            return f"reward {usd(reward_wad)} is less than gas {usd(cost_wad)}"
+        return f"reward {usd(reward_wad)} less gas {usd(cost_wad)} is below {usd(least)} (KEEPER_MIN_PROFIT_USD)"
 
 
 def usd(wad: int) -> str:

@@ -75,7 +75,7 @@ def name_contract(path: Path, name: str, address: str) -> None:
     beside = path.with_name(f".{path.name}.new")
     try:
         beside.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
-        beside.chmod(path.stat().st_mode & 0o777)  # whoever could read the file still can
+        beside.chmod(path.stat().st_mode & 0o777)  # the new file has the mode of the old one
         beside.replace(path)
     except OSError as error:
         reason = (error.strerror or "unknown error").lower()

@@ -112,7 +112,7 @@ def _instead(result: CallResult, doubt: Doubt | None) -> CallResult:
 
 
 def _rejected(account: Unsafe, why: str) -> Rejected:
-    return Rejected(account.address, Rejection.HOLD, f"hold: {why}", account.health.health_wad)
+    return Rejected(account.address, Rejection.HOLD, why, account.health.health_wad)
 
 
 def answers_by_contract(calls: Sequence[Call], results: Sequence[CallResult]) -> dict[bytes, CallResult]:

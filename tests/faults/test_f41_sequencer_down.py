@@ -45,7 +45,7 @@ async def test_f41_nothing_is_sent_until_the_grace_period_is_over_and_the_backlo
                 backlog = {checksum(account.address) for account in keeper.daemon.decision.assessment.unsafe}
                 [down] = keeper.of(SEQUENCER_DOWN)
                 assert down.kind.level is Level.CRITICAL
-                held = {event.message.partition("hold: ")[2] for event in keeper.of(PLAN_REJECTED)}
+                held = {event.message.partition(" skipped: ")[2] for event in keeper.of(PLAN_REJECTED)}
                 assert held == {"the sequencer is down"}
                 report(arena, uptime, 0)
                 for _ in range(GRACE_S // 12):

@@ -70,7 +70,10 @@ def from_keystore(path: Path, password: str, allow_open: bool = False) -> LocalS
     and for a wrong password.
     """
     text = read_secret(path, "KEEPER_KEYSTORE_FILE", allow_open)
-    no_keystore = OperatorError(f"KEEPER_KEYSTORE_FILE: {path} is not an encrypted keystore (V3)")
+    no_keystore = OperatorError(
+        f"KEEPER_KEYSTORE_FILE: {path} is not an encrypted keystore (V3): give the JSON file that geth, clef or "
+        "`cast wallet import` wrote, or set KEEPER_PRIVATE_KEY_FILE for a plain key"
+    )
     try:
         keystore = json.loads(text)
         version = keystore["version"]

@@ -36,4 +36,4 @@ def test_an_account_that_cannot_be_judged_is_told_once_until_it_can_be(tmp_path:
     found = [event for event in told if event.kind is PLAN_REJECTED]
     assert [event.block for event in found] == [0, 3]
     assert found[0].fields["reason"] == "unsupported"
-    assert found[0].message.endswith("unsupported: an odd position")
+    assert found[0].message.endswith(" skipped: an odd position")

@@ -70,10 +70,10 @@ def test_an_unreadable_keystore_names_the_setting(tmp_path):
 @pytest.mark.parametrize(
     "text", ["", "{", "[]", "3", "{}", '{"version": 1}', '{"version": 3}', '{"version": 3, "crypto": {}}']
 )
-def test_a_file_that_is_no_keystore_says_so(tmp_path, text):
+def test_a_file_that_is_no_keystore_says_what_to_give(tmp_path, text):
     path = tmp_path / "file.json"
     path.write_text(text)
-    with pytest.raises(OperatorError, match="not an encrypted keystore"):
+    with pytest.raises(OperatorError, match=r"not an encrypted keystore .*: give the JSON file that geth"):
         from_keystore(path, "x")
 
 
