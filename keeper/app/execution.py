@@ -18,6 +18,7 @@ from keeper.execute.leadership.fencing import FencedRelays, FencedSender
 from keeper.execute.leadership.file_lock import lock_directory, lock_signer
 from keeper.execute.leadership.lease import lease_length
 from keeper.execute.leadership.right import WriteRight
+from keeper.execute.signing.calls import AdapterCalls
 from keeper.execute.signing.policy import SigningPolicy
 from keeper.execute.signing.policy_signer import PolicySigner
 from keeper.execute.signing.signer import Signer
@@ -76,9 +77,9 @@ async def live(settings: Settings, session: Session, signer: Signer, emit: Emit,
 
 
 def signing_policy_of(settings: Settings, session: Session, keeper: bytes) -> SigningPolicy:
-    """What a daemon's key may sign: calls to the contracts that the adapter calls, and to nothing else."""
-    targets = session.protocol.targets(session.deployment)
-    return SigningPolicy(settings.chain_id, keeper, targets, policy_of(settings).max_fee)
+    """What a daemon's key may sign: the adapter's calls to the contracts that it calls, and to nothing else."""
+    targets, calls = session.protocol.targets(session.deployment), AdapterCalls(session.protocol)
+    return SigningPolicy(settings.chain_id, keeper, targets, policy_of(settings).max_fee, calls=calls)
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ from keeper.execute.breakers.store import EVERYONE, open_breaker_store
 from keeper.execute.journal.journal import Journal, open_journal
 from keeper.execute.leadership.file_lock import lock_directory, lock_signer
 from keeper.execute.leadership.lease import lease_length
+from keeper.execute.signing.calls import ExactCall
 from keeper.execute.signing.policy import SigningPolicy
 from keeper.execute.signing.policy_signer import PolicySigner
 from keeper.execute.signing.signer import Signer
@@ -89,7 +90,8 @@ def _policy_signer(settings: Settings, policy: Policy, tx: OneShotTx, signer: Si
     """May sign this transaction and nothing else."""
     targets = frozenset({tx.to} - {b""})
     creation = b"" if tx.to else keccak(tx.data)
-    rules = SigningPolicy(settings.chain_id, signer.address, targets, policy.max_fee, creation=creation)
+    calls = ExactCall(Call(tx.to, tx.data))
+    rules = SigningPolicy(settings.chain_id, signer.address, targets, policy.max_fee, creation=creation, calls=calls)
     return PolicySigner(signer, rules, settings.signer_timeout_s)
 
 

@@ -133,6 +133,7 @@ class LiveExecution:
             self._turn = replace(self._turn, next_block_s=max(timestamp - snapshot.block.timestamp, 1))
             if why := self.held:
                 return [rejected(plan, Rejection.HOLD, why) for plan in plans]
+            self._broadcaster.signer.see(snapshot)
             try:
                 return await self._guarded(self._submit(plans, snapshot.block, timestamp))
             except (Transient, JournalUnavailable, JournalAltered) as error:

@@ -15,6 +15,7 @@ import numpy as np
 from keeper.model.chain import BlockRef, Call, CallResult, Log, LogFilter
 from keeper.model.health import Health
 from keeper.model.plan import Opportunity
+from keeper.model.stakes import Stakes
 from keeper.protocols.columns import Columns, TableSpec, Writer
 
 EXECUTOR = "Executor"  # the optional contract of a deployment that holds the keeper's capital and liquidates with it
@@ -133,7 +134,7 @@ class Achieved:
 
 class Defaults:
     """The optional methods, for an adapter without discovery, lookups, reads by account and allowances, which may call
-    every contract of the deployment file."""
+    every contract of the deployment file. One that keeps this `permits` runs dry: see `permission.py`."""
 
     needs_executor: ClassVar[bool] = False
 
@@ -163,6 +164,12 @@ class Defaults:
 
     def targets(self, deployment: Deployment) -> frozenset[bytes]:
         return frozenset(deployment.contracts.values())
+
+    def permits(self, state: Any, call: Call) -> str:  # noqa: ARG002
+        return "the adapter does not say which calls it may make"
+
+    def stakes(self, snapshot: Snapshot, call: Call) -> Stakes | None:  # noqa: ARG002
+        return None
 
 
 class Protocol(Interface):
@@ -298,6 +305,17 @@ class Protocol(Interface):
 
     def targets(self, deployment: Deployment) -> frozenset[bytes]:
         """Contracts that `encode` calls, asked after discovery: the key signs calls to no other ones."""
+        ...
+
+    def permits(self, state: Any, call: Call) -> str:
+        """Why the key may not sign a call, in words; empty when it may. Asked before each signature, about bytes that
+        somebody may have altered after `encode`: decode them strictly (`Function.arguments`), and allow the functions
+        that `encode` calls, with contracts, pools and tokens that are known, amounts in range and no negative profit.
+        """
+        ...
+
+    def stakes(self, snapshot: Snapshot, call: Call) -> Stakes | None:
+        """What a permitted call is about, for the book's accounts and the operator's limits; None when not known."""
         ...
 
     def achieved(self, state: Any, opportunity_account: bytes, keeper: bytes, logs: Sequence[Log]) -> Achieved | None:

@@ -3,6 +3,7 @@
 import pytest
 
 from keeper.errors import InvariantBroken
+from keeper.execute.signing.calls import AnyCall
 from keeper.execute.signing.local import from_private_key
 from keeper.execute.signing.policy import MAX_TX_GAS, SigningPolicy
 from keeper.execute.signing.policy_signer import PolicySigner
@@ -27,7 +28,9 @@ async def test_it_is_refused_before_a_nonce_is_taken_and_others_go_out(sea):
 
 async def test_the_policy_signer_refuses_it_whoever_asks(sea):
     keeper, token = sea.world.keeper, sea.world.token
-    signer = PolicySigner(from_private_key(dev_key(1).hex()), SigningPolicy(CHAIN_ID, keeper, frozenset([token]), GWEI))
+    signer = PolicySigner(
+        from_private_key(dev_key(1).hex()), SigningPolicy(CHAIN_ID, keeper, frozenset([token]), GWEI, calls=AnyCall())
+    )
     with pytest.raises(InvariantBroken, match="gas limit"):
         await signer.sign(UnsignedTx(CHAIN_ID, 0, token, b"", MAX_TX_GAS + 1, GWEI, 0))
 

@@ -18,6 +18,7 @@ from keeper.execute.breakers.monitor import BreakerMonitor
 from keeper.execute.breakers.store import open_breaker_store
 from keeper.execute.executor import LiveExecution
 from keeper.execute.journal.journal import Journal, open_history, open_journal
+from keeper.execute.signing.calls import AnyCall, CallRules
 from keeper.execute.signing.local import from_private_key
 from keeper.execute.signing.policy import SigningPolicy
 from keeper.execute.signing.policy_signer import BUDGET_S, PolicySigner
@@ -127,6 +128,7 @@ class World:
         self.tap: Wiretap
         self.signer: Signer = from_private_key(dev_key(1).hex())
         self.budget_s = BUDGET_S
+        self.calls: CallRules = AnyCall()
         self.relays: PrivateSender | None = None
         self.relay_policy: RelayPolicy | None = None
         self.executors: list[LiveExecution] = []
@@ -175,7 +177,7 @@ class World:
     ) -> LiveExecution:
         """A recovered executor on the world's journal, that may call the token unless told otherwise."""
         allowed = frozenset([self.token] if targets is None else targets)
-        rules = SigningPolicy(CHAIN_ID, self.keeper, allowed, self.policy.max_fee)
+        rules = SigningPolicy(CHAIN_ID, self.keeper, allowed, self.policy.max_fee, calls=self.calls)
         signer = PolicySigner(self.signer, rules, self.budget_s)
         router = Router(self.tap, self.relays, self.relay_policy)
         store = open_breaker_store(self.url, self.data_dir, self.keeper, CHAIN_ID)

@@ -57,7 +57,11 @@ class Approvals:
         self._granted: frozenset[Pair] = frozenset()
 
     def permit(self, snapshot: Snapshot) -> None:
-        """Let the signer sign the approvals that the protocol names now. Raises InvariantBroken for a stranger."""
+        """Let the signer judge by this block, and sign the approvals that the protocol names in it.
+
+        Raises InvariantBroken for a spender that is no target.
+        """
+        self._signer.see(snapshot)
         self._signer.allow(self._wanted(snapshot))
 
     async def requests(self, snapshot: Snapshot) -> list[TxRequest]:

@@ -5,15 +5,20 @@ from dataclasses import dataclass, field
 from eth_utils.crypto import keccak
 
 from keeper.errors import InvariantBroken
+from keeper.execute.signing.calls import CallRules
 from keeper.execute.signing.signer import UnsignedTx
+from keeper.model.chain import Call
+from keeper.model.stakes import Stakes
 
 MAX_TX_GAS = 2**24  # EIP-7825
 _APPROVE = keccak(text="approve(address,uint256)")[:4]
+_AMOUNTS = (b"\xff" * 32, b"\0" * 32)  # what the keeper approves, and what takes it back
 
 
 @dataclass(frozen=True, slots=True)
 class SigningPolicy:
-    """What may be signed: calls to `targets`, approvals of known pairs, and empty transfers to itself.
+    """What may be signed: calls to `targets` that `calls` allows, unlimited approvals and withdrawals of known pairs,
+    and empty transfers to itself.
 
     `allowances`: (token, spender) pairs. `max_fee`: wei per gas. `creation`: keccak256 of the one creation code that
     may be signed, empty for none: a daemon creates no contracts.
@@ -26,11 +31,19 @@ class SigningPolicy:
     max_gas: int = MAX_TX_GAS
     allowances: frozenset[tuple[bytes, bytes]] = field(default_factory=frozenset)
     creation: bytes = b""
+    calls: CallRules = field(default_factory=CallRules)
 
-    def check(self, tx: UnsignedTx) -> None:
-        """Raises InvariantBroken when the policy does not allow the transaction."""
+    def check(self, tx: UnsignedTx, replaces: bool = False) -> Stakes | None:
+        """What the transaction is about, as far as that is known. `replaces`: bytes that were signed before.
+
+        Raises InvariantBroken when the policy does not allow the transaction, LimitReached when it may later.
+        """
         if problem := self._problem(tx):
             raise InvariantBroken(f"refused to sign: {problem}")
+        return self.calls.check(Call(tx.to, tx.data), replaces) if self._is_liquidation(tx) else None
+
+    def _is_liquidation(self, tx: UnsignedTx) -> bool:
+        return bool(tx.to) and tx.to != self.keeper and not self._approves(tx)
 
     def _problem(self, tx: UnsignedTx) -> str:
         if tx.chain_id != self.chain_id:
@@ -52,4 +65,4 @@ class SigningPolicy:
 
     def _approves(self, tx: UnsignedTx) -> bool:
         well_formed = len(tx.data) == 68 and tx.data[:4] == _APPROVE and not any(tx.data[4:16])
-        return well_formed and (tx.to, tx.data[16:36]) in self.allowances
+        return well_formed and (tx.to, tx.data[16:36]) in self.allowances and tx.data[36:] in _AMOUNTS

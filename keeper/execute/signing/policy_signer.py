@@ -1,6 +1,7 @@
 """A signer behind the signing policy: checks before, verifies after."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import replace
 
 from eth_account import Account
@@ -14,6 +15,8 @@ from keeper.errors import InvariantBroken, Transient
 from keeper.execute.signing.encoding import HALF_ORDER
 from keeper.execute.signing.policy import MAX_TX_GAS, SigningPolicy
 from keeper.execute.signing.signer import SignedTx, Signer, UnsignedTx
+from keeper.model.chain import Call
+from keeper.protocols.base import Snapshot
 
 BUDGET_S = 2.0
 
@@ -52,15 +55,25 @@ class PolicySigner:
             )
         self._policy = replace(self._policy, allowances=pairs)
 
-    async def sign(self, tx: UnsignedTx) -> SignedTx:
-        """Raises InvariantBroken when the policy forbids it or the signer returned another transaction.
+    def see(self, snapshot: Snapshot) -> None:
+        """Judge calls by this block's state and accounts from now on."""
+        self._policy.calls.see(snapshot)
 
-        Raises Transient when the signer does not sign, or not within its budget.
+    def refusals(self, calls: Sequence[Call]) -> list[str]:
+        """For calls that are to be signed in one block, in this order: why the limits forbid each, empty if not."""
+        return self._policy.calls.refusals(calls)
+
+    async def sign(self, tx: UnsignedTx, replaces: bool = False) -> SignedTx:
+        """`replaces`: bytes that were signed before, at the same nonce.
+
+        Raises InvariantBroken when the policy forbids it or the signer returned another transaction, Transient when a
+        limit is reached, or the signer does not sign, or not within its budget.
         """
-        self._policy.check(tx)
+        stakes = self._policy.check(tx, replaces)
         signed = await self._in_time(tx)
         if problem := _difference(tx, signed, self.address):
             raise InvariantBroken(f"the signer returned {problem}")
+        self._policy.calls.signed(stakes)
         return signed
 
     async def close(self) -> None:

@@ -174,7 +174,7 @@ class Broadcaster:
         return replace(first, max_fee=fees.max_fee, priority_fee=fees.priority_fee)
 
     async def _sign(self, intent: Intent, tx: UnsignedTx, block: int, route: Route, steps: Steps) -> Attempt:
-        signed = await self.signer.sign(tx)
+        signed = await self.signer.sign(tx, replaces=steps is not FIRST)
         self.hook(steps.signed)
         cancels = tx.to == self.signer.address
         return Attempt(intent.id, signed.tx_hash, signed.raw, tx.max_fee, tx.priority_fee, cancels, block, route)

@@ -1,18 +1,31 @@
 """The plug-in for Aave v3, versions 3.0.2 and 3.6, found from its PoolAddressesProvider and the pool's revision."""
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar, Self
 
 from eth_abi.exceptions import DecodingError
 
 from keeper.abi import load_abi
+from keeper.defi.uniswap_v3 import Pool
 from keeper.errors import InvariantBroken, Refused
 from keeper.model.chain import Call, CallResult, Log, LogFilter
 from keeper.model.health import Health
 from keeper.model.plan import Opportunity
 from keeper.model.refusal import RefusalCode
+from keeper.model.stakes import Stakes
 from keeper.protocols import executor
-from keeper.protocols.aave_v3 import accounts, calldata, discovery, events, opportunities, prices, reads, screen
+from keeper.protocols.aave_v3 import (
+    accounts,
+    calldata,
+    discovery,
+    events,
+    opportunities,
+    permits,
+    prices,
+    reads,
+    screen,
+)
 from keeper.protocols.aave_v3.discovery import Found
 from keeper.protocols.aave_v3.health import AaveMarket, health_of
 from keeper.protocols.aave_v3.query import AaveQuery
@@ -146,6 +159,16 @@ class AaveV3Protocol(Defaults):
 
     def targets(self, deployment: Deployment) -> frozenset[bytes]:
         return frozenset({deployment.executor} - {b""})
+
+    def permits(self, state: AaveState, call: Call) -> str:
+        return permits.why_not(self._found.pool, self._deployment.executor, self._pools, state, call)
+
+    def stakes(self, snapshot: Snapshot, call: Call) -> Stakes:
+        return permits.stakes(snapshot, call)
+
+    @cached_property
+    def _pools(self) -> Mapping[bytes, Pool]:
+        return {pool.address: pool for pool in self._found.pools}
 
     def achieved(
         self,

@@ -9,6 +9,7 @@ from keeper.model.chain import Call, CallResult, Log, LogFilter, storage_read
 from keeper.model.health import Health
 from keeper.model.plan import Opportunity
 from keeper.model.refusal import RefusalCode
+from keeper.model.stakes import Stakes
 from keeper.protocols.base import (
     NEVER,
     Achieved,
@@ -21,7 +22,18 @@ from keeper.protocols.base import (
     Snapshot,
 )
 from keeper.protocols.columns import TableSpec, Writer
-from keeper.protocols.curie import accounts, calldata, events, lookups, opportunities, prices, reads, screen, storage
+from keeper.protocols.curie import (
+    accounts,
+    calldata,
+    events,
+    lookups,
+    opportunities,
+    permits,
+    prices,
+    reads,
+    screen,
+    storage,
+)
 from keeper.protocols.curie.account_value import AccountValue
 from keeper.protocols.curie.contracts import CORE, Contracts
 from keeper.protocols.curie.exits import ExitFactory
@@ -185,6 +197,12 @@ class CurieProtocol(Defaults):
 
     def targets(self, deployment: Deployment) -> frozenset[bytes]:
         return frozenset({deployment.executor} - {b""})
+
+    def permits(self, state: CurieState, call: Call) -> str:
+        return permits.why_not(self._contracts, self._deployment.executor, state, call)
+
+    def stakes(self, snapshot: Snapshot, call: Call) -> Stakes:
+        return permits.stakes(self._contracts.unit, snapshot, call)
 
     def achieved(
         self,

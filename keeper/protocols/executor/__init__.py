@@ -35,6 +35,7 @@ from keeper.protocols.executor.orders import (
     call,
     order_of,
 )
+from keeper.protocols.executor.permits import MOST_UNITS, Permitted, stakes, unsold
 
 Outcome = StepResult  # its name in plug-ins written before it was renamed
 
@@ -50,6 +51,7 @@ __all__ = [
     "CURIE_ORDER_GAS",
     "FLASH_LOAN_GAS",
     "HOP_GAS",
+    "MOST_UNITS",
     "AaveLiquidation",
     "Batch",
     "CurieCollateral",
@@ -57,6 +59,7 @@ __all__ = [
     "Liquidated",
     "Order",
     "Outcome",
+    "Permitted",
     "Single",
     "StepFailed",
     "StepResult",
@@ -69,8 +72,10 @@ __all__ = [
     "liquidated",
     "order_of",
     "outcomes",
+    "stakes",
     "steps_failed",
     "sweep",
     "ties",
     "ties_calls",
+    "unsold",
 ]

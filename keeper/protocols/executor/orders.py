@@ -1,6 +1,7 @@
 """What the executor can be asked to do, and its calldata. Amounts are in units of the token that each field names."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, ClassVar
 
 from eth_abi.exceptions import DecodingError
@@ -111,8 +112,9 @@ def call(executor: bytes, order: Order) -> Call:
     return Call(executor, order.data())
 
 
+@lru_cache(maxsize=1_024)
 def order_of(data: bytes) -> Order | None:
-    """The order behind calldata; None when it is something else."""
+    """The order behind calldata, whose `data` is that calldata again; None when it is something else."""
     try:
         if data[:4] == FUNCTIONS["liquidateAave"].selector:
             [words] = FUNCTIONS["liquidateAave"].arguments(data)

@@ -8,6 +8,7 @@ from keeper.errors import Refused
 from keeper.model.chain import Call, CallResult, Log, LogFilter
 from keeper.model.health import Health
 from keeper.model.plan import Opportunity
+from keeper.model.stakes import Stakes
 from keeper.protocols.base import (
     NEVER,
     Achieved,
@@ -20,7 +21,7 @@ from keeper.protocols.base import (
     Snapshot,
 )
 from keeper.protocols.columns import TableSpec, Writer
-from keeper.protocols.margin_engine import calldata, events, opportunities, prices, reads, screen
+from keeper.protocols.margin_engine import calldata, events, opportunities, permits, prices, reads, screen
 from keeper.protocols.margin_engine.health import equity_requirement, health_of
 from keeper.protocols.margin_engine.query import EngineQuery
 from keeper.protocols.margin_engine.reads import EngineReadings
@@ -118,6 +119,12 @@ class MarginEngineProtocol(Defaults):
 
     def targets(self, deployment: Deployment) -> frozenset[bytes]:  # noqa: ARG002
         return frozenset({self._engine})
+
+    def permits(self, state: EngineState, call: Call) -> str:
+        return permits.why_not(self._engine, state, call)
+
+    def stakes(self, snapshot: Snapshot, call: Call) -> Stakes:
+        return permits.stakes(snapshot, call)
 
     def achieved(
         self, state: EngineState, opportunity_account: bytes, keeper: bytes, logs: Sequence[Log]

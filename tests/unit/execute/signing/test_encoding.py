@@ -11,6 +11,7 @@ from eth_utils.crypto import keccak
 from hypothesis import given, settings, strategies as st
 
 from keeper.errors import InvariantBroken, OperatorError, Transient
+from keeper.execute.signing.calls import AnyCall
 from keeper.execute.signing.encoding import (
     HALF_ORDER,
     ORDER,
@@ -36,7 +37,7 @@ PUBLIC = PrivateKey(KEY).public_key.format(compressed=False)[1:]
 LOCAL = from_private_key(KEY.hex())
 ENGINE = b"\xee" * 20
 TX = UnsignedTx(31337, 7, ENGINE, b"\1\2\3\4", 500_000, 10**11, 10**9)
-POLICY = SigningPolicy(31337, LOCAL.address, frozenset({ENGINE}), 10**12)
+POLICY = SigningPolicy(31337, LOCAL.address, frozenset({ENGINE}), 10**12, calls=AnyCall())
 WORDS = st.integers(1, ORDER - 1)
 NUMBERS = st.integers(0, 2**64)
 

@@ -10,6 +10,7 @@ from hypothesis import given, strategies as st
 
 from keeper.abi import load_abi
 from keeper.errors import InvariantBroken, OperatorError
+from keeper.execute.signing.calls import AnyCall
 from keeper.execute.signing.local import LocalSigner, from_keystore, from_private_key
 from keeper.execute.signing.policy import MAX_TX_GAS, SigningPolicy
 from keeper.execute.signing.policy_signer import PolicySigner
@@ -18,7 +19,10 @@ from keeper.execute.signing.signer import SignedTx, UnsignedTx
 KEY = "4c0883a69102937d6231471b5dbb6204fe5129617082792ae468d01a3f362318"
 SIGNER = from_private_key(KEY)
 ENGINE, TOKEN, STRANGER = b"\xee" * 20, b"\xcc" * 20, b"\xdd" * 20
-POLICY = SigningPolicy(31337, SIGNER.address, frozenset({ENGINE}), 10**12, allowances=frozenset({(TOKEN, ENGINE)}))
+POLICY = SigningPolicy(
+    31337, SIGNER.address, frozenset({ENGINE}), 10**12, allowances=frozenset({(TOKEN, ENGINE)}), calls=AnyCall()
+)
+UNLIMITED = 2**256 - 1
 TX = UnsignedTx(31337, 7, ENGINE, b"\1\2\3\4", 500_000, 10**11, 10**9)
 APPROVE = load_abi("IERC20Metadata").functions["approve"]
 TRANSFER = load_abi("IERC20Metadata").functions["transfer"]
@@ -92,10 +96,11 @@ FORBIDDEN = {
     "no gas": replace(TX, gas=0),
     "data to itself": replace(TX, to=SIGNER.address),
     "a transfer of a token": replace(TX, to=TOKEN, data=TRANSFER.encode(STRANGER, 1)),
-    "an approval of a stranger": replace(TX, to=TOKEN, data=APPROVE.encode(STRANGER, 1)),
-    "an approval on another token": replace(TX, to=STRANGER, data=APPROVE.encode(ENGINE, 1)),
+    "an approval of a stranger": replace(TX, to=TOKEN, data=APPROVE.encode(STRANGER, UNLIMITED)),
+    "an approval on another token": replace(TX, to=STRANGER, data=APPROVE.encode(ENGINE, UNLIMITED)),
+    "an approval of another amount": replace(TX, to=TOKEN, data=APPROVE.encode(ENGINE, 5)),
     "the creation of a contract": replace(TX, to=b""),
-    "an approval with a tail": replace(TX, to=TOKEN, data=APPROVE.encode(ENGINE, 1) + b"\0"),
+    "an approval with a tail": replace(TX, to=TOKEN, data=APPROVE.encode(ENGINE, UNLIMITED) + b"\0"),
 }
 
 
@@ -107,7 +112,11 @@ async def test_the_policy_signer_refuses(name):
 
 @pytest.mark.parametrize(
     "tx",
-    [TX, replace(TX, to=SIGNER.address, data=b"", gas=21_000), replace(TX, to=TOKEN, data=APPROVE.encode(ENGINE, 5))],
+    [
+        TX,
+        replace(TX, to=SIGNER.address, data=b"", gas=21_000),
+        replace(TX, to=TOKEN, data=APPROVE.encode(ENGINE, UNLIMITED)),
+    ],
 )
 async def test_the_policy_signer_signs_calls_cancellations_and_known_approvals(tx):
     assert (await PolicySigner(SIGNER, POLICY).sign(tx)).raw[0] == 2

@@ -1,0 +1,99 @@
+"""Which calls of the executor the key may sign: liquidations of known markets and collaterals."""
+
+from keeper.defi.tick_math import MAX_SQRT_PRICE, MIN_SQRT_PRICE
+from keeper.errors import Refused
+from keeper.model.chain import Call
+from keeper.model.health import WAD
+from keeper.model.stakes import Stakes, asset_of
+from keeper.protocols import executor
+from keeper.protocols.base import Snapshot
+from keeper.protocols.curie.account_value import AccountValue
+from keeper.protocols.curie.contracts import Contracts
+from keeper.protocols.curie.simulate import cancelled
+from keeper.protocols.curie.state import BALANCES, SETTLEMENT, CurieMarket, CurieState, holdings_of
+from keeper.protocols.curie.view import view_at
+
+
+def why_not(contracts: Contracts, holder: bytes, state: CurieState, call: Call) -> str:
+    """Why the key may not sign a call; empty when it may. `holder`: the executor."""
+
+    def single(order: executor.Single) -> str:
+        if order.account == contracts.insurance_fund:
+            return "a liquidation of the insurance fund"
+        if isinstance(order, executor.CurieLiquidation):
+            return _position(contracts, state, order)
+        if isinstance(order, executor.CurieCollateral):
+            return _collateral(contracts, state, order)
+        return f"a {type(order).__name__}"
+
+    return executor.Permitted(holder, single, lambda _: contracts.settlement).why_not(call)
+
+
+def _position(contracts: Contracts, state: CurieState, order: executor.CurieLiquidation) -> str:
+    if order.clearing_house != contracts.clearing_house:
+        return f"a liquidation in 0x{order.clearing_house.hex()}, which is not the clearing house"
+    if state.market_of(order.base_token) is None:
+        return f"a position in 0x{order.base_token.hex()}, which is no market"
+    if not 0 < abs(order.size) < executor.MOST_UNITS:
+        return f"a position of {order.size}"
+    if not 0 <= order.margin < executor.MOST_UNITS:
+        return f"a margin of {order.margin} units"
+    bound, limit = order.opposite_amount_bound, order.sqrt_price_limit_x96
+    sane = 0 <= bound < executor.MOST_UNITS and (limit == 0 or MIN_SQRT_PRICE <= limit <= MAX_SQRT_PRICE)
+    return "" if sane else f"a close for {bound}, at a root price of {limit} at the worst"
+
+
+def _collateral(contracts: Contracts, state: CurieState, order: executor.CurieCollateral) -> str:
+    if order.vault != contracts.vault:
+        return f"a liquidation in 0x{order.vault.hex()}, which is not the vault"
+    token = state.token_of(order.collateral)
+    if token is None or token.id == SETTLEMENT:
+        return f"a purchase of 0x{order.collateral.hex()}, which is no collateral"
+    if not 0 < order.amount < executor.MOST_UNITS:
+        return f"a purchase for {order.amount} units"
+    exits = {pool.address: pool for pool in token.exits}
+    return executor.unsold(order.swap, exits, token.address, contracts.settlement)
+
+
+def stakes(unit: int, snapshot: Snapshot, call: Call) -> Stakes:
+    """A market's base token, valued at the mark price, or a collateral, valued at what is paid for it."""
+
+    def single(order: executor.Single) -> Stakes:
+        if isinstance(order, executor.CurieLiquidation):
+            return _position_stakes(unit, snapshot, order)
+        assert isinstance(order, executor.CurieCollateral)
+        token = snapshot.state.token_of(order.collateral)
+        row = snapshot.columns.accounts.row(order.account)
+        held = row is not None and token is not None and snapshot.columns[BALANCES].get(row, token.id)[0] > 0
+        misfit = "" if held else "the account does not have that collateral"
+        return Stakes((order.account,), frozenset({asset_of(order.collateral)}), order.amount * unit, misfit)
+
+    return executor.stakes(call, single)
+
+
+def _position_stakes(unit: int, snapshot: Snapshot, order: executor.CurieLiquidation) -> Stakes:
+    market = snapshot.state.market_of(order.base_token)
+    assert market is not None
+    accounts, assets = (order.account,), frozenset({asset_of(order.base_token)})
+    try:
+        view = view_at(snapshot.state, snapshot.readings, snapshot.block.timestamp)
+        notional = abs(order.size) * view.market(market.id).mark_price // WAD
+        misfit = _misfit(unit, snapshot, market, order)
+    except Refused as refusal:
+        return Stakes(accounts, assets, None, f"the position cannot be computed ({refusal})")
+    return Stakes(accounts, assets, notional, misfit)
+
+
+def _misfit(unit: int, snapshot: Snapshot, market: CurieMarket, order: executor.CurieLiquidation) -> str:
+    """Whether the account holds at least that size, on that side, once its orders are cancelled. Raises Refused."""
+    row = snapshot.columns.accounts.row(order.account)
+    if row is None:
+        return "the account holds nothing"
+    holdings = holdings_of(snapshot.state, snapshot.columns, row)
+    if holdings.orders:
+        view = view_at(snapshot.state, snapshot.readings, snapshot.block.timestamp)
+        holdings = cancelled(AccountValue(view, holdings, unit)).holdings
+    position = holdings.positions.get(market.id)
+    size = position.size if position else 0
+    fits = size * order.size > 0 and abs(order.size) <= abs(size)
+    return "" if fits else f"the account's position in {market.symbol} is {size}, not {order.size} or more"
