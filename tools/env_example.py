@@ -25,6 +25,13 @@ EXAMPLES = {
 BETTER_AS_FILE = {"keystore_password": "/run/secrets/keystore-password", "private_key": "/run/secrets/key"}
 OPTIONAL_EXAMPLES = {
     "lease_s": "6",
+    "max_notional_usd": "250000",
+    "max_notional_usd_block": "1000000",
+    "max_messages_block": "40",
+    "allow_accounts": "0x0000000000000000000000000000000000000000",
+    "deny_accounts": "0x0000000000000000000000000000000000000000",
+    "allow_assets": "0x0000000000000000000000000000000000000000,BTC",
+    "deny_assets": "0x0000000000000000000000000000000000000000,SOL",
     "keystore_file": "/etc/keeper/keystore.json",
     "remote_signer_url": "http://127.0.0.1:9000",
     "signer_address": "0x0000000000000000000000000000000000000000",

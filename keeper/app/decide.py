@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
-from keeper.app.policies import guard_policy, native_price_of, policy_of
+from keeper.app.policies import guard_policy, native_price_of, policy_of, trade_limits_of
 from keeper.app.session import Session
 from keeper.book.sync import Advance, BookSync
 from keeper.chain.balances import token_balances
@@ -14,9 +14,11 @@ from keeper.errors import Transient
 from keeper.model.assessment import Assessment
 from keeper.model.chain import BlockRef, Call
 from keeper.model.events import Emit
+from keeper.model.limits import TradeLimits
 from keeper.model.plan import Funds, InFlight, Plan, Policy, Rejected, Rejection
 from keeper.plan.planner import Situation, choose, unjudged
 from keeper.protocols.base import PriceReading, Snapshot
+from keeper.protocols.permission import checks_calls
 from keeper.risk.native_price import NativePrice
 from keeper.risk.price_filter import PriceFilter, answers_by_contract
 from keeper.risk.price_guard import PriceGuard, Verdict
@@ -76,12 +78,15 @@ class BlockTimes:
 class Decider:
     """Decides block by block for one protocol. Balances are the only thing that it reads."""
 
-    def __init__(self, session: Session, policy: Policy, guard: PriceGuard, native: NativePrice) -> None:
+    def __init__(
+        self, session: Session, policy: Policy, guard: PriceGuard, native: NativePrice, limits: TradeLimits
+    ) -> None:
         self._session = session
         self._protocol = session.protocol
         self._policy = policy
         self._guard = guard
         self._native = native
+        self._limits = limits
         self._times = BlockTimes()
 
     async def decide(self, advance: Advance, in_flight: InFlight, held: str = "") -> Decision:
@@ -121,9 +126,10 @@ class Decider:
         while True:
             schedule = choose(self._protocol, situation, trusted, self._policy)
             trusted, unprofitable = prices.without_unprofitable(schedule.plans, trusted, self._policy.min_profit_wad)
-            if not unprofitable:
+            trusted, limited = self._without_limited(schedule.plans, trusted, decision.snapshot)
+            if not unprofitable and not limited:
                 break
-            left_out += unprofitable  # planned once more without them, so that they take nobody's place
+            left_out += [*unprofitable, *limited]  # planned once more without them, so that they take nobody's place
         unaffordable = any(item.reason in _UNAFFORDABLE for item in schedule.rejected)
         planned = replace(
             decision,
@@ -133,6 +139,22 @@ class Decider:
             worth_sending=bool(schedule.plans) or unaffordable,
         )
         return _held_back(planned) if decision.held else planned
+
+    def _without_limited(
+        self, plans: Sequence[Plan], assessment: Assessment, snapshot: Snapshot
+    ) -> tuple[Assessment, list[Rejected]]:
+        """The assessment without accounts whose plan a limit of the operator forbids; the removed ones come second."""
+        if not self._limits.need_stakes or not checks_calls(self._protocol):
+            return assessment, []
+        unsafe = {account.address: account for account in assessment.unsafe}
+        limited = [
+            Rejected(plan.account, Rejection.LIMIT, why, plan.opportunity.before.health_wad)
+            for plan in plans
+            if plan.account in unsafe and (why := self._limits.refusal(self._protocol.stakes(snapshot, plan.call)))
+        ]
+        for item in limited:
+            del unsafe[item.account]
+        return replace(assessment, unsafe=tuple(unsafe.values())), limited
 
     async def funds(self, decision: Decision) -> Funds:
         """Balances at the decision's block less what is in flight. Without a signer, unlimited funds are assumed."""
@@ -192,7 +214,7 @@ def open_decider(session: Session, settings: Settings, emit: Emit) -> tuple[Book
         settings.undo_blocks,
         settings.audit_accounts,
     )
-    return sync, Decider(session, policy_of(settings), guard, native_price_of(settings))
+    return sync, Decider(session, policy_of(settings), guard, native_price_of(settings), trade_limits_of(settings))
 
 
 def _held_back(decision: Decision) -> Decision:

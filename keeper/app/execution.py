@@ -3,7 +3,7 @@
 from contextlib import ExitStack
 from dataclasses import dataclass
 
-from keeper.app.policies import limits_of, native_price_of, policy_of, relay_policy_of
+from keeper.app.policies import limits_of, native_price_of, policy_of, relay_policy_of, trade_limits_of
 from keeper.app.session import Session
 from keeper.chain.relay import Relays
 from keeper.errors import OperatorError
@@ -30,6 +30,7 @@ from keeper.execute.tx.routing import Router
 from keeper.execute.tx.simulator import Simulator
 from keeper.model.breaker import BreakerName
 from keeper.model.events import JOURNAL_REBUILT, Emit, Event
+from keeper.protocols.permission import checks_calls, knows_stakes
 from keeper.settings import Settings
 
 REBUILT = "the journal was damaged and recreated"
@@ -54,6 +55,7 @@ def dry_run(settings: Settings, session: Session, emit: Emit) -> DryRun:
 
 async def live(settings: Settings, session: Session, signer: Signer, emit: Emit, hook: Hook) -> Standby:
     """Holds the locks of the data directory and the signer, and leads, or waits to lead with KEEPER_STANDBY."""
+    _check_calls(settings, session)
     name = session.protocol.name
     if session.protocol.needs_executor and not session.deployment.executor:
         raise OperatorError(
@@ -76,9 +78,28 @@ async def live(settings: Settings, session: Session, signer: Signer, emit: Emit,
     return standby
 
 
+def _check_calls(settings: Settings, session: Session) -> None:
+    """The adapter says what it may call, as far as the settings need it. Raises OperatorError."""
+    name = session.protocol.name
+    if not checks_calls(session.protocol) and not settings.allow_unchecked_calls:
+        raise OperatorError(
+            f"KEEPER_PROTOCOL: the plug-in {name} does not say which calls it may make (`permits` in "
+            "docs/adding-a-protocol.md): install a version that does, run without --live, or set "
+            "KEEPER_ALLOW_UNCHECKED_CALLS=true to sign any call to its contracts"
+        )
+    if trade_limits_of(settings).need_stakes and not knows_stakes(session.protocol):
+        raise OperatorError(
+            f"KEEPER_PROTOCOL: the plug-in {name} does not say what its calls are about (`stakes` in "
+            "docs/adding-a-protocol.md), so limits on notional, accounts and assets cannot be kept: unset them"
+        )
+
+
 def signing_policy_of(settings: Settings, session: Session, keeper: bytes) -> SigningPolicy:
     """What a daemon's key may sign: the adapter's calls to the contracts that it calls, and to nothing else."""
-    targets, calls = session.protocol.targets(session.deployment), AdapterCalls(session.protocol)
+    targets, calls = (
+        session.protocol.targets(session.deployment),
+        AdapterCalls(session.protocol, trade_limits_of(settings)),
+    )
     return SigningPolicy(settings.chain_id, keeper, targets, policy_of(settings).max_fee, calls=calls)
 
 

@@ -1,11 +1,13 @@
 """The settings as the policies of the stages: one page on which every unit is converted."""
 
+from collections.abc import Iterable
 from fractions import Fraction
 
 from keeper.execute.breakers.breakers import BreakerLimits
 from keeper.execute.tx.routing import RelayPolicy
 from keeper.model.health import WAD
 from keeper.model.intent import Route
+from keeper.model.limits import TradeLimits
 from keeper.model.plan import Policy
 from keeper.risk.native_price import NativePrice
 from keeper.risk.price_guard import GuardPolicy
@@ -62,6 +64,28 @@ def limits_of(settings: Settings) -> BreakerLimits:
         None if loss is None else int(loss * WAD),
         None if gas is None else int(gas * WAD),
     )
+
+
+def trade_limits_of(settings: Settings) -> TradeLimits:
+    """What may be traded. Assets are named by address, or by a market's name."""
+    single, block = settings.max_notional_usd, settings.max_notional_usd_block
+    return TradeLimits(
+        notional_wad=None if single is None else int(single * WAD),
+        notional_block_wad=None if block is None else int(block * WAD),
+        messages_block=settings.max_messages_block,
+        only_accounts=_addresses(settings.allow_accounts),
+        denied_accounts=_addresses(settings.deny_accounts),
+        only_assets=_assets(settings.allow_assets),
+        denied_assets=_assets(settings.deny_assets),
+    )
+
+
+def _addresses(texts: Iterable[str]) -> frozenset[bytes]:
+    return frozenset(bytes.fromhex(text[2:]) for text in texts)
+
+
+def _assets(names: Iterable[str]) -> frozenset[str]:
+    return frozenset(name.lower() if name.startswith("0x") else name for name in names)
 
 
 def relay_policy_of(settings: Settings) -> RelayPolicy:

@@ -66,6 +66,7 @@ class Rejection(StrEnum):
     BLOCK_GAS = "block_gas"
     TOO_MANY_IN_FLIGHT = "too_many_in_flight"
     SIMULATION_FAILED = "simulation_failed"
+    LIMIT = "limit"  # of the operator, see TradeLimits
     HOLD = "hold"
     UNSUPPORTED = "unsupported"
 

@@ -9,8 +9,9 @@ from pydantic import TypeAdapter, ValidationError
 
 from keeper.errors import OperatorError
 from keeper.secret_files import read_secret
+from keeper.settings.chain import PREFIX
 from keeper.settings.database import check_database
-from keeper.settings.model import DEVELOPMENT_CHAINS, PREFIX, Settings
+from keeper.settings.model import DEVELOPMENT_CHAINS, Settings
 from keeper.settings.types import carries_secret
 
 

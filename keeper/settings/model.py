@@ -5,54 +5,24 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import SecretStr, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from keeper.settings.chain import ChainSettings
 from keeper.settings.types import (
     Address,
+    Addresses,
     LevelName,
-    NodeUrls,
+    Names,
     Pairs,
     SecretServiceUrl,
     ServiceUrls,
     setting,
 )
 
-PREFIX = "KEEPER_"
 DEVELOPMENT_CHAINS = frozenset({31337, 1337})
 
 
-class Settings(BaseSettings):
+class Settings(ChainSettings):
     """Everything an operator can set, validated once. Groups and order are those of `.env.example`."""
-
-    model_config = SettingsConfigDict(
-        env_prefix=PREFIX, env_file=None, extra="forbid", frozen=True, hide_input_in_errors=True
-    )
-
-    rpc_urls: NodeUrls = setting(
-        ..., "Chain", "Comma-separated http(s), ws(s) URLs or IPC paths of nodes, in order of preference", min_length=1
-    )
-    chain_id: int = setting(..., "Chain", "Chain id; a node with another one is refused", gt=0)
-    poll_interval_s: float = setting(
-        1.0, "Chain", "Seconds between polls for a new block where no WebSocket or IPC endpoint is given", gt=0, le=60
-    )
-    request_timeout_s: float = setting(5.0, "Chain", "Timeout of a request, in seconds", gt=0, le=120)
-    max_lag_blocks: int = setting(
-        3,
-        "Chain",
-        "Blocks that a node may be behind the newest head; beyond, other nodes are asked first",
-        ge=0,
-        le=1000,
-    )
-
-    protocol: str = setting(
-        ...,
-        "Protocol",
-        "margin_engine, curie, aave_v3 (docs/protocols.md), or the name of an installed plug-in",
-        min_length=1,
-    )
-    deployment: Path = setting(
-        ..., "Protocol", "Path of the deployment file; docs/protocols.md says which addresses it needs"
-    )
 
     live: bool = setting(False, "Sending", "Send transactions. Without it nothing is signed and nothing is sent")
     keystore_file: Path | None = setting(None, "Sending", "Encrypted keystore (V3) of the signer")
@@ -71,6 +41,11 @@ class Settings(BaseSettings):
         "Sending",
         "Accept files of keys, passwords and URLs that other users can read, as containers mount secrets. Without it "
         "they are refused on all chain ids except 31337 and 1337",
+    )
+    allow_unchecked_calls: bool = setting(
+        False,
+        "Sending",
+        "Send with a plug-in that does not say which calls it may make: the key then signs any call to its contracts",
     )
     remote_signer_url: SecretServiceUrl | None = setting(
         None, "Sending", "URL of a signer with Web3Signer's eth1 API; needs KEEPER_SIGNER_ADDRESS"
@@ -226,6 +201,28 @@ class Settings(BaseSettings):
         "the worst hour of this chain may cost",
         gt=0,
     )
+    max_notional_usd: Decimal | None = setting(
+        None, "Safety", "Largest notional of one transaction, in USD, by what its calldata closes or repays", gt=0
+    )
+    max_notional_usd_block: Decimal | None = setting(
+        None, "Safety", "Largest notional of all new transactions of one block, in USD", gt=0
+    )
+    max_messages_block: int | None = setting(
+        None,
+        "Safety",
+        "Most transactions signed in one block, replacements included; cancellations and approvals count, and are "
+        "always signed",
+        ge=1,
+    )
+    allow_accounts: Addresses = setting((), "Safety", "Comma-separated accounts: no others are liquidated")
+    deny_accounts: Addresses = setting((), "Safety", "Comma-separated accounts that are never liquidated")
+    allow_assets: Names = setting(
+        (),
+        "Safety",
+        "Comma-separated addresses of collaterals, debts and base tokens, or names of margin_engine's markets: "
+        "liquidations of others are left out",
+    )
+    deny_assets: Names = setting((), "Safety", "The same for assets whose liquidations are left out")
     missed_blocks: int = setting(
         12,
         "Safety",

@@ -44,6 +44,12 @@ def _address(value: str) -> str:
     return value
 
 
+def _addresses(values: tuple[str, ...]) -> tuple[str, ...]:
+    if not all(_ADDRESS.fullmatch(value) for value in values):
+        raise ValueError("must be comma-separated addresses")
+    return values
+
+
 def _known_level(value: str) -> str:
     if value.lower() not in _LEVELS:
         raise ValueError("must be debug, info, warning, error or critical")
@@ -88,4 +94,6 @@ ServiceUrls = Annotated[_Urls, AfterValidator(_services)]
 SecretServiceUrl = Annotated[SecretStr, AfterValidator(_service)]
 Pairs = Annotated[dict[str, str], NoDecode, BeforeValidator(_pairs)]
 Address = Annotated[str, AfterValidator(_address)]
+Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
+Addresses = Annotated[Names, AfterValidator(_addresses)]
 LevelName = Annotated[str, AfterValidator(_known_level)]

@@ -73,12 +73,17 @@ class Gate:
         chosen, refused = self._screen(plans, head, balances)
         problems = await asyncio.gather(*(self._simulate(plan, head, timestamp) for plan in chosen))
         refused += [problem for problem in problems if problem]
-        return [plan for plan, problem in zip(chosen, problems, strict=True) if problem is None], refused
+        passed = [plan for plan, problem in zip(chosen, problems, strict=True) if problem is None]
+        whys = self._signer.refusals([plan.call for plan in passed])
+        refused += [rejected(plan, Rejection.LIMIT, why) for plan, why in zip(passed, whys, strict=True) if why]
+        return [plan for plan, why in zip(passed, whys, strict=True) if not why], refused
 
     async def batched(self, plans: list[Plan], head: BlockRef, timestamp: int) -> list[Plan]:
-        """Combine plans into batches by policy; all one by one where the simulation of a batch fails."""
+        """Combine plans into batches by policy; one by one where a batch fails in simulation or is over a limit."""
         made = packed(plans, self._policy.max_batch, self._signer.max_gas)
         batches = [plan for plan in made if plan.opportunity.kind == BATCH]
+        if any(self._signer.refusals([batch.call for batch in batches])):
+            return plans
         problems = await asyncio.gather(*(self._simulate(batch, head, timestamp) for batch in batches))
         return plans if any(problems) else made
 
