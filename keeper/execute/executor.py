@@ -111,9 +111,9 @@ class LiveExecution:
             self._turn = Turn(head, self._turn.next_block_s, self._monitor.killed)
             for error in taken.altered:
                 self._confirmer.set_aside(error)
-            self._report_altered()
+            self._report_broken()
             await self._guarded(self._confirmer.resume(self._turn))
-            self._report_altered()
+            self._report_broken()
 
     def _check_chain(self, chain_nonce: int) -> None:
         """Nonces used deeper than any reorg cannot be free again: a fork was restarted, or it is another chain."""
@@ -179,18 +179,17 @@ class LiveExecution:
             raise
         except JournalAltered as error:
             self._pending.set_aside(error.intent_id)
-            self._hold_altered(error)
+            self._hold_broken(error)
             raise
         except InvariantBroken as error:
-            self.broken = True
-            self.hold(str(error))
+            self._hold_broken(error)
             raise
 
-    def _hold_altered(self, error: JournalAltered) -> None:
+    def _hold_broken(self, error: InvariantBroken) -> None:
         self.broken = True
-        self._emit(
-            Event(JOURNAL_ALTERED, str(error), self._turn.number, {"intent": error.intent_id, "error": str(error)})
-        )
+        if isinstance(error, JournalAltered):
+            fields = {"intent": error.intent_id, "error": str(error)}
+            self._emit(Event(JOURNAL_ALTERED, str(error), self._turn.number, fields))
         self.hold(str(error))
 
     async def _submit(self, plans: Sequence[Plan], known: BlockRef, timestamp: int) -> list[Rejected]:
@@ -224,12 +223,12 @@ class LiveExecution:
         try:
             await self._confirmer.follow(snapshot, self._turn)
         finally:
-            self._report_altered()
+            self._report_broken()
 
-    def _report_altered(self) -> None:
-        """Stop sending for what was found altered in the journal; everything else is still followed."""
-        for error in self._confirmer.take_altered():
-            self._hold_altered(error)
+    def _report_broken(self) -> None:
+        """Stop sending for what was altered or must not be signed; everything else is still followed."""
+        for error in self._confirmer.take_broken():
+            self._hold_broken(error)
 
     async def _approve(self, snapshot: Snapshot) -> None:
         """Send the approvals that liquidations need and that are not granted yet."""

@@ -220,9 +220,9 @@ class Settings(ChainSettings):
         (),
         "Safety",
         "Comma-separated addresses of collaterals, debts and base tokens, or names of margin_engine's markets: "
-        "liquidations of others are left out",
+        "nothing else is liquidated",
     )
-    deny_assets: Names = setting((), "Safety", "The same for assets whose liquidations are left out")
+    deny_assets: Names = setting((), "Safety", "The same for assets that are never liquidated")
     missed_blocks: int = setting(
         12,
         "Safety",

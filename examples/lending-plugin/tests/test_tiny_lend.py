@@ -5,6 +5,7 @@ import json
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 from conftest import DAY, WAD, Bench, compiled
@@ -17,9 +18,9 @@ from keeper.book.sync import Advance, BookSync, load_snapshot
 from keeper.chain.connect import connect
 from keeper.chain.ports import ChainReader
 from keeper.errors import InvariantBroken
-from keeper.model.chain import CallResult, Log, unhexed
+from keeper.model.chain import Call, CallResult, Log, unhexed
 from keeper.model.plan import token_key
-from keeper.protocols.base import Protocol, RevertAction
+from keeper.protocols.base import Protocol, RevertAction, Snapshot
 
 TARGET = 11 * WAD // 10
 
@@ -105,7 +106,9 @@ def test_a_liquidation_does_what_was_said_before_it_was_sent(bench: Bench) -> No
                 later = before.block.timestamp + dice.randrange(1, 30)
                 assert row is not None
                 for chosen in watch.protocol.opportunities(before, row, later, TARGET, {}):
-                    logs = send(bench, watch.protocol.encode(before, chosen, chosen.reward_wad), keeper, later)
+                    call = watch.protocol.encode(before, chosen, chosen.reward_wad)
+                    check_permits(watch.protocol, before, call)
+                    logs = send(bench, call, keeper, later)
                     found = watch.protocol.achieved(None, chosen.account, unhexed(keeper), logs)
                     assert found is not None
                     assert (found.rewards, found.size) == (chosen.rewards, chosen.size)
@@ -115,6 +118,21 @@ def test_a_liquidation_does_what_was_said_before_it_was_sent(bench: Bench) -> No
         assert seen == {(True, True, False), (True, False, False), (False, True, True)}
 
     watching(bench, work)
+
+
+def check_permits(protocol: Protocol, snapshot: Snapshot, call: Call) -> None:
+    """The key may sign the call, and no other contract, function, encoding or account."""
+    assert protocol.permits(snapshot.state, call) == ""
+    stakes = protocol.stakes(snapshot, call)
+    assert stakes is not None
+    assert (stakes.accounts, stakes.misfit) == ((call.data[16:36],), "")
+    for data in (call.data[:-1], call.data + bytes(32), b"\0" + call.data[1:], call.data[:4] + b"\1" + call.data[5:]):
+        assert protocol.permits(snapshot.state, replace(call, data=data))
+    assert protocol.permits(snapshot.state, replace(call, to=bytes(20)))
+    assert protocol.permits(snapshot.state, replace(call, data=call.data[:16] + bytes(20) + call.data[36:]))
+    somebody = protocol.stakes(snapshot, replace(call, data=call.data[:16] + b"\7" * 20 + call.data[36:]))
+    assert somebody is not None
+    assert somebody.misfit
 
 
 def send(bench: Bench, call: Any, keeper: str, timestamp: int) -> list[Log]:

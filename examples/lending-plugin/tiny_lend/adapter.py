@@ -8,6 +8,7 @@ from keeper.errors import Refused
 from keeper.model.chain import Call, CallResult, Log, LogFilter
 from keeper.model.health import Health
 from keeper.model.plan import Opportunity
+from keeper.model.stakes import Stakes
 from keeper.protocols.base import (
     NEVER,
     Achieved,
@@ -130,6 +131,12 @@ class TinyLendProtocol(Defaults):
 
     def targets(self, deployment: Deployment) -> frozenset[bytes]:  # noqa: ARG002
         return frozenset({self._lend})
+
+    def permits(self, state: Market, call: Call) -> str:  # noqa: ARG002
+        return liquidation.permits(self._lend, call)
+
+    def stakes(self, snapshot: Snapshot, call: Call) -> Stakes:
+        return liquidation.stakes(self._terms, snapshot, call)
 
     def achieved(
         self,

@@ -6,17 +6,19 @@ from eth_abi.exceptions import DecodingError
 
 from keeper.defi.fixed_point import WAD, mul_div, mul_div_ceil
 from keeper.errors import Refused
-from keeper.model.chain import Log
+from keeper.model.chain import Call, Log, unhexed
 from keeper.model.plan import Opportunity, token_key
-from keeper.protocols.base import Achieved, Revert, RevertAction
+from keeper.model.stakes import Stakes, asset_of
+from keeper.protocols.base import Achieved, Revert, RevertAction, Snapshot
 from tiny_lend.abi import EVENTS, LEND, VIEWS
 from tiny_lend.maths import health_of, index_at, liquidate, most_of, smallest, usable_price
-from tiny_lend.state import Holdings, Market, Readings, Terms
+from tiny_lend.state import Holdings, Market, Readings, Terms, holdings_of
 
 KIND = "liquidate"
 GAS = 140_000  # measured with plain tokens: see the tests
 GAS_LIMIT = 300_000  # tokens behind proxies cost more
 _UNBOUNDED = 2**256 - 1
+_MOST = 2**128  # units: more than any account has
 
 
 def find(
@@ -75,6 +77,28 @@ def encode(terms: Terms, chosen: Opportunity, floor_wad: int) -> bytes:
     worth_wad = chosen.notional_wad + floor_wad
     least = mul_div_ceil(worth_wad, WAD, terms.collateral.scale * chosen.details["price"])
     return VIEWS["liquidate"].encode(chosen.account, chosen.size, least)
+
+
+def permits(lend: bytes, call: Call) -> str:
+    """Why the key may not sign a call: it may sign liquidations, encoded as above, and nothing else."""
+    if call.to != lend or call.data[:4] != VIEWS["liquidate"].selector:
+        return f"a call to 0x{call.to.hex()} that is no liquidation"
+    try:
+        account, repay, least = VIEWS["liquidate"].arguments(call.data)  # refuses every other encoding
+    except DecodingError as error:
+        return f"a liquidation that is encoded otherwise: {error}"
+    sane = any(unhexed(account)) and 0 < repay < _MOST and least < _MOST
+    return "" if sane else f"a liquidation of {account} that repays {repay} for at least {least}"
+
+
+def stakes(terms: Terms, snapshot: Snapshot, call: Call) -> Stakes:
+    """What a permitted call is about: an account, both tokens, and the dollars that it repays at most."""
+    who, repay, _ = VIEWS["liquidate"].arguments(call.data)
+    account = unhexed(who)
+    row = snapshot.columns.accounts.row(account)
+    owes = row is not None and holdings_of(snapshot.columns, row).shares > 0
+    tokens = frozenset({asset_of(terms.collateral.address), asset_of(terms.debt.address)})
+    return Stakes((account,), tokens, repay * terms.debt.scale, "" if owes else "the account owes nothing")
 
 
 def achieved(terms: Terms, lend: bytes, account: bytes, keeper: bytes, logs: Sequence[Log]) -> Achieved | None:

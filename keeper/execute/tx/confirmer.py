@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Mapping
 from enum import Enum
 
-from keeper.errors import JournalAltered, Transient
+from keeper.errors import InvariantBroken, JournalAltered, Transient
 from keeper.execute.tx.broadcaster import OUTBID, USED, Broadcaster, described, identity
 from keeper.execute.tx.crash_points import CrashPoint
 from keeper.execute.tx.fees import bumped_fees, call_fees, fee_until_deadline, max_bid, next_base
@@ -56,7 +56,7 @@ class Confirmer:
         self._nonce_repair = nonce_repair
         self._last: BlockRef | None = None
         self._ended: list[Ended] = []
-        self._altered: list[JournalAltered] = []
+        self._broken: list[InvariantBroken] = []
 
     @staticmethod
     def window(head: BlockRef) -> int:
@@ -68,14 +68,14 @@ class Confirmer:
         ended, self._ended = self._ended, []
         return ended
 
-    def take_altered(self) -> list[JournalAltered]:
-        """What was found altered in the journal since the last call."""
-        altered, self._altered = self._altered, []
-        return altered
+    def take_broken(self) -> list[InvariantBroken]:
+        """What was found altered in the journal, or must not be signed, since the last call."""
+        broken, self._broken = self._broken, []
+        return broken
 
     def set_aside(self, error: JournalAltered) -> None:
         """Leave an intent alone whose rows were altered; the others go on."""
-        self._altered.append(error)
+        self._broken.append(error)
         self._pending.set_aside(error.intent_id)
 
     async def resume(self, turn: Turn) -> None:
@@ -213,6 +213,8 @@ class Confirmer:
             return
         except JournalAltered as error:
             self.set_aside(error)
+        except InvariantBroken as error:  # it is still followed, and cancelled at its deadline
+            self._broken.append(error)
 
     async def _unstick(self, intent: Intent, turn: Turn) -> None:
         """Bump or resend the transaction, or cancel it at its deadline or when the kill switch is on."""

@@ -1,7 +1,9 @@
 """The example of a plug-in, as its users have it: built, installed beside the keeper, found by its entry point."""
 
+import ast
 import json
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -146,6 +148,34 @@ class _mining:  # noqa: N801 - it reads as what it does
     def __exit__(self, *_: object) -> None:
         self._stop.set()
         self._thread.join()
+
+
+@pytest.fixture
+def older(environment: dict[str, str], installed: Path, tmp_path: Path) -> dict[str, str]:
+    """The settings of somebody who has the plug-in as it was before adapters said what they may call."""
+    for part in installed.iterdir():
+        if part.is_dir():
+            shutil.copytree(part, tmp_path / part.name)
+    adapter = tmp_path / "tiny_lend" / "adapter.py"
+    source = adapter.read_text()
+    [made] = [node for node in ast.parse(source).body if isinstance(node, ast.ClassDef)]
+    newer = [node for node in made.body if isinstance(node, ast.FunctionDef) and node.name in ("permits", "stakes")]
+    lines = {line for node in newer for line in range(node.lineno, (node.end_lineno or 0) + 1)}
+    assert len(newer) == 2
+    adapter.write_text("\n".join(text for line, text in enumerate(source.splitlines(), 1) if line not in lines))
+    return environment | {"PYTHONPATH": str(tmp_path), "KEEPER_DATA_DIR": str(tmp_path / "data")}
+
+
+def test_a_plug_in_that_does_not_say_what_it_may_call_runs_dry_and_not_live(older: dict[str, str]) -> None:
+    keeper(older, "run", "--once")
+    command = [sys.executable, "-m", "keeper", "run", "--live", "--once"]
+    home = Path(older["KEEPER_DEPLOYMENT"]).parent
+    done = subprocess.run(command, env=older, cwd=home, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 2
+    assert "the plug-in tiny_lend does not say which calls it may make" in done.stderr
+    assert "KEEPER_ALLOW_UNCHECKED_CALLS" in done.stderr
+    assert "Traceback" not in done.stderr
+    keeper(older | {"KEEPER_ALLOW_UNCHECKED_CALLS": "true"}, "run", "--live", "--once")
 
 
 def test_the_examples_own_tests_pass(environment: dict[str, str], tmp_path: Path) -> None:
