@@ -33,6 +33,7 @@ contract MarginEngine is Ownable2Step, Pausable, ReentrancyGuard {
         uint64 weight; // share of the value that counts as equity: 1e18 minus the haircut
         uint64 discount; // what a keeper saves when it buys seized collateral
         uint128 cap; // most token units the engine accepts
+        uint128 minGift; // fewest token units that somebody may deposit for another account
     }
 
     struct Collateral {
@@ -88,6 +89,7 @@ contract MarginEngine is Ownable2Step, Pausable, ReentrancyGuard {
     error DustLeft(uint256 notional);
     error BlockCapReached(uint256 available);
     error RewardTooLow(uint256 reward);
+    error Expired(uint256 deadline);
     error NotSeizable(int256 settlement);
     error TooLittleOut(uint256 amount);
     error StalePrice(address feed, uint256 updatedAt);
@@ -97,6 +99,7 @@ contract MarginEngine is Ownable2Step, Pausable, ReentrancyGuard {
     error MarginTooLow(int256 equity, uint256 requirement);
     error OpenInterestTooHigh(uint256 size);
     error CapExceeded(uint256 total);
+    error GiftTooSmall(uint256 least);
     error PriceLimit(uint256 price);
     error UnknownCollateral(address token);
     error UnknownMarket(uint256 market);
@@ -135,7 +138,7 @@ contract MarginEngine is Ownable2Step, Pausable, ReentrancyGuard {
     event BadDebt(address indexed account, uint256 debt, uint256 fromInsuranceFund, uint256 fromPool);
 
     uint256 public constant MAX_LISTED = 64; // collaterals, and markets
-    int256 public constant DUST = 1e18; // dollars of collateral, as it counts, that keep no bad debt alive
+    uint256 public constant DUST = 1e18; // dollars of collateral, as it counts, that keep no bad debt alive
 
     Collateral[] private collaterals;
     Market[] private markets;
@@ -157,8 +160,14 @@ contract MarginEngine is Ownable2Step, Pausable, ReentrancyGuard {
         CollateralParams memory atPar;
         atPar.weight = uint64(Wad.ONE);
         atPar.cap = type(uint96).max;
+        atPar.minGift = uint128(10 ** IERC20Metadata(address(settlementToken)).decimals()); // one dollar
         _list(settlementToken, atPar);
         _setLimits(1.25e18, 10_000e18);
+    }
+
+    modifier until(uint256 deadline) {
+        if (block.timestamp > deadline) revert Expired(deadline);
+        _;
     }
 
     // ---------------------------------------------------------------- governance
@@ -229,14 +238,19 @@ contract MarginEngine is Ownable2Step, Pausable, ReentrancyGuard {
         depositFor(msg.sender, token, amount);
     }
 
+    /// Needs a fresh price: what nobody can value saves no account. A gift must be worth somebody's while.
     function depositFor(address account, address token, uint256 amount) public nonReentrant {
         uint256 id = collateralId(token);
         if (amount == 0) revert BadSize();
+        Collateral storage collateral = collaterals[id];
+        if (account != msg.sender && amount < collateral.params.minGift) {
+            revert GiftTooSmall(collateral.params.minGift);
+        }
         if (id == 0) {
             _settle(account, _pullSettlement(amount).toInt256());
             return;
         }
-        Collateral storage collateral = collaterals[id];
+        _collateralPrice(collateral);
         uint256 total = collateral.total + amount;
         if (total > collateral.params.cap) revert CapExceeded(total);
         collateral.total = total.toUint128();
@@ -286,7 +300,7 @@ contract MarginEngine is Ownable2Step, Pausable, ReentrancyGuard {
         if (size != 0 && notional < params.minNotional) revert DustLeft(notional);
         bool reduces = (size == 0 || (size > 0) == (before > 0)) && _abs(size) < _abs(before);
         if (reduces) {
-            (int256 equity, uint256 requirement) = health(msg.sender);
+            (int256 equity, uint256 requirement) = _health(msg.sender, true);
             if (equity < requirement.toInt256()) revert MarginTooLow(equity, requirement);
         } else {
             uint256 side = size > 0 ? m.longSize : m.shortSize;
@@ -301,11 +315,12 @@ contract MarginEngine is Ownable2Step, Pausable, ReentrancyGuard {
     ///
     /// At most half of the position, unless the equity is below half the requirement or what remains would be dust;
     /// never beyond `maxPostHealth`: a full close counts as if the smallest allowed position were still open.
-    /// minReward: settlement token units below which the call reverts.
-    function liquidate(address account, uint256 market, uint256 size, uint256 minReward)
+    /// minReward: settlement token units below which the call reverts; deadline: unix seconds after which it does.
+    function liquidate(address account, uint256 market, uint256 size, uint256 minReward, uint256 deadline)
         external
         nonReentrant
         whenNotPaused
+        until(deadline)
         returns (uint256 reward)
     {
         Market storage m = _market(market);
@@ -337,11 +352,12 @@ contract MarginEngine is Ownable2Step, Pausable, ReentrancyGuard {
     ///
     /// Open when the account's settlement balance is negative and the account is unsafe, has no position, or owes more
     /// than `debtLimit`. Sells for no more than the debt, or one token unit where that is dearer.
-    /// minOut: token units below which the call reverts.
-    function seizeCollateral(address account, address token, uint256 repay, uint256 minOut)
+    /// minOut: token units below which the call reverts; deadline: unix seconds after which it does.
+    function seizeCollateral(address account, address token, uint256 repay, uint256 minOut, uint256 deadline)
         external
         nonReentrant
         whenNotPaused
+        until(deadline)
         returns (uint256 amount, uint256 repaid)
     {
         uint256 id = collateralId(token);
@@ -369,28 +385,12 @@ contract MarginEngine is Ownable2Step, Pausable, ReentrancyGuard {
     // ---------------------------------------------------------------- views
 
     /// Equity and maintenance requirement in 1e18 dollars, rounded against the account, at this block's timestamp.
-    /// Liquidatable when equity < requirement. Reverts when a feed that the account depends on is stale or not positive.
+    /// Liquidatable when equity < requirement.
+    ///
+    /// Reverts when the feed of a market that the account has a position in is stale or not positive. A collateral never
+    /// makes it revert: it counts at its last price, however old, and as nothing while its feed gives none.
     function health(address account) public view returns (int256 equity, uint256 requirement) {
-        equity = settlementBalance[account];
-        uint256 held = heldCollaterals[account];
-        for (uint256 id = 1; held >> id != 0; ++id) {
-            if ((held >> id) & 1 == 0) continue;
-            Collateral storage collateral = collaterals[id];
-            uint256 value = collateralBalance[account][id] * collateral.scale * _collateralPrice(collateral)
-                * collateral.params.weight / 1e36;
-            equity += value.toInt256();
-        }
-        held = heldMarkets[account];
-        for (uint256 id = 0; held >> id != 0; ++id) {
-            if ((held >> id) & 1 == 0) continue;
-            Market storage m = markets[id];
-            uint256 price = _marketPrice(m);
-            Position storage position = positions[account][id];
-            int256 size = position.size;
-            equity += Wad.mulFloor(size, int256(price)) - position.cost
-            - Wad.mulCeil(size, _fundingIndex(m, price) - position.fundingIndex);
-            requirement += _maintenance(id, Wad.mulUp(_abs(size), price));
-        }
+        return _health(account, false);
     }
 
     function collateralId(address token) public view returns (uint256) {
@@ -425,6 +425,53 @@ contract MarginEngine is Ownable2Step, Pausable, ReentrancyGuard {
 
     // ---------------------------------------------------------------- internals: prices, funding, margin
 
+    /// freshOnly: what has no fresh price counts as nothing, as for whatever the account itself wants to do.
+    function _health(address account, bool freshOnly) private view returns (int256 equity, uint256 requirement) {
+        (uint256 worth,) = _collateralWorth(account, freshOnly);
+        equity = settlementBalance[account] + worth.toInt256();
+        uint256 held = heldMarkets[account];
+        for (uint256 id = 0; held >> id != 0; ++id) {
+            if ((held >> id) & 1 == 0) continue;
+            Market storage m = markets[id];
+            uint256 price = _marketPrice(m);
+            Position storage position = positions[account][id];
+            int256 size = position.size;
+            equity += Wad.mulFloor(size, int256(price)) - position.cost
+            - Wad.mulCeil(size, _fundingIndex(m, price) - position.fundingIndex);
+            requirement += _maintenance(id, Wad.mulUp(_abs(size), price));
+        }
+    }
+
+    /// What the collaterals count as equity, and whether each of them had a price.
+    function _collateralWorth(address account, bool freshOnly) private view returns (uint256 worth, bool known) {
+        uint256 held = heldCollaterals[account];
+        known = true;
+        for (uint256 id = 1; held >> id != 0; ++id) {
+            if ((held >> id) & 1 == 0) continue;
+            Collateral storage collateral = collaterals[id];
+            (uint256 price, bool fresh) = _lastPrice(collateral);
+            if (price == 0) known = false;
+            if (freshOnly && !fresh) continue;
+            uint256 weighted = collateralBalance[account][id] * collateral.scale * collateral.params.weight;
+            worth += Math.mulDiv(weighted, price, 1e36);
+        }
+    }
+
+    /// The feed's last price, whatever its age, and whether it is fresh; zero when the feed gives none. Never reverts: a
+    /// feed would need most of the transaction's gas for a caller to starve it, and leave too little to go on with.
+    function _lastPrice(Collateral storage collateral) private view returns (uint256 price, bool fresh) {
+        CollateralParams storage params = collateral.params;
+        (bool answered, bytes memory data) = address(params.feed).staticcall(abi.encodeCall(IFeed.latestRoundData, ()));
+        if (!answered || data.length < 160) return (0, false);
+        (uint256 round, int256 answer,, uint256 updatedAt, uint256 answeredIn) =
+            abi.decode(data, (uint256, int256, uint256, uint256, uint256));
+        if (round > type(uint80).max || answeredIn > type(uint80).max) return (0, false);
+        uint256 scale = collateral.feedScale;
+        if (!_isPrice(answer, scale)) return (0, false);
+        fresh = updatedAt >= block.timestamp || block.timestamp - updatedAt <= params.heartbeat;
+        price = uint256(answer) * scale;
+    }
+
     function _marketPrice(Market storage m) private view returns (uint256) {
         return _read(m.params.feed, m.params.heartbeat, m.feedScale);
     }
@@ -435,9 +482,14 @@ contract MarginEngine is Ownable2Step, Pausable, ReentrancyGuard {
 
     function _read(IFeed feed, uint256 heartbeat, uint256 scale) private view returns (uint256) {
         (, int256 answer,, uint256 updatedAt,) = feed.latestRoundData();
-        if (answer <= 0) revert BadPrice(address(feed), answer);
+        if (!_isPrice(answer, scale)) revert BadPrice(address(feed), answer);
         if (updatedAt + heartbeat < block.timestamp) revert StalePrice(address(feed), updatedAt);
         return uint256(answer) * scale;
+    }
+
+    /// Positive, and of a size that no product of it overflows.
+    function _isPrice(int256 answer, uint256 scale) private pure returns (bool) {
+        return answer > 0 && uint256(answer) <= type(uint128).max / scale;
     }
 
     /// The index moves by rate * price * time / day, where the rate is the clamped share of the skew.
@@ -469,7 +521,7 @@ contract MarginEngine is Ownable2Step, Pausable, ReentrancyGuard {
     function _requireInitialMargin(address account) private view {
         // Who owes nothing needs no price to leave.
         if (heldMarkets[account] == 0 && settlementBalance[account] >= 0) return;
-        (int256 equity,) = health(account);
+        (int256 equity,) = _health(account, true);
         uint256 initial = 0;
         uint256 held = heldMarkets[account];
         for (uint256 id = 0; held >> id != 0; ++id) {
@@ -587,21 +639,33 @@ contract MarginEngine is Ownable2Step, Pausable, ReentrancyGuard {
     }
 
     /// What an account that has nothing more still owes is paid by the insurance fund, then by the pool. Collateral of
-    /// less than `DUST` counts as nothing and stays the account's: else a gift of one unit would keep a debt alive that
-    /// nobody is paid to clear.
+    /// less than `DUST` that does not cover the debt is nothing, or a crumb would keep a debt alive that nobody is paid
+    /// to clear; it goes to the owner's account. Collateral without any price is waited for.
     function _settleBadDebt(address account) private {
         int256 settlement = settlementBalance[account];
         if (settlement >= 0 || heldMarkets[account] != 0) return;
-        if (heldCollaterals[account] != 0) {
-            (int256 equity,) = health(account);
-            if (equity - settlement >= DUST) return;
-        }
         uint256 debt = uint256(-settlement);
+        if (heldCollaterals[account] != 0) {
+            (uint256 worth, bool known) = _collateralWorth(account, false);
+            if (!known || worth >= DUST || worth >= debt) return;
+            _forfeitCollateral(account);
+        }
         uint256 fromFund = debt < insuranceFund ? debt : insuranceFund;
         insuranceFund -= fromFund;
         pool -= (debt - fromFund).toInt256();
         _settle(account, debt.toInt256());
         emit BadDebt(account, debt, fromFund, debt - fromFund);
+    }
+
+    function _forfeitCollateral(address account) private {
+        address to = owner();
+        uint256 held = heldCollaterals[account];
+        for (uint256 id = 1; held >> id != 0; ++id) {
+            uint256 balance = collateralBalance[account][id];
+            if (balance == 0) continue;
+            _setCollateral(account, id, 0);
+            _setCollateral(to, id, collateralBalance[to][id] + balance);
+        }
     }
 
     function _settle(address account, int256 amount) private {
@@ -651,6 +715,7 @@ contract MarginEngine is Ownable2Step, Pausable, ReentrancyGuard {
         // A seizure must raise the equity of the account.
         if (uint256(params.weight) + params.discount > Wad.ONE) revert BadParameter("weight");
         if (params.cap > type(uint96).max) revert BadParameter("cap");
+        if (params.minGift == 0) revert BadParameter("minGift");
         uint8 feedDecimals = id == 0 ? 0 : params.feed.decimals();
         collaterals[id].feedScale = _scale(feedDecimals);
         collaterals[id].params = params;

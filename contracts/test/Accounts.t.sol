@@ -156,8 +156,9 @@ contract AccountsTest is EngineTest {
         assertEq(equityOf(alice), 999.94e18 + 0.036e18 + 2_400, "2400.72 wei of collateral are 2400");
     }
 
-    function test_a_stale_feed_reverts() public {
-        deposit(alice, weth, 1e18);
+    function test_a_stale_feed_of_a_market_reverts() public {
+        deposit(alice, usd, 1_000e6);
+        trade(alice, ETH, 1e18);
         uint256 updatedAt = block.timestamp;
         vm.warp(updatedAt + HEARTBEAT);
         engine.health(alice);
@@ -166,8 +167,9 @@ contract AccountsTest is EngineTest {
         engine.health(alice);
     }
 
-    function test_a_price_that_is_not_positive_reverts() public {
-        deposit(alice, weth, 1e18);
+    function test_a_price_of_a_market_that_is_not_positive_reverts() public {
+        deposit(alice, usd, 1_000e6);
+        trade(alice, ETH, 1e18);
         ethFeed.set(0);
         vm.expectRevert(abi.encodeWithSelector(MarginEngine.BadPrice.selector, address(ethFeed), int256(0)));
         engine.health(alice);

@@ -151,7 +151,7 @@ contract FuzzTest is EngineTest {
         vm.prank(keeper);
         usd.approve(address(engine), type(uint256).max);
         vm.prank(keeper);
-        try engine.seizeCollateral(alice, address(wbtc), uint256(repay) % 20_000e6, 0) {
+        try engine.seizeCollateral(alice, address(wbtc), uint256(repay) % 20_000e6, 0, block.timestamp) {
             assertTrue(equityOf(alice) >= equity, "equity");
         } catch (bytes memory reason) {
             assertTrue(bytes4(reason) == MarginEngine.TooLittleOut.selector, "too little for a unit");

@@ -114,6 +114,10 @@ contract GovernanceTest is EngineTest {
         params.cap = uint128(type(uint96).max) + 1;
         expectBadParameter("cap");
         engine.configureCollateral(1, params);
+        params = collateralParams(btcFeed, 0.9e18, 0.1e18, 1);
+        params.minGift = 0;
+        expectBadParameter("minGift");
+        engine.configureCollateral(1, params);
     }
 
     function test_the_settlement_token_and_unknown_ids_are_not_configured() public {
@@ -250,9 +254,9 @@ contract GovernanceTest is EngineTest {
         vm.expectRevert(Pausable.EnforcedPause.selector);
         engine.withdraw(address(usd), 1);
         vm.expectRevert(Pausable.EnforcedPause.selector);
-        engine.liquidate(alice, BTC, 1, 0);
+        engine.liquidate(alice, BTC, 1, 0, block.timestamp);
         vm.expectRevert(Pausable.EnforcedPause.selector);
-        engine.seizeCollateral(alice, address(weth), 1, 0);
+        engine.seizeCollateral(alice, address(weth), 1, 0, block.timestamp);
         deposit(alice, usd, 1_000e6);
         engine.fundInsurance(1);
         engine.fundPool(1);

@@ -179,7 +179,7 @@ contract LiquidationTest is EngineTest {
         btcFeed.set(59_300e8);
         liquidate(alice, BTC, 10e18);
         assertEq(engine.settlementBalance(alice), 0, "written off");
-        assertEq(engine.collateralBalance(alice, engine.collateralId(address(wbtc))), 1, "the dust stays hers");
+        assertEq(engine.collateralBalance(alice, 1), 0, "and the dust is gone with it");
     }
 
     function test_sizes_are_steps_within_the_position() public {
@@ -198,8 +198,8 @@ contract LiquidationTest is EngineTest {
         btcFeed.set(59_600e8);
         vm.startPrank(keeper);
         vm.expectRevert(abi.encodeWithSelector(MarginEngine.RewardTooLow.selector, 149e6));
-        engine.liquidate(alice, BTC, 2e18, 149e6 + 1);
-        engine.liquidate(alice, BTC, 2e18, 149e6);
+        engine.liquidate(alice, BTC, 2e18, 149e6 + 1, block.timestamp);
+        engine.liquidate(alice, BTC, 2e18, 149e6, block.timestamp);
     }
 
     function test_the_block_cap_holds_for_all_accounts_together_and_starts_again_with_the_next_block() public {

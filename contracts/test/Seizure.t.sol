@@ -77,11 +77,11 @@ contract SeizureTest is EngineTest {
         owing(6_000e18);
         vm.startPrank(keeper);
         vm.expectRevert(abi.encodeWithSelector(MarginEngine.TooLittleOut.selector, 1e18));
-        engine.seizeCollateral(alice, address(weth), 2_700e6, 1e18 + 1);
+        engine.seizeCollateral(alice, address(weth), 2_700e6, 1e18 + 1, block.timestamp);
         vm.expectRevert(abi.encodeWithSelector(MarginEngine.TooLittleOut.selector, 0));
-        engine.seizeCollateral(alice, address(weth), 0, 0);
+        engine.seizeCollateral(alice, address(weth), 0, 0, block.timestamp);
         vm.expectRevert(abi.encodeWithSelector(MarginEngine.TooLittleOut.selector, 0));
-        engine.seizeCollateral(alice, address(wbtc), 1e6, 0);
+        engine.seizeCollateral(alice, address(wbtc), 1e6, 0, block.timestamp);
     }
 
     function test_the_settlement_token_and_unlisted_tokens_are_not_sold() public {

@@ -74,7 +74,7 @@ contract SizingTest is EngineTest {
         assertTrue(equity < int256(requirement), "unsafe before");
         vm.expectPartialRevert(MarginEngine.OverLiquidation.selector); // one step more
         vm.prank(keeper);
-        engine.liquidate(unsafe, market, size + 0.001e18, 0);
+        engine.liquidate(unsafe, market, size + 0.001e18, 0, block.timestamp);
         liquidate(unsafe, market, size);
         (equity, requirement) = engine.health(unsafe);
         uint256 reached = uint256(equity) * 1e18 / requirement;

@@ -1,7 +1,8 @@
 """Holds accounts that depend on a doubtful price, and drops plans that do not pay at the reference price.
 
-It knows no protocol. An account depends on a feed when its adapter refuses it as unpriced once that feed's answer is
-removed; a plan is valued again by decoding the same reads with the reference price in the feed's place.
+It knows no protocol. An account depends on a feed when, with that feed's answer removed, its adapter refuses it as
+unpriced or its equity is another by a dollar or more: dust of a collateral holds no account. A plan is valued again by
+decoding the same reads with the reference price in the feed's place.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,6 +12,7 @@ from keeper.defi.chainlink import answer_of, with_answer
 from keeper.errors import Refused
 from keeper.model.assessment import Assessment, Unsafe
 from keeper.model.chain import Call, CallResult
+from keeper.model.health import WAD
 from keeper.model.plan import Plan, Rejected, Rejection
 from keeper.model.refusal import RefusalCode
 from keeper.protocols.base import Protocol, Snapshot
@@ -71,16 +73,16 @@ class PriceFilter:
         for doubt in doubts:
             blind = self._read_again({doubt.feed: None})
             for account in accounts:
-                if account.row not in reasons and self._depends(blind, account.row):
+                if account.row not in reasons and self._depends(blind, account):
                     reasons[account.row] = str(doubt)
         return reasons
 
-    def _depends(self, blind: Snapshot, row: int) -> bool:
+    def _depends(self, blind: Snapshot, account: Unsafe) -> bool:
         try:
-            self.protocol.health(blind, row, self.timestamp)
+            health = self.protocol.health(blind, account.row, self.timestamp)
         except Refused as refusal:
             return refusal.code == RefusalCode.UNPRICED
-        return False
+        return abs(health.equity - account.health.equity) >= WAD
 
     def _executable(self, doubts: Sequence[Doubt]) -> Snapshot:
         """The snapshot with each doubtful price replaced by its reference, or removed where there is none."""

@@ -15,10 +15,11 @@ from keeper.sim.node.client import Node, impersonate
 
 # Small caps, coarse steps and high dust limits in some markets, so that every rule of the engine gets to decide.
 LISTING = EngineListing(
-    feeds={"BTC": (8, 60_000), "ETH": (8, 3_000), "SOL": (18, 150)},
+    feeds={"BTC": (8, 60_000), "ETH": (8, 3_000), "SOL": (18, 150), "ODD": (6, 10)},
     collaterals=(
         EngineCollateralSpec("WBTC", 8, "BTC", weight=90 * WAD // 100, cap=20_000),
         EngineCollateralSpec("WETH", 18, "ETH", weight=88 * WAD // 100, cap=400_000),
+        EngineCollateralSpec("ODD", 12, "ODD", weight=70 * WAD // 100),  # no market has its feed
     ),
     markets=(
         EngineMarketSpec(

@@ -74,9 +74,9 @@ def engine_case() -> Case:
     for who, size in ((ANN, 2 * WAD), (BOB, -3 * WAD)):
         Writer(book.columns).put("positions", who, 1, (size, 0, 0))
     calls = (
-        Call(ENGINE, function["seizeCollateral"].encode(ANN, WETH, 5_000, 7)),
-        Call(ENGINE, function["liquidate"].encode(ANN, 1, WAD, 0)),
-        Call(ENGINE, function["liquidate"].encode(BOB, 1, 3 * WAD, 17)),
+        Call(ENGINE, function["seizeCollateral"].encode(ANN, WETH, 5_000, 7, NOW + 60)),
+        Call(ENGINE, function["liquidate"].encode(ANN, 1, WAD, 0, NOW + 60)),
+        Call(ENGINE, function["liquidate"].encode(BOB, 1, 3 * WAD, 17, NOW + 60)),
     )
     return Case("margin_engine", ENGINE_PROTOCOL, book, calls)
 

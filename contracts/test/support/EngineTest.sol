@@ -14,6 +14,7 @@ abstract contract EngineTest {
     uint256 internal constant SOL = 2; // one step is worth more than the least notional
     uint256 internal constant ANY_PRICE = type(uint256).max;
     uint32 internal constant HEARTBEAT = 1 hours;
+    uint128 internal constant LEAST_GIFT = 1_000; // token units
 
     address internal alice = address(0xA11CE);
     address internal bob = address(0xB0B);
@@ -50,7 +51,7 @@ abstract contract EngineTest {
         pure
         returns (MarginEngine.CollateralParams memory)
     {
-        return MarginEngine.CollateralParams(feed, HEARTBEAT, weight, discount, cap);
+        return MarginEngine.CollateralParams(feed, HEARTBEAT, weight, discount, cap, LEAST_GIFT);
     }
 
     function marketParams(IFeed feed, uint64 penalty, uint128 step)
@@ -141,12 +142,12 @@ abstract contract EngineTest {
 
     function liquidate(address account, uint256 market, uint256 size) internal returns (uint256 reward) {
         vm.prank(keeper);
-        return engine.liquidate(account, market, size, 0);
+        return engine.liquidate(account, market, size, 0, block.timestamp);
     }
 
     function seize(address account, TestToken token, uint256 repay) internal returns (uint256 amount, uint256 repaid) {
         vm.prank(keeper);
-        return engine.seizeCollateral(account, address(token), repay, 0);
+        return engine.seizeCollateral(account, address(token), repay, 0, block.timestamp);
     }
 
     /// Time passes, and every feed says the same again.

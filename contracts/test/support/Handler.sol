@@ -2,6 +2,7 @@
 pragma solidity ^0.8.28;
 
 import {MarginEngine} from "../../src/MarginEngine.sol";
+import {SettableFeed} from "../../src/mocks/SettableFeed.sol";
 import {TestToken} from "../../src/mocks/TestToken.sol";
 import {Rules} from "./Rules.sol";
 import {vm} from "./Vm.sol";
@@ -13,6 +14,8 @@ contract Handler is Rules {
 
     function setUp() public override {
         super.setUp();
+        oddFeed = new SettableFeed(8, 10e8);
+        engine.listCollateral(odd, collateralParams(oddFeed, 0.7e18, 0.1e18, 1e24));
         give(keeper, usd, 1e24);
         engine.fundInsurance(50_000e6);
         engine.setLimits(1.25e18, 20_000e18);
@@ -28,18 +31,60 @@ contract Handler is Rules {
 
     function putIn(uint256 who, uint256 what, uint256 amount) external {
         uint256 dollars = who % ACTORS == 0 ? amount % 20 + 1 : amount % 60_000 + 10;
-        if (what % 3 == 0) deposit(actor(who), usd, dollars * 1e6);
-        if (what % 3 == 1 && engine.getCollateral(1).total < 900e8) deposit(actor(who), wbtc, dollars * 1e8 / 60_000);
-        if (what % 3 == 2 && engine.getCollateral(2).total < 40_000e18) {
+        if (what % 4 == 0) deposit(actor(who), usd, dollars * 1e6);
+        if (what % 4 == 1 && engine.getCollateral(1).total < 900e8) deposit(actor(who), wbtc, dollars * 1e8 / 60_000);
+        if (what % 4 == 2 && engine.getCollateral(2).total < 40_000e18) {
             deposit(actor(who), weth, dollars * 1e18 / 3_000);
+        }
+        if (what % 4 == 3) putInOdd(actor(who), amount % 3 == 0 ? 1 : dollars * 1e12 / 10);
+    }
+
+    /// A collateral without a fresh price is not taken in.
+    function putInOdd(address account, uint256 units) private {
+        give(account, odd, units);
+        bool fresh = oddIsFresh();
+        vm.prank(account);
+        try engine.deposit(address(odd), units) {
+            assertTrue(fresh, "taken in without a price");
+            ++counts.oddDeposits;
+        } catch {
+            assertTrue(!fresh, "a deposit was refused for no reason");
         }
     }
 
+    /// What others give is no dust.
+    function give(uint256 who, uint256 what, uint256 units) external {
+        units = units % (2 * LEAST_GIFT) + 1;
+        TestToken token = tokenOf(what % COLLATERALS);
+        if (token == odd && !oddIsFresh()) return;
+        give(keeper, token, units);
+        uint256 least = token == usd ? 1e6 : LEAST_GIFT;
+        vm.prank(keeper);
+        try engine.depositFor(actor(who), address(token), units) {
+            assertTrue(units >= least, "a gift of dust");
+        } catch (bytes memory reason) {
+            assertTrue(bytes4(reason) == MarginEngine.GiftTooSmall.selector && units < least, "a gift was refused");
+            ++counts.giftsRefused;
+        }
+    }
+
+    /// The odd collateral's feed gets a price, grows old, or gives none.
+    function moveOdd(uint256 mode, uint256 price) external {
+        vm.clearMockedCalls();
+        oddIsSilent = mode % 8 == 7;
+        if (oddIsSilent) vm.mockCallRevert(address(oddFeed), LATEST, "silent");
+        else if (mode % 8 == 6) oddFeed.set(0);
+        else if (mode % 8 == 5) oddFeed.set(-int256(price));
+        else if (mode % 8 == 4) oddFeed.set(1e31);
+        else if (mode % 8 == 3) oddFeed.setAt(10e8, block.timestamp - HEARTBEAT - 1);
+        else oddFeed.set(int256(price % 12e8 + 4e8));
+    }
+
     function takeOut(uint256 who, uint256 what, uint256 share) external {
-        TestToken token = tokenOf(what % 3);
+        TestToken token = tokenOf(what % COLLATERALS);
         int256 settlement = engine.settlementBalance(actor(who));
-        uint256 balance = engine.collateralBalance(actor(who), what % 3);
-        if (what % 3 == 0) balance = settlement > 0 ? uint256(settlement) / 1e12 : 0;
+        uint256 balance = engine.collateralBalance(actor(who), what % COLLATERALS);
+        if (what % COLLATERALS == 0) balance = settlement > 0 ? uint256(settlement) / 1e12 : 0;
         uint256 amount = balance * (share % 101) / 100;
         if (amount == 0) return;
         vm.prank(actor(who));
@@ -94,7 +139,7 @@ contract Handler is Rules {
     function letFeedsGoStale(uint256 who, uint256 where) external {
         vm.warp(block.timestamp + HEARTBEAT + 1);
         vm.prank(keeper);
-        try engine.liquidate(actor(who), where % 3, 1e18, 0) {
+        try engine.liquidate(actor(who), where % 3, 1e18, 0, block.timestamp) {
             assertTrue(false, "liquidated at a stale price");
         } catch (bytes memory reason) {
             assertTrue(bytes4(reason) == MarginEngine.StalePrice.selector, "stale");
@@ -123,8 +168,9 @@ contract Handler is Rules {
         (c.equity, c.requirement) = engine.health(c.account);
         c.keeperTokens = usd.balanceOf(keeper);
         c.funds = int256(engine.insuranceFund());
+        c.odd = engine.collateralBalance(c.account, ODD);
         vm.prank(keeper);
-        try engine.liquidate(c.account, c.market, c.size, 0) returns (uint256 reward) {
+        try engine.liquidate(c.account, c.market, c.size, 0, block.timestamp) returns (uint256 reward) {
             checkLiquidated(c, reward);
         } catch (bytes memory reason) {
             checkRefused(c, bytes4(reason));
@@ -136,13 +182,15 @@ contract Handler is Rules {
         for (uint256 i = 0; i < ACTORS && engine.settlementBalance(account) >= 0; ++i) {
             account = actor(who % ACTORS + i);
         }
-        uint256 id = what % 2 + 1;
-        if (engine.collateralBalance(account, id) == 0) id = 3 - id;
+        uint256 id = what % 3 + 1;
+        for (uint256 i = 0; i < 3 && engine.collateralBalance(account, id) == 0; ++i) {
+            id = id % 3 + 1;
+        }
         int256 debt = -engine.settlementBalance(account);
         (int256 equity, uint256 requirement) = engine.health(account);
         uint256 balance = engine.collateralBalance(account, id);
         vm.prank(keeper);
-        try engine.seizeCollateral(account, address(tokenOf(id)), repay % 500_000e6, 0) returns (
+        try engine.seizeCollateral(account, address(tokenOf(id)), repay % 500_000e6, 0, block.timestamp) returns (
             uint256 amount, uint256
         ) {
             assertTrue(
@@ -151,12 +199,16 @@ contract Handler is Rules {
                 "seized without a right"
             );
             assertTrue(equityOf(account) >= equity, "a seizure lowered the equity");
-            assertTrue(engine.collateralBalance(account, id) == balance - amount, "taken");
+            assertTrue(id != ODD || oddIsFresh(), "sold without a price");
+            uint256 left = balance - amount;
+            if (debt > 0 && engine.settlementBalance(account) == 0 && equity < 0) left = 0; // dust, with a bad debt
+            assertTrue(engine.collateralBalance(account, id) == left, "taken");
             ++counts.seizures;
             if (!hasPosition(account) && equity < 0 && equityOf(account) == 0) ++counts.badDebts;
         } catch (bytes memory reason) {
             bytes4 selector = bytes4(reason);
             if (selector == MarginEngine.NotSeizable.selector) ++counts.seizureRefused;
+            else if (id == ODD && !oddIsFresh()) ++counts.staleRefused;
             else assertTrue(selector == MarginEngine.TooLittleOut.selector, "a seizure was refused for no reason");
         }
     }

@@ -15,6 +15,10 @@ interface Vm {
     function expectEmit(address emitter) external;
     function assume(bool condition) external pure;
     function label(address account, string calldata name) external;
+    function etch(address account, bytes calldata code) external;
+    function mockCall(address callee, bytes calldata data, bytes calldata answer) external;
+    function mockCallRevert(address callee, bytes calldata data, bytes calldata reason) external;
+    function clearMockedCalls() external;
     function deal(address account, uint256 wei_) external;
     function snapshotState() external returns (uint256 id);
     function revertToState(uint256 id) external returns (bool success);

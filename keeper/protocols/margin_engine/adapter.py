@@ -110,8 +110,9 @@ class MarginEngineProtocol(Defaults):
         )
         return opportunities.find(query)
 
-    def encode(self, snapshot: Snapshot, opportunity: Opportunity, floor_wad: int, *, deadline: int = NEVER) -> Call:  # noqa: ARG002
-        data = calldata.encode(snapshot.state, snapshot.readings, opportunity, floor_wad, snapshot.block.timestamp)
+    def encode(self, snapshot: Snapshot, opportunity: Opportunity, floor_wad: int, *, deadline: int = NEVER) -> Call:
+        now = snapshot.block.timestamp
+        data = calldata.encode(snapshot.state, snapshot.readings, opportunity, floor_wad, now, deadline)
         return Call(self._engine, data)
 
     def allowances(self, state: EngineState) -> list[tuple[bytes, bytes]]:

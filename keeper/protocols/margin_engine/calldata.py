@@ -37,6 +37,7 @@ ACTIONS = {
     "BadSize": _RETRY,  # the position became smaller than what we close, or governance changed the step
     "StalePrice": _RETRY,
     "BadPrice": _RETRY,
+    "Expired": _RETRY,
     # Nothing can be liquidated now.
     "EnforcedPause": _HOLD,
     "SafeERC20FailedOperation": _HOLD,
@@ -46,6 +47,7 @@ ACTIONS = {
     "BadParameter": _BUG,
     "CapExceeded": _BUG,
     "ExpectedPause": _BUG,
+    "GiftTooSmall": _BUG,
     "InsufficientBalance": _BUG,
     "MarginTooLow": _BUG,
     "OpenInterestTooHigh": _BUG,
@@ -61,21 +63,28 @@ ACTIONS = {
 
 
 def encode(
-    state: EngineState, readings: EngineReadings, opportunity: Opportunity, floor_wad: int, timestamp: int
+    state: EngineState,
+    readings: EngineReadings,
+    opportunity: Opportunity,
+    floor_wad: int,
+    timestamp: int,
+    deadline: int,
 ) -> bytes:
-    """Calldata that reverts when the reward at the readings' prices would be below `floor_wad` dollars (1e18)."""
+    """Calldata that reverts when the reward at the readings' prices would be below `floor_wad` dollars (1e18), and in
+    blocks later than `deadline` (unix seconds).
+    """
     settlement = state.collaterals[SETTLEMENT]
     if opportunity.kind == LIQUIDATE:
         least = div_up(max(0, floor_wad), settlement.scale)
         market = opportunity.details["market"]
-        return _ENGINE.functions["liquidate"].encode(opportunity.account, market, opportunity.size, least)
+        return _ENGINE.functions["liquidate"].encode(opportunity.account, market, opportunity.size, least, deadline)
     collateral = state.collaterals[opportunity.details["collateral"]]
     price = price_of(readings, collateral.source, timestamp)
     repaid = opportunity.details["repaid"]
     worth = max(0, floor_wad + repaid * settlement.scale)
     least = div_up(worth * WAD, collateral.scale * price)
     offer = opportunity.details["offer"]
-    return _ENGINE.functions["seizeCollateral"].encode(opportunity.account, collateral.token, offer, least)
+    return _ENGINE.functions["seizeCollateral"].encode(opportunity.account, collateral.token, offer, least, deadline)
 
 
 def explain(data: bytes) -> Revert:

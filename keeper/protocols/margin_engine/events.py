@@ -94,7 +94,7 @@ def _collateral_listed(state: EngineState, log: Log) -> EngineState:
 
 
 def _collateral_configured(state: EngineState, log: Log) -> EngineState:
-    (id_,), ((feed, heartbeat, weight, discount, _), feed_decimals) = _event("CollateralConfigured").decode(log)
+    (id_,), ((feed, heartbeat, weight, discount, *_), feed_decimals) = _event("CollateralConfigured").decode(log)
     collateral = state.collaterals[id_]
     source = None if id_ == SETTLEMENT else _source(feed, heartbeat, feed_decimals)
     changed = replace(collateral, source=source, weight=weight, discount=discount)

@@ -3,7 +3,7 @@
 from keeper.errors import Refused
 from keeper.model.health import WAD, Health, ratio_wad
 from keeper.model.refusal import RefusalCode
-from keeper.protocols.margin_engine.prices import price_of
+from keeper.protocols.margin_engine.prices import last_price, price_of
 from keeper.protocols.margin_engine.reads import EngineReadings
 from keeper.protocols.margin_engine.rounding import div_trunc, mul_ceil, mul_floor, mul_up
 from keeper.protocols.margin_engine.state import (
@@ -16,7 +16,6 @@ from keeper.protocols.margin_engine.state import (
 )
 
 DAY_S = 86_400
-_UINT256 = 1 << 256
 
 
 def rules_of(market: EngineMarket) -> MarketRules:
@@ -48,21 +47,30 @@ def maintenance(brackets: tuple[Bracket, ...], notional: int) -> int:
 
 
 def collateral_equity(collateral: Collateral, amount: int, price: int) -> int:
-    """What token units count as equity. Raises Refused("unpriced") where the contract's product overflows."""
-    product = amount * collateral.scale * price * collateral.weight
-    if product >= _UINT256:
-        raise Refused(RefusalCode.UNPRICED, f"the value of {collateral.symbol} overflows")
-    return product // 10**36
+    """What token units count as equity, in 1e18 dollars."""
+    return amount * collateral.scale * collateral.weight * price // 10**36
+
+
+def collateral_worth(state: EngineState, readings: EngineReadings, holdings: EngineHoldings) -> tuple[int, bool]:
+    """(what all collaterals count, whether each has a price) (`MarginEngine._collateralWorth`).
+
+    Prices of any age: a stale feed of one collateral keeps nobody from being liquidated.
+    """
+    worth, known = 0, True
+    for id_, amount in holdings.collaterals:
+        collateral = state.collaterals[id_]
+        price = last_price(readings, collateral.source)
+        known = known and price > 0
+        worth += collateral_equity(collateral, amount, price)
+    return worth, known
 
 
 def equity_requirement(
     state: EngineState, readings: EngineReadings, holdings: EngineHoldings, timestamp: int
 ) -> tuple[int, int]:
     """(equity, requirement) in 1e18 dollars at `timestamp`. Raises Refused("unpriced") where the view reverts."""
-    equity, requirement = holdings.settlement, 0
-    for id_, amount in holdings.collaterals:
-        collateral = state.collaterals[id_]
-        equity += collateral_equity(collateral, amount, price_of(readings, collateral.source, timestamp))
+    worth, _ = collateral_worth(state, readings, holdings)
+    equity, requirement = holdings.settlement + worth, 0
     for id_, position in holdings.positions:
         market = state.markets[id_]
         price = market_price(market, readings, timestamp)

@@ -9,7 +9,7 @@ from keeper.model.refusal import RefusalCode
 from keeper.protocols.margin_engine.bad_debt import shortfall
 from keeper.protocols.margin_engine.calldata import LIQUIDATE, SEIZE
 from keeper.protocols.margin_engine.health import equity_requirement, health_of, market_price
-from keeper.protocols.margin_engine.prices import price_of
+from keeper.protocols.margin_engine.prices import judge, price_of
 from keeper.protocols.margin_engine.query import EngineQuery
 from keeper.protocols.margin_engine.rounding import mul_up
 from keeper.protocols.margin_engine.simulate import Closing, simulate_seizure
@@ -25,14 +25,16 @@ class Gas:
     position: int
     collateral: int
 
-    def of(self, holdings: EngineHoldings) -> int:
-        return self.base + self.position * len(holdings.positions) + self.collateral * len(holdings.collaterals)
+    def of(self, holdings: EngineHoldings, bad_debt: int) -> int:
+        collateral = self.collateral + (FORFEIT_GAS if bad_debt else 0)
+        return self.base + self.position * len(holdings.positions) + collateral * len(holdings.collaterals)
 
 
 # Least squares over calls measured on anvil with up to three positions and two collaterals, with plain ERC-20 tokens:
 # `liquidate` took 153,443 to 348,379, `seizeCollateral` 123,914 to 285,121.
 LIQUIDATE_GAS = Gas(126_000, 55_000, 15_000)
 SEIZE_GAS = Gas(122_000, 40_000, 8_500)
+FORFEIT_GAS = 50_000  # of each collateral that goes to the owner with a bad debt
 _LIMIT_PERCENT = 150  # of the expected use; refunds come after it, and tokens behind a proxy cost more
 _OFFER_PERCENT = 110  # of what all of a collateral costs now; the contract takes no more than it then costs
 
@@ -51,7 +53,8 @@ def find(query: EngineQuery) -> list[Opportunity]:
         raise Refused(RefusalCode.HOLD, "the engine is paused")
     equity, requirement = equity_requirement(query.state, query.readings, query.holdings, query.timestamp)
     before = health_of(equity, requirement)
-    found = [_seizure(query, before, id_) for id_, _ in query.holdings.collaterals if _seizable(query, before)]
+    fresh = [id_ for id_, _ in query.holdings.collaterals if _has_price(query, id_)]
+    found = [_seizure(query, before, id_) for id_ in fresh if _seizable(query, before)]
     if before.liquidatable:
         found += [_liquidation(query, before, market) for market, _ in query.holdings.positions]
     legal = [opportunity for opportunity in found if opportunity]
@@ -68,7 +71,7 @@ def _liquidation(query: EngineQuery, before: Health, market_id: int) -> Opportun
     outcome = sized.outcome
     settlement = query.state.collaterals[SETTLEMENT]
     after = health_of(*equity_requirement(query.state, query.readings, outcome.holdings, query.timestamp))
-    gas = LIQUIDATE_GAS.of(query.holdings)
+    gas = LIQUIDATE_GAS.of(query.holdings, outcome.bad_debt)
     return Opportunity(
         account=query.address,
         kind=LIQUIDATE,
@@ -105,6 +108,12 @@ def _seizable(query: EngineQuery, before: Health) -> bool:
     return debt > 0 and (before.liquidatable or not query.holdings.positions or debt > query.state.debt_limit)
 
 
+def _has_price(query: EngineQuery, id_: int) -> bool:
+    """A collateral that the engine sells now: its price is fresh."""
+    source = query.state.collaterals[id_].source
+    return source is not None and not judge(query.readings, source, query.timestamp)[1]
+
+
 def _seizure(query: EngineQuery, before: Health, id_: int) -> Opportunity | None:
     """Buys as much collateral as the debt, the balance and the keeper's tokens allow."""
     settlement, collateral = query.state.collaterals[SETTLEMENT], query.state.collaterals[id_]
@@ -119,7 +128,7 @@ def _seizure(query: EngineQuery, before: Health, id_: int) -> Opportunity | None
     worth = seizure.amount * collateral.scale * price // WAD
     repaid_wad = seizure.repaid * settlement.scale
     equity, requirement = equity_requirement(query.state, query.readings, seizure.holdings, query.timestamp)
-    gas = SEIZE_GAS.of(query.holdings)
+    gas = SEIZE_GAS.of(query.holdings, seizure.bad_debt)
     return Opportunity(
         account=query.address,
         kind=SEIZE,

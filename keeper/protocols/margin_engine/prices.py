@@ -1,4 +1,4 @@
-"""Prices as `MarginEngine._read` accepts them at any time: an unusable answer is never a number."""
+"""Prices as the engine takes them: fresh ones to act at (`MarginEngine._read`), last ones to value collateral at."""
 
 from keeper.abi import checksum
 from keeper.errors import Refused
@@ -31,6 +31,13 @@ def price_of(readings: EngineReadings, source: EngineSource | None, timestamp: i
     if problem:
         raise Refused(RefusalCode.UNPRICED, f"feed {checksum(source.feed)} is {problem}")
     return price
+
+
+def last_price(readings: EngineReadings, source: EngineSource | None) -> int:
+    """A collateral's last price of whatever age, in 1e18; 0 when its feed gives none (`MarginEngine._lastPrice`)."""
+    found = readings.feeds.get(source.feed, UNREADABLE) if source else UNREADABLE
+    price = found.answer * source.scale if source and found.readable else 0
+    return price if 0 < price < _PRICE_LIMIT else 0
 
 
 def price_readings(state: EngineState, readings: EngineReadings, timestamp: int) -> list[PriceReading]:

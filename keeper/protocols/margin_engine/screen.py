@@ -6,7 +6,7 @@ from keeper.model.health import WAD
 from keeper.protocols.base import Screen
 from keeper.protocols.columns import Columns
 from keeper.protocols.margin_engine.health import funding_index, rules_of
-from keeper.protocols.margin_engine.prices import judge
+from keeper.protocols.margin_engine.prices import judge, last_price
 from keeper.protocols.margin_engine.reads import EngineReadings
 from keeper.protocols.margin_engine.state import BALANCES, POSITIONS, EngineState
 
@@ -32,7 +32,7 @@ def screen(state: EngineState, readings: EngineReadings, columns: Columns, times
     """
     count = len(columns)
     balances = _EngineSums(count)
-    _add_balances(state, readings, columns, timestamp, balances)
+    _add_balances(state, readings, columns, balances)
     requirement = _add_positions(state, readings, columns, timestamp, balances)
     slack = balances.slack
     bound = (_OPERATIONS + balances.rows) * _EPS * balances.absolute + balances.units
@@ -76,23 +76,20 @@ class _EngineSums:
         self.unpriced += np.bincount(accounts, held & unpriced, count)
 
 
-def _add_balances(
-    state: EngineState, readings: EngineReadings, columns: Columns, timestamp: int, sums: _EngineSums
-) -> None:
+def _add_balances(state: EngineState, readings: EngineReadings, columns: Columns, sums: _EngineSums) -> None:
     table = columns[BALANCES]
     factor = np.zeros(max(1, len(state.collaterals)))
-    unpriced = np.zeros(len(factor), dtype=bool)
     factor[0] = _UNIT
     for collateral in state.collaterals[1:]:
-        price, problem = judge(readings, collateral.source, timestamp) if collateral.source else (0, "unreadable")
-        unpriced[collateral.id] = bool(problem)
-        factor[collateral.id] = 0.0 if problem else collateral.scale * price * collateral.weight / 10**54
+        price = last_price(readings, collateral.source)
+        factor[collateral.id] = collateral.scale * price * collateral.weight / 10**54
     assets = table.assets
     amounts = table.floats("amount")
     factors = factor[assets]
     values = amounts * factors
     units = np.full(len(amounts), _ROUNDINGS * _UNIT)
-    sums.add(table.accounts, values, np.abs(values), units, amounts != 0, unpriced[assets])
+    unpriced = np.zeros(len(amounts), dtype=bool)
+    sums.add(table.accounts, values, np.abs(values), units, amounts != 0, unpriced)
 
 
 def _add_positions(

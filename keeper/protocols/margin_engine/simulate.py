@@ -3,7 +3,14 @@
 from dataclasses import dataclass, replace
 
 from keeper.model.health import WAD
-from keeper.protocols.margin_engine.health import equity_requirement, funding_index, maintenance, market_price, rules_of
+from keeper.protocols.margin_engine.health import (
+    collateral_worth,
+    equity_requirement,
+    funding_index,
+    maintenance,
+    market_price,
+    rules_of,
+)
 from keeper.protocols.margin_engine.prices import price_of
 from keeper.protocols.margin_engine.reads import EngineReadings
 from keeper.protocols.margin_engine.rounding import div_trunc, div_up, mul_ceil, mul_down, mul_floor, mul_up
@@ -67,6 +74,7 @@ class Closing:
     requirement: int
     other_equity: int  # of everything but this position and the settlement balance
     other_requirement: int
+    collateral: tuple[int, bool]  # as `collateral_worth`
 
     @classmethod
     def of(
@@ -89,6 +97,7 @@ class Closing:
             requirement,
             equity - own_equity - holdings.settlement,
             requirement - own_requirement,
+            collateral_worth(state, readings, holdings),
         )
 
     def outcome(self, size: int) -> ClosingOutcome:
@@ -120,7 +129,7 @@ class Closing:
             self.holdings.collaterals,
             tuple((held_id, held) for held_id, held in positions if held.size != 0),
         )
-        state, holdings, bad_debt = _write_off(state, holdings, self.other_equity)
+        state, holdings, bad_debt = _write_off(state, holdings, self.collateral)
         return EngineLiquidation(
             state=state,
             holdings=holdings,
@@ -175,18 +184,21 @@ def _counted(market: EngineMarket, before: int, after: int) -> EngineMarket:
 
 
 def _write_off(
-    state: EngineState, holdings: EngineHoldings, collateral: int
+    state: EngineState, holdings: EngineHoldings, collateral: tuple[int, bool]
 ) -> tuple[EngineState, EngineHoldings, int]:
-    """Writes off the debt of an account without positions and collateral (`MarginEngine._settleBadDebt`).
+    """Writes off the debt of an account without positions, and takes its dust (`MarginEngine._settleBadDebt`).
 
-    collateral: what the account's collaterals count, in 1e18 dollars, when it has no position.
+    collateral: as `collateral_worth` of these holdings.
     """
-    if holdings.settlement >= 0 or holdings.positions or collateral >= DUST_WAD:
-        return state, holdings, 0
     debt = -holdings.settlement
+    worth, known = collateral
+    if debt <= 0 or holdings.positions:
+        return state, holdings, 0
+    if holdings.collaterals and (not known or worth >= DUST_WAD or worth >= debt):
+        return state, holdings, 0
     from_fund = min(debt, state.insurance_fund)
     state = replace(state, insurance_fund=state.insurance_fund - from_fund, pool=state.pool - (debt - from_fund))
-    return state, EngineHoldings(0, holdings.collaterals), debt
+    return state, EngineHoldings(0), debt
 
 
 def simulate_seizure(
@@ -210,6 +222,5 @@ def simulate_seizure(
         tuple((held, units) for held, units in collaterals if units),
         holdings.positions,
     )
-    equity, _ = equity_requirement(state, readings, after, timestamp)
-    state, after, bad_debt = _write_off(state, after, equity - after.settlement)
+    state, after, bad_debt = _write_off(state, after, collateral_worth(state, readings, after))
     return EngineSeizure(state, after, amount, repaid, bad_debt)

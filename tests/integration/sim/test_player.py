@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from keeper.model.chain import hexed
+from keeper.protocols.base import NEVER
 from keeper.sim.markets.margin_engine.deploy import DeployedEngine, deploy
 from keeper.sim.markets.margin_engine.market import EngineSimMarket
 from keeper.sim.node.anvil import Anvil
@@ -98,7 +99,7 @@ def test_a_liquidation_is_read_back_from_its_logs(site: Site) -> None:
     sender = site.anvil.accounts()[5]
     player = Player(site.node, EngineSimMarket(site.node, site.deployed), SCENARIO, bytes.fromhex(sender[2:]))
     player.time, player.prices = site.player.timestamp(), step.prices
-    data = site.deployed.call("liquidate", record.accounts[row], site.deployed.markets[symbol], abs(size), 0)
+    data = site.deployed.call("liquidate", record.accounts[row], site.deployed.markets[symbol], abs(size), 0, NEVER)
     fees = {"gas": hex(1_000_000), "maxFeePerGas": hex(20 * GWEI)}
     site.node.rpc(
         "eth_sendTransaction", {"from": sender, "to": hexed(site.deployed.engine), "data": hexed(data), **fees}

@@ -110,8 +110,10 @@ def deploy(node: Node, listing: EngineListing = DEMO, owner: bytes | None = None
 
 def collateral_params(market: DeployedEngine, spec: EngineCollateralSpec) -> tuple[Any, ...]:
     """The contract's CollateralParams."""
-    units = spec.cap * 10**spec.decimals
-    return (market.feeds[spec.feed], spec.heartbeat_s, spec.weight, spec.discount, units)
+    unit = 10**spec.decimals
+    _, dollars = market.listing.feeds[spec.feed]
+    gift = spec.min_gift * unit // dollars
+    return (market.feeds[spec.feed], spec.heartbeat_s, spec.weight, spec.discount, spec.cap * unit, gift)
 
 
 def market_params(market: DeployedEngine, spec: EngineMarketSpec) -> tuple[Any, ...]:

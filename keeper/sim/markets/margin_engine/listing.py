@@ -10,7 +10,7 @@ DAY = 86_400
 
 @dataclass(frozen=True, slots=True)
 class EngineCollateralSpec:
-    """One collateral: `feed` names a feed of the listing; `cap` in whole tokens, shares in 1e18."""
+    """One collateral. `feed` names one of the listing; `cap` in whole tokens, `min_gift` in dollars, others in 1e18."""
 
     symbol: str
     decimals: int
@@ -18,6 +18,7 @@ class EngineCollateralSpec:
     weight: int
     discount: int = WAD // 20
     cap: int = 1_000_000
+    min_gift: int = 1
     heartbeat_s: int = DAY
 
 

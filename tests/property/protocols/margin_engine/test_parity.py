@@ -12,7 +12,7 @@ from keeper.book.audit import audit_calls
 from keeper.errors import Refused
 from keeper.model.chain import BlockRef, Call
 from keeper.model.health import WAD
-from keeper.protocols.base import Snapshot
+from keeper.protocols.base import NEVER, Snapshot
 from keeper.protocols.margin_engine.state import BALANCES, POSITIONS, EngineState
 from keeper.sim.markets.margin_engine.deploy import artifact, collateral_params, market_params
 from keeper.sim.node.anvil import Anvil
@@ -68,14 +68,20 @@ def furnish(bench: EngineBench) -> None:
         market.mint("USDC", market.owner, 10**8 * 10**6),
         market.mint("WBTC", market.owner, 10**4 * 10**8),
         market.mint("WETH", market.owner, 10**6 * 10**18),
+        market.mint("ODD", market.owner, 10**8 * 10**12),
         *(market.approve(symbol, market.owner) for symbol in market.tokens),
     )
     for index in range(ACCOUNTS):
         who = account(index)
+        own = [market.mint(symbol, who, 10**24) for symbol in market.tokens]
+        bench.node.send(*own, *(market.approve(symbol, who) for symbol in market.tokens))
         if index % 2 == 0:
             bench.node.send(deposit(bench, who, "USDC", (index + 1) * 4_000 * 10**6))
         if index % 3 != 0:
             bench.node.send(deposit(bench, who, "WBTC", (index + 1) * 7_654_321))
+        if index in (1, 2, 5, 6):
+            units = (10**11, 10**11 + 7, 10**14, 10**13)[index // 2]  # a dollar, as it counts: 0.7; and more
+            bench.node.send(deposit(bench, who, "ODD", units))
         if index >= 3:
             bench.node.send(deposit(bench, who, "WETH", (index + 1) * 987_654_321 * 10**9))
         if index in (2, 6):
@@ -197,14 +203,15 @@ class Run:
         return made
 
     def tx_deposit(self, snapshot: Snapshot, a: int, b: int, c: int) -> Tx:
-        symbol = ("USDC", "WBTC", "WETH")[b % 3]
-        most = {"USDC": 50_000 * 10**6, "WBTC": 10**8, "WETH": 10 * 10**18}[symbol]
-        return deposit(self.bench, account(a % ACCOUNTS), symbol, 1 + c * most // 2**40)
+        symbol = ("USDC", "WBTC", "WETH", "ODD")[b % 4]
+        most = {"USDC": 50_000 * 10**6, "WBTC": 10**8, "WETH": 10 * 10**18, "ODD": 10**14}[symbol]
+        market, who = self.bench.deployed, account(a % ACCOUNTS)
+        return Tx(who, market.engine, market.call("deposit", market.tokens[symbol], 1 + c * most // 2**40))
 
     def tx_withdraw(self, snapshot: Snapshot, a: int, b: int, c: int) -> Tx:
         """Up to a quarter of what the account holds of a token."""
         market, who = self.bench.deployed, account(a % ACCOUNTS)
-        item = snapshot.state.collaterals[b % 3]
+        item = snapshot.state.collaterals[b % 4]
         row = snapshot.columns.accounts.row(who)
         held = snapshot.columns[BALANCES].get(row, item.id)[0] if row is not None else 0
         units = max(0, held) // (item.scale if item.id == 0 else 1)
@@ -243,7 +250,7 @@ class Run:
             return Tx(self.bench.keeper, call.to, call.data)
         market = snapshot.state.markets[b % 3]
         data = self.bench.deployed.call(
-            "liquidate", account(a % ACCOUNTS), market.id, (1 + c % 500) * market.rules.step, 0
+            "liquidate", account(a % ACCOUNTS), market.id, (1 + c % 500) * market.rules.step, 0, NEVER
         )
         return Tx(self.bench.keeper, self.bench.deployed.engine, data)
 
@@ -252,8 +259,8 @@ class Run:
         if c % 4 and (found := self.best(snapshot, snapshot.block.timestamp + 1, "seize", a)):
             call = self.bench.protocol.encode(snapshot, found, 0)
             return Tx(self.bench.keeper, call.to, call.data)
-        token = market.tokens[("WBTC", "WETH")[b % 2]]
-        data = market.call("seizeCollateral", account(a % ACCOUNTS), token, 1 + c % 10**10, 0)
+        token = market.tokens[("WBTC", "WETH", "ODD")[b % 3]]
+        data = market.call("seizeCollateral", account(a % ACCOUNTS), token, 1 + c % 10**10, 0, NEVER)
         return Tx(self.bench.keeper, market.engine, data)
 
     def best(self, snapshot: Snapshot, timestamp: int, kind: str, pick: int) -> Any:
@@ -272,10 +279,10 @@ class Run:
         if b % 3 == 0:
             data = market.call("setLimits", WAD + int(share * WAD), int(share * 20_000) * WAD)
         elif b % 3 == 1:
-            spec = market.listing.collaterals[a % 2]
+            spec = market.listing.collaterals[a % 3]
             params = list(collateral_params(market, spec))
             params[2] = int((0.5 + 0.4 * share) * WAD)
-            data = market.call("configureCollateral", a % 2 + 1, tuple(params))
+            data = market.call("configureCollateral", a % 3 + 1, tuple(params))
         else:
             spec = market.listing.markets[a % 3]
             params = list(market_params(market, spec))
@@ -294,10 +301,12 @@ class Run:
         """A feed that goes bad: zero, negative, or old."""
         market = self.bench.deployed
         feed = artifact("SettableFeed")[0].functions
-        label = ("BTC", "ETH", "SOL")[a % 3]
+        label = ("BTC", "ETH", "SOL", "ODD", "ODD", "ODD")[a % 6]
+        if label == "ODD" and b % 3 == 1 and c % 2:
+            return Tx(market.owner, market.feeds[label], feed["set"].encode(2**128 // 10**12 + c % 3 - 1))
         if b % 3 == 2:
             age = 86_000 + c % 1_000  # around the heartbeat: stale now, or soon
-            data = feed["setAt"].encode(3 * 10**11, snapshot.block.timestamp - age)
+            data = feed["setAt"].encode(10**7 if label == "ODD" else 3 * 10**11, snapshot.block.timestamp - age)
         else:
             data = feed["set"].encode((0, -(1 + c))[b % 3])
         return Tx(market.owner, market.feeds[label], data)

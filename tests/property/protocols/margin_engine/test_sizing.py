@@ -13,7 +13,7 @@ from keeper.errors import Refused
 from keeper.model.chain import Call
 from keeper.model.health import WAD
 from keeper.model.plan import Opportunity
-from keeper.protocols.base import Snapshot
+from keeper.protocols.base import NEVER, Snapshot
 from keeper.protocols.margin_engine.health import equity_requirement, health_of
 from keeper.protocols.margin_engine.reads import EngineReadings, FeedAnswer
 from keeper.protocols.margin_engine.simulate import Closing, simulate_seizure
@@ -252,7 +252,7 @@ class Run:
             self.seen["one step"] += 1
             return
         before = self.bench.anvil.snapshot()
-        data = ENGINE["liquidate"].encode(WHO, opportunity.details["market"], size, 0)
+        data = ENGINE["liquidate"].encode(WHO, opportunity.details["market"], size, 0, NEVER)
         [receipt] = self.bench.mine_at(timestamp, Tx(self.bench.keeper, self.bench.deployed.engine, data))
         if int(receipt["status"], 16):
             after = self.bench.snapshot()
@@ -280,7 +280,7 @@ class Run:
             return
         before = self.bench.anvil.snapshot()
         self.bench.mine_at(timestamp)
-        call = Call(self.bench.deployed.engine, ENGINE["liquidate"].encode(WHO, market.id, size, 0))
+        call = Call(self.bench.deployed.engine, ENGINE["liquidate"].encode(WHO, market.id, size, 0, NEVER))
         reason = self.bench.revert_reason(self.bench.keeper, call)
         assert reason in REFUSALS.values()
         self.seen["more is refused, as said" if reason == REFUSALS[limit] else "more is refused, otherwise"] += 1
@@ -299,7 +299,7 @@ class Run:
         if half.amount:
             before = self.bench.anvil.snapshot()
             token = snapshot.state.collaterals[id_].token
-            data = ENGINE["seizeCollateral"].encode(WHO, token, smaller.size, half.amount)
+            data = ENGINE["seizeCollateral"].encode(WHO, token, smaller.size, half.amount, NEVER)
             [receipt] = self.bench.mine_at(timestamp, Tx(self.bench.keeper, self.bench.deployed.engine, data))
             assert int(receipt["status"], 16) == 1
             assert holdings_of(self.bench.snapshot().columns, 0) == half.holdings

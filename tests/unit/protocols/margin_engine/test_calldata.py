@@ -8,10 +8,23 @@ from keeper.errors import Refused
 from keeper.model.chain import Log
 from keeper.model.health import INFINITE_HEALTH, WAD
 from keeper.model.plan import Opportunity, token_key
-from keeper.protocols.base import RevertAction, Snapshot
+from keeper.protocols.base import NEVER, RevertAction, Snapshot
 from keeper.protocols.margin_engine.calldata import ACTIONS
+from keeper.protocols.margin_engine.reads import EngineReadings, FeedAnswer
 from keeper.protocols.margin_engine.state import EngineHoldings, EnginePosition, EngineState
-from tests.support.engine_state import ENGINE, NOW, PROTOCOL, USDC, WETH, WETH_FEED, log, market, snapshot, state
+from tests.support.engine_state import (
+    ENGINE,
+    ETH_FEED,
+    NOW,
+    PROTOCOL,
+    USDC,
+    WETH,
+    WETH_FEED,
+    log,
+    market,
+    snapshot,
+    state,
+)
 
 ABI = load_abi("MarginEngine")
 WHO, KEEPER = b"\x11" * 20, b"\x22" * 20
@@ -67,6 +80,47 @@ def test_collateral_of_an_indebted_account_is_offered_for_all_that_it_owes() -> 
     assert seizure.after.health_wad == INFINITE_HEALTH
 
 
+STALE = FeedAnswer(10**11, NOW - 3_601)
+
+
+@pytest.mark.parametrize("weth", [STALE, FeedAnswer(0, NOW), FeedAnswer(0, 0, readable=False)])
+def test_dust_of_a_collateral_without_a_fresh_price_shields_no_account(weth: FeedAnswer) -> None:
+    long = ((0, EnginePosition(20 * WAD, 20_000 * WAD, 0)),)
+    feeds = EngineReadings({ETH_FEED: FeedAnswer(10**11, NOW), WETH_FEED: weth})
+    book = snapshot(state(), {WHO: EngineHoldings(900 * WAD, ((1, 1),), long)}, feeds)
+    assert not PROTOCOL.screen(book, NOW).unpriced.any()
+    [opportunity] = found(book)
+    assert opportunity.kind == "liquidate"
+
+
+def test_a_stale_collateral_counts_at_its_last_price_and_is_not_bought() -> None:
+    long = ((0, EnginePosition(20 * WAD, 20_000 * WAD, 0)),)
+    feeds = EngineReadings({ETH_FEED: FeedAnswer(10**11, NOW), WETH_FEED: STALE})
+    book = snapshot(state(), {WHO: EngineHoldings(-100 * WAD, ((1, WAD),), long)}, feeds)
+    assert PROTOCOL.health(book, 0, NOW).equity == 780 * WAD
+    assert [opportunity.kind for opportunity in found(book)] == ["liquidate"]
+    debtor = snapshot(state(), {WHO: EngineHoldings(-100 * WAD, ((1, WAD),))}, feeds)
+    assert found(debtor) == []
+
+
+def test_dust_is_gone_with_the_bad_debt_that_it_does_not_cover() -> None:
+    long = EnginePosition(20 * WAD, 21_000 * WAD, 0)
+    [dust] = found(book_of(EngineHoldings(900 * WAD, ((1, WAD // 1_000),), ((0, long),))))  # counts 0.88
+    assert dust.details["bad_debt"] == 200 * WAD
+    assert (dust.after.equity, dust.after.requirement) == (0, 0)
+    [more] = found(book_of(EngineHoldings(900 * WAD, ((1, WAD // 800),), ((0, long),))))  # counts 1.1
+    assert more.details["bad_debt"] == 0
+    assert more.after.equity == -200 * WAD + 11 * WAD // 10
+
+
+def test_a_bad_debt_waits_for_a_collateral_that_has_no_price() -> None:
+    feeds = EngineReadings({ETH_FEED: FeedAnswer(10**11, NOW), WETH_FEED: FeedAnswer(0, NOW)})
+    long = EnginePosition(20 * WAD, 21_000 * WAD, 0)
+    book = snapshot(state(), {WHO: EngineHoldings(900 * WAD, ((1, 1),), ((0, long),))}, feeds)
+    [opportunity] = found(book)
+    assert opportunity.details["bad_debt"] == 0
+
+
 def test_a_seizure_keeps_to_the_tokens_that_the_keeper_has() -> None:
     book = book_of(EngineHoldings(-900 * WAD, ((1, WAD),)))
     [seizure] = found(book, {token_key(USDC): 100 * 10**6})
@@ -88,7 +142,7 @@ def test_all_of_a_collateral_is_bid_for_with_room_for_a_rising_price_as_far_as_t
     [seizure] = found(book)
     assert seizure.spends == {USDC: 1_045 * 10**6 + 1}
     call = PROTOCOL.encode(book, seizure, 0)
-    assert call.data == ABI.functions["seizeCollateral"].encode(WHO, WETH, 1_045 * 10**6 + 1, 95 * WAD // 100)
+    assert call.data == ABI.functions["seizeCollateral"].encode(WHO, WETH, 1_045 * 10**6 + 1, 95 * WAD // 100, NEVER)
     [bounded] = found(book, {token_key(USDC): 1_000 * 10**6})
     assert bounded.spends == {USDC: 1_000 * 10**6}
     assert bounded.size == 950 * 10**6
@@ -112,19 +166,20 @@ def test_a_paused_engine_is_a_hold() -> None:
 def test_a_liquidations_floor_becomes_settlement_units_rounded_up() -> None:
     book = book_of(EngineHoldings(900 * WAD, (), ((0, EnginePosition(20 * WAD, 20_000 * WAD, 0)),)))
     [opportunity] = found(book)
-    call = PROTOCOL.encode(book, opportunity, 3 * WAD + 1)
+    call = PROTOCOL.encode(book, opportunity, 3 * WAD + 1, deadline=NOW + 60)
     assert call.to == ENGINE
-    assert call.data == ABI.functions["liquidate"].encode(WHO, 0, opportunity.size, 3 * 10**6 + 1)
-    assert PROTOCOL.encode(book, opportunity, -5).data == ABI.functions["liquidate"].encode(WHO, 0, opportunity.size, 0)
+    assert call.data == ABI.functions["liquidate"].encode(WHO, 0, opportunity.size, 3 * 10**6 + 1, NOW + 60)
+    least = ABI.functions["liquidate"].encode(WHO, 0, opportunity.size, 0, NEVER)
+    assert PROTOCOL.encode(book, opportunity, -5).data == least
 
 
 def test_a_seizures_floor_becomes_collateral_units_that_are_worth_it() -> None:
     book = book_of(EngineHoldings(-900 * WAD, ((1, WAD),)))
     [opportunity] = found(book)
-    call = PROTOCOL.encode(book, opportunity, 10 * WAD)
-    assert call.data == ABI.functions["seizeCollateral"].encode(WHO, WETH, 900 * 10**6, 910 * WAD // 1_000)
+    call = PROTOCOL.encode(book, opportunity, 10 * WAD, deadline=NOW + 60)
+    assert call.data == ABI.functions["seizeCollateral"].encode(WHO, WETH, 900 * 10**6, 910 * WAD // 1_000, NOW + 60)
     at_most = PROTOCOL.encode(book, opportunity, opportunity.reward_wad)
-    assert at_most.data[-32:] == opportunity.rewards[WETH].to_bytes(32, "big")
+    assert at_most.data[-64:-32] == opportunity.rewards[WETH].to_bytes(32, "big")
 
 
 def test_success_is_read_from_the_engines_logs_of_this_account_and_keeper() -> None:

@@ -55,10 +55,10 @@ def test_listing_and_configuring_build_the_whole_state() -> None:
     market_params = (feed, 60, 2 * WAD, 5, 6, 7, 8, 9, 10, 11, 12, 13)
     engine, _ = fold(
         log("CollateralListed", 0, USDC, 6, "USDC"),
-        log("CollateralConfigured", 0, (bytes(20), 0, WAD, 0, 2**96 - 1), 0),
+        log("CollateralConfigured", 0, (bytes(20), 0, WAD, 0, 2**96 - 1, 10**6), 0),
         log("LimitsConfigured", 125 * WAD // 100, 10),
         log("CollateralListed", 1, WETH, 18, "WETH"),
-        log("CollateralConfigured", 1, (WETH_FEED, 3_600, 88, 5, 1_000), 8),
+        log("CollateralConfigured", 1, (WETH_FEED, 3_600, 88, 5, 1_000, 1), 8),
         log("MarketListed", 0, b"ETH".ljust(32, b"\0")),
         log("MarketConfigured", 0, market_params, 6),
         log("BracketsConfigured", 0, [(0, 5, 0), (100, 6, 7)]),
