@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from fractions import Fraction
 
 from keeper.model.chain import Call
 from keeper.model.health import Health
@@ -32,7 +33,17 @@ class Opportunity:
     bad_debt_prevented_wad: int = 0
     partial: bool = True
     slip_percent: int = 5  # of the reward that may be gone when the call executes, as prices move
+    pools: tuple[bytes, ...] = ()  # whose price or liquidity it changes, so that what follows there is quoted after it
     details: Mapping[str, int] = field(default_factory=dict)  # what the adapter needs to encode the call
+
+
+@dataclass(frozen=True, slots=True)
+class OwnLiquidation:
+    """A liquidation of this keeper that is planned or in flight: its accounts, and how much it draws on each shared
+    limit, as `Opportunity.uses` names them."""
+
+    accounts: tuple[bytes, ...]
+    uses: Mapping[str, int]
 
 
 _PREFIX = "token:0x"
@@ -104,6 +115,7 @@ class Plan:
     score: float  # rank: higher first
     planned_block: int
     deadline_block: int
+    covering: Fraction = Fraction(1)  # share of the call's least profit that pays for gas at the bid; the rest is slip
 
     @property
     def account(self) -> bytes:
@@ -140,6 +152,7 @@ class InFlight:
         default_factory=dict
     )  # maxFeePerGas in wei -> gas limits of transactions that offer it
     count: int = 0
+    ahead: tuple[OwnLiquidation, ...] = ()  # what executes before anything new, lowest nonce first
     quarantined: Mapping[str, str] = field(default_factory=dict)  # "kind subject" -> why it is skipped for a while
 
     def gas_at(self, base_fee: int) -> int:
@@ -166,3 +179,4 @@ class Policy:
     base_fee_elasticity: int = 2
     cooldown_blocks: int = 3
     max_batch: int = 1  # liquidations in one transaction
+    max_slip: Fraction = Fraction(1)  # share of the quoted reward that may be gone when a call executes; 1: all of it

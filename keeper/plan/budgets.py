@@ -49,6 +49,10 @@ class Budgets:
         for key, amount in draws.items():
             self.left[key] = self.left.get(key, 0) - amount
 
+    def give_back(self, draws: Mapping[str, int]) -> None:
+        """Add again what `take` subtracted."""
+        self.take({key: -amount for key, amount in draws.items()})
+
     def shortage(self, draws: Mapping[str, int], symbols: Symbols) -> Refusal:
         """The refusal that names the budget which is too small."""
         key = self.short(draws)

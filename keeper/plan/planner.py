@@ -5,11 +5,22 @@ Pure: the same inputs give the same schedule, live, in a dry run and in a test.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 
 from keeper.errors import Refused
 from keeper.model.assessment import Assessment, Unsafe
 from keeper.model.health import WAD
-from keeper.model.plan import Funds, InFlight, Opportunity, Plan, Policy, Rejected, Rejection, Schedule
+from keeper.model.plan import (
+    Funds,
+    InFlight,
+    Opportunity,
+    OwnLiquidation,
+    Plan,
+    Policy,
+    Rejected,
+    Rejection,
+    Schedule,
+)
 from keeper.plan import select
 from keeper.plan.budgets import OWN, Budgets, offer_draws, opportunity_draws
 from keeper.plan.gas import fee_market
@@ -47,8 +58,8 @@ class _Round:
         funds, block = situation.funds, situation.snapshot.block
         fees = fee_market(block, policy)
         self.protocol = protocol
-        self.snapshot = situation.snapshot
         self.timestamp = situation.timestamp
+        self.snapshot = self._after(situation.snapshot, situation.in_flight.ahead)
         self.policy = policy
         self.deadline = deadline_of(block.timestamp, situation.timestamp, policy.deadline_blocks)
         self.native_price_wad = funds.native_price_wad
@@ -62,7 +73,7 @@ class _Round:
         accounts = {account.address: account for account in assessment.unsafe}
         offers = [offer for account in assessment.unsafe for offer in self._offers(account)]
         taken = self._take(sorted(offers, key=_rank), accounts)
-        plans = [plan for offer in sorted(taken, key=_rank) if (plan := self._plan(offer)) is not None]
+        plans = [plan for offer in self._in_order(taken, accounts) if (plan := self._plan(offer)) is not None]
         rejected = self._unpriced(assessment) + unjudged(assessment)
         rejected += [
             _rejected(account.address, account.health.health_wad, self.refused[account.address])
@@ -178,16 +189,60 @@ class _Round:
         short = self.budgets.short(draws)
         if short not in OWN and self.budgets.left.get(short, 0) > 0:
             answers = [self.appraiser.appraise(opportunity) for opportunity in self._fitting(account)]
-            offers = sorted((answer for answer in answers if isinstance(answer, Offer)), key=_rank)
-            for smaller in offers:
-                if not self.budgets.short(offer_draws(smaller)):
-                    self.budgets.take(offer_draws(smaller))
-                    return [smaller]
+            if smaller := self._first_within(answers):
+                return [smaller]
         self.refused[account.address] = self._shortage(draws)
         return []
 
+    def _first_within(self, answers: Sequence[Offer | Refusal]) -> Offer | None:
+        """The best offer within the budgets, taken from them; None when none is."""
+        for offer in sorted((answer for answer in answers if isinstance(answer, Offer)), key=_rank):
+            if not self.budgets.short(offer_draws(offer)):
+                self.budgets.take(offer_draws(offer))
+                return offer
+        return None
+
     def _shortage(self, draws: Mapping[str, int]) -> Refusal:
         return self.budgets.shortage(draws, self.protocol.token_symbols(self.snapshot.state))
+
+    # ---- the order
+
+    def _in_order(self, taken: Sequence[Offer], accounts: Mapping[bytes, Unsafe]) -> list[Offer]:
+        """The offers as they execute, best first. One that shares a pool with an earlier one is made again after it."""
+        quoted = list[Offer]()
+        touched = set[bytes]()
+        waiting = list[OwnLiquidation]()  # whose effect on the pools was not needed yet
+        for offer in sorted(taken, key=_rank):
+            if not touched.isdisjoint(offer.opportunity.pools):
+                self.snapshot, waiting = self._after(self.snapshot, waiting), []
+                again = self._made_again(offer, accounts[offer.opportunity.account])
+                if again is None:
+                    continue
+                offer = again  # noqa: PLW2901
+            quoted.append(offer)
+            if offer.opportunity.pools:
+                touched.update(offer.opportunity.pools)
+                waiting.append(_own(offer.opportunity))
+        return quoted
+
+    def _after(self, snapshot: Snapshot, own: Sequence[OwnLiquidation]) -> Snapshot:
+        return self.protocol.after(snapshot, own, self.timestamp) if own else snapshot
+
+    def _made_again(self, offer: Offer, account: Unsafe) -> Offer | None:
+        """The best offer for an account in the pools as they are now; the refusal is kept when there is none."""
+        self.budgets.give_back(offer_draws(offer))
+        try:
+            found = self._opportunities(account, self.budgets.for_adapters())
+        except Refused as refused:
+            self.refused[account.address] = _translated(refused)
+            return None
+        answers = [self.appraiser.appraise(opportunity) for opportunity in sorted(found, key=_reward, reverse=True)]
+        again = self._first_within(answers)
+        if again is None:
+            refusals = [answer for answer in answers if isinstance(answer, Refusal)]
+            short = [self._shortage(offer_draws(answer)) for answer in answers if isinstance(answer, Offer)]
+            self.refused[account.address] = [*refusals, *short, self._nothing_left()][0]
+        return again
 
     # ---- the answer
 
@@ -195,6 +250,7 @@ class _Round:
         opportunity = offer.opportunity
         try:
             floor_wad = self.appraiser.floor_wad(offer)
+            covering = Fraction(self.appraiser.covering_wad(offer), floor_wad) if floor_wad else Fraction(1)
             call = encode_until(self.protocol, self.snapshot, opportunity, floor_wad, self.deadline)
         except Refused as refused:
             self.refused[opportunity.account] = _translated(refused)
@@ -210,6 +266,7 @@ class _Round:
             score=offer.score_wad / WAD,
             planned_block=head,
             deadline_block=head + self.policy.deadline_blocks,
+            covering=covering,
         )
 
 
@@ -225,6 +282,10 @@ def _rank(offer: Offer) -> tuple[int, bytes, str, str, int]:
     """Sort key: highest score first; ties by address, kind, subject and size."""
     opportunity = offer.opportunity
     return -offer.score_wad, opportunity.account, opportunity.kind, opportunity.subject, opportunity.size
+
+
+def _own(opportunity: Opportunity) -> OwnLiquidation:
+    return OwnLiquidation((opportunity.account,), {key: amount for key, (amount, _) in opportunity.uses.items()})
 
 
 def _reward(opportunity: Opportunity) -> int:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from fractions import Fraction
+from math import floor
 
 from keeper.model.health import WAD
 from keeper.model.plan import Funds, Opportunity, Policy, Rejection, Shortage
@@ -54,7 +55,7 @@ class Appraiser:
             )
         cost_wad = self.cost_wad(opportunity)
         value_wad = opportunity.reward_wad - cost_wad
-        if value_wad < policy.min_profit_wad:
+        if value_wad < policy.min_profit_wad or opportunity.reward_wad < 0:  # `floor_wad` is never negative
             return Refusal.of(Rejection.UNPROFITABLE, self._shortfall(opportunity.reward_wad, cost_wad))
         if expected > policy.max_fee:
             message = (
@@ -85,8 +86,13 @@ class Appraiser:
         return gas_cost_wad(opportunity.gas, self.fees.expected, self.funds.native_price_wad)
 
     def floor_wad(self, offer: Offer) -> int:
-        """Reward below which the call must revert: minimum profit and gas at the bid, so that no replacement up to it
-        is mined at a loss. Never negative."""
+        """Reward below which the call must revert: what covers its costs, and the quoted reward less the slip that the
+        policy allows. Never negative."""
+        kept_wad = floor(offer.opportunity.reward_wad * (1 - self.policy.max_slip))
+        return max(self.covering_wad(offer), kept_wad)
+
+    def covering_wad(self, offer: Offer) -> int:
+        """Minimum profit and gas at the bid, so that no replacement up to it is mined at a loss. Never negative."""
         gas_wad = gas_cost_wad(offer.opportunity.gas, offer.bid, self.funds.native_price_wad)
         return max(self.policy.min_profit_wad + gas_wad, 0)
 

@@ -8,13 +8,14 @@ a dry run and in a test. Third parties register a class in the entry-point group
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from fractions import Fraction
 from typing import Any, ClassVar, Protocol as Interface, Self
 
 import numpy as np
 
 from keeper.model.chain import BlockRef, Call, CallResult, Log, LogFilter
 from keeper.model.health import Health
-from keeper.model.plan import Opportunity
+from keeper.model.plan import Opportunity, OwnLiquidation
 from keeper.model.stakes import Stakes
 from keeper.protocols.columns import Columns, TableSpec, Writer
 
@@ -28,6 +29,7 @@ class Means:
 
     keeper: bytes = b""
     flash_loans: bool = True  # may be taken
+    max_slip: Fraction = Fraction(1)  # share by which a sale may bring less than its quote; 1: no bound
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,7 @@ class Snapshot:
     state: Any
     columns: Columns
     readings: Any
+    moved: Any = None  # pools after the keeper's own liquidations that execute first (`Protocol.after`)
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +173,9 @@ class Defaults:
 
     def stakes(self, snapshot: Snapshot, call: Call) -> Stakes | None:  # noqa: ARG002
         return None
+
+    def after(self, snapshot: Snapshot, own: Sequence[OwnLiquidation], timestamp: int) -> Snapshot:  # noqa: ARG002
+        return snapshot
 
 
 class Protocol(Interface):
@@ -287,6 +293,11 @@ class Protocol(Interface):
         limits: what other plans leave of shared limits (`Opportunity.uses` keys), and of the keeper's tokens that are
         known (`token_key`). A smaller size within them is better than none; `uses` names the whole limit.
         """
+        ...
+
+    def after(self, snapshot: Snapshot, own: Sequence[OwnLiquidation], timestamp: int) -> Snapshot:
+        """The snapshot with its pools (`moved`) as liquidations of this keeper leave them, in their order, at `timestamp`.
+        `opportunities` quotes sales in them; health is still that of the block."""
         ...
 
     def encode(self, snapshot: Snapshot, opportunity: Opportunity, floor_wad: int, *, deadline: int = NEVER) -> Call:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from keeper.book.book import Book
 from keeper.model.chain import Call, Log, unhexed
 from keeper.protocols.aave_v3 import AaveV3Protocol
-from keeper.protocols.base import Deployment, Snapshot
+from keeper.protocols.base import Deployment, Means, Snapshot
 from keeper.sim.bench import Bench, block_ref
 from keeper.sim.markets.aave_v3 import DEMO, AaveListing, DeployedAave, deploy
 from keeper.sim.node.anvil import Anvil
@@ -26,7 +26,9 @@ class AaveBench(Bench):
     book: Book
 
     @classmethod
-    def on(cls, anvil: Anvil, version: str, accounts: int, listing: AaveListing = DEMO) -> "AaveBench":
+    def on(
+        cls, anvil: Anvil, version: str, accounts: int, listing: AaveListing = DEMO, means: Means | None = None
+    ) -> "AaveBench":
         """Deploy on a node that was started with `mining=False`; the first accounts may send, and have tokens."""
         node = Node.at(anvil.url)
         deployed = deploy(node, version, listing)
@@ -34,7 +36,8 @@ class AaveBench(Bench):
         impersonate(node, people)
         executor = deploy_executor(node, deployed)
         contracts = {"PoolAddressesProvider": deployed.provider, "Executor": executor}
-        protocol = AaveV3Protocol(Deployment("aave_v3", deployed.chain_id, deployed.start_block, contracts))
+        deployment = Deployment("aave_v3", deployed.chain_id, deployed.start_block, contracts, means or Means())
+        protocol = AaveV3Protocol(deployment)
         bench = cls(anvil, node, deployed, executor, protocol, Book(protocol, 1))
         bench.discover()
         for spec in listing.reserves:

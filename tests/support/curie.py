@@ -11,7 +11,7 @@ from keeper.book.discovery import discover
 from keeper.book.sync import BookSync
 from keeper.chain.connect import connect
 from keeper.model.chain import unhexed
-from keeper.protocols.base import Deployment, Snapshot
+from keeper.protocols.base import Deployment, Means, Snapshot
 from keeper.protocols.curie import CurieProtocol
 from keeper.sim.bench import Bench
 from keeper.sim.markets.curie import DEMO, CurieListing, DeployedCurie, deploy
@@ -75,7 +75,7 @@ class CurieBench(Bench):
 
 
 @contextmanager
-def curie_bench(listing: CurieListing = DEMO, **options: Any) -> Iterator[CurieBench]:
+def curie_bench(listing: CurieListing = DEMO, means: Means | None = None, **options: Any) -> Iterator[CurieBench]:
     """A node with the protocol and an executor deployed, and followed."""
     loop = asyncio.new_event_loop()
     with Anvil(mining=False, **options) as anvil:
@@ -83,7 +83,7 @@ def curie_bench(listing: CurieListing = DEMO, **options: Any) -> Iterator[CurieB
         executor = Hand.on(anvil, deployed.node, deployed.exits.uniswap.factory).executor
         stack = AsyncExitStack()
         try:
-            bench = loop.run_until_complete(_bench(anvil, deployed, executor, stack, loop))
+            bench = loop.run_until_complete(_bench(anvil, deployed, executor, means or Means(), stack, loop))
             yield bench
         finally:
             loop.run_until_complete(stack.aclose())
@@ -91,13 +91,17 @@ def curie_bench(listing: CurieListing = DEMO, **options: Any) -> Iterator[CurieB
 
 
 async def _bench(
-    anvil: Anvil, deployed: DeployedCurie, executor: bytes, stack: AsyncExitStack, loop: asyncio.AbstractEventLoop
+    anvil: Anvil,
+    deployed: DeployedCurie,
+    executor: bytes,
+    means: Means,
+    stack: AsyncExitStack,
+    loop: asyncio.AbstractEventLoop,
 ) -> CurieBench:
     contracts = {"ClearingHouse": deployed.contracts["ClearingHouse"], "Executor": executor}
     chain = await stack.enter_async_context(await connect([anvil.url], deployed.chain_id, 30, lambda _: None))
-    protocol = await discover(
-        chain.reader, CurieProtocol(Deployment("curie", deployed.chain_id, deployed.start_block, contracts))
-    )
+    deployment = Deployment("curie", deployed.chain_id, deployed.start_block, contracts, means)
+    protocol = await discover(chain.reader, CurieProtocol(deployment))
     assert isinstance(protocol, CurieProtocol)
     follower = BookSync(chain.reader, protocol, deployed.start_block, lambda _: None)
     return CurieBench(anvil, deployed.node, deployed, executor, protocol, follower, chain, loop)

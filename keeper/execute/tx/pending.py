@@ -8,7 +8,7 @@ from typing import Self
 from keeper.execute.journal.transitions import CONSUMED
 from keeper.model.fees import Fees
 from keeper.model.intent import Attempt, Intent
-from keeper.model.plan import InFlight
+from keeper.model.plan import InFlight, OwnLiquidation
 from keeper.protocols.executor.batching import members
 
 
@@ -153,6 +153,7 @@ class PendingIntents:
             native=native,
             gas=dict(gas),
             count=len(intents),
+            ahead=tuple(OwnLiquidation(tuple(members(intent)), intent.uses) for intent in intents if intent.uses),
         )
 
 

@@ -1,6 +1,7 @@
 """The plug-in for Aave v3, versions 3.0.2 and 3.6, found from its PoolAddressesProvider and the pool's revision."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar, Self
 
@@ -11,7 +12,7 @@ from keeper.defi.uniswap_v3 import Pool
 from keeper.errors import InvariantBroken, Refused
 from keeper.model.chain import Call, CallResult, Log, LogFilter
 from keeper.model.health import Health
-from keeper.model.plan import Opportunity
+from keeper.model.plan import Opportunity, OwnLiquidation
 from keeper.model.refusal import RefusalCode
 from keeper.model.stakes import Stakes
 from keeper.protocols import executor
@@ -20,6 +21,7 @@ from keeper.protocols.aave_v3 import (
     calldata,
     discovery,
     events,
+    exits,
     opportunities,
     permits,
     prices,
@@ -140,6 +142,7 @@ class AaveV3Protocol(Defaults):
         query = AaveQuery(
             market=self._market(snapshot, timestamp),
             pools=self._found.pools,
+            states=snapshot.readings.pools if snapshot.moved is None else snapshot.moved,
             address=snapshot.columns.accounts.address(row),
             holdings=holdings_of(snapshot.columns, row),
             target_wad=target_wad,
@@ -148,10 +151,15 @@ class AaveV3Protocol(Defaults):
         )
         return opportunities.find(query)
 
+    def after(self, snapshot: Snapshot, own: Sequence[OwnLiquidation], timestamp: int) -> Snapshot:  # noqa: ARG002
+        states = snapshot.readings.pools if snapshot.moved is None else snapshot.moved
+        return replace(snapshot, moved=exits.after(states, own))
+
     def encode(self, snapshot: Snapshot, opportunity: Opportunity, floor_wad: int, *, deadline: int = NEVER) -> Call:  # noqa: ARG002
         market = self._market(snapshot, snapshot.block.timestamp)
+        max_slip = self._deployment.means.max_slip
         return executor.call(
-            self._deployment.executor, calldata.encode(market, self._found.pool, opportunity, floor_wad)
+            self._deployment.executor, calldata.encode(market, self._found.pool, opportunity, floor_wad, max_slip)
         )
 
     def purse(self, state: AaveState) -> list[bytes]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from fractions import Fraction
 
 from eth_abi.exceptions import DecodingError
 
@@ -54,8 +55,11 @@ NUMBERED = {
 NUMBERED_ACTIONS = {number: ACTIONS[name] for number, name in NUMBERED.items()}
 
 
-def encode(market: AaveMarket, pool: bytes, opportunity: Opportunity, floor_wad: int) -> executor.AaveLiquidation:
-    """The executor's order, which reverts when the profit is worth less than `floor_wad` dollars (1e18)."""
+def encode(
+    market: AaveMarket, pool: bytes, opportunity: Opportunity, floor_wad: int, max_slip: Fraction
+) -> executor.AaveLiquidation:
+    """The executor's order, which reverts when the profit is worth less than `floor_wad` dollars (1e18), and when the
+    sale brings less than its quote less `max_slip`."""
     details = opportunity.details
     collateral, debt = (market.state.reserves[details[name]] for name in ("collateral", "debt"))
     price = market.readings.price(debt.asset, debt.symbol)
@@ -71,7 +75,7 @@ def encode(market: AaveMarket, pool: bytes, opportunity: Opportunity, floor_wad:
         debt=debt.asset,
         repay=details["offer"],
         flash_loan=bool(details["flash"]),
-        swap=executor.Swap(route),  # whatever it brings: the profit is what has to be enough
+        swap=executor.Swap(route, executor.least_out(details["out"], max_slip)),
         min_profit=least,
     )
 

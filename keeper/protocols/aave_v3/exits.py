@@ -1,12 +1,13 @@
 """Selling seized collateral: routes of one or two Uniswap v3 pools between reserves, quoted to the unit."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import isqrt
 
 from keeper.defi.exits import Route, sell_along, way_along
-from keeper.defi.uniswap_v3 import Pool, PoolState, swap_to_price
+from keeper.defi.uniswap_v3 import Pool, PoolState, swap_exact_in, swap_to_price
 from keeper.errors import Refused
+from keeper.model.plan import OwnLiquidation
 
 REACH = 6_000  # ticks around the price that are read: 45 % down, 82 % up
 _PERCENT = 10_000
@@ -44,6 +45,32 @@ def room(state: PoolState, token: bytes, slip_bps: int) -> int:
         return 0
 
 
+_EXIT = "exit:0x"
+
+
 def room_key(pool: Pool, token: bytes) -> str:
     """The shared limit's name for selling a token in a pool."""
-    return f"exit:0x{pool.address.hex()}:{'0' if pool.sells_token0(token) else '1'}"
+    return f"{_EXIT}{pool.address.hex()}:{'0' if pool.sells_token0(token) else '1'}"
+
+
+def after(states: Mapping[bytes, PoolState], own: Sequence[OwnLiquidation]) -> Mapping[bytes, PoolState]:
+    """The pools once liquidations have sold there, in order, what they draw on `room_key` limits. A sale that a pool
+    does not take is skipped: it reverts on the chain, too."""
+    moved = dict(states)
+    for liquidation in own:
+        for key, amount in liquidation.uses.items():
+            if key.startswith(_EXIT):
+                address, _, side = key.removeprefix(_EXIT).partition(":")
+                _sell(moved, bytes.fromhex(address), side == "0", amount)
+    return moved
+
+
+def _sell(states: dict[bytes, PoolState], pool: bytes, zero_for_one: bool, amount: int) -> None:
+    if pool not in states or not amount:
+        return
+    try:
+        sold = swap_exact_in(states[pool], zero_for_one, amount)
+    except Refused:
+        return
+    if sold.complete:
+        states[pool] = sold.after

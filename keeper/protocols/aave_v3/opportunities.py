@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from keeper.defi.exits import Route, other, routes
 from keeper.defi.sizing import largest, peak
+from keeper.defi.uniswap_v3 import PoolState
 from keeper.errors import Refused
 from keeper.model.health import WAD
 from keeper.model.plan import SHARED_POOL_SLIP_PERCENT, Opportunity, token_key
@@ -149,11 +150,17 @@ def _priced(
 
 def _sold(query: AaveQuery, pair: Pair, route: Route, amount: int) -> Quote | None:
     """The proceeds of a sale, cached: the same amount is asked for more than once."""
-    readings = query.market.readings
-    key: tuple[bytes | int, ...] = (*(pool.address for pool in route), pair.collateral.asset, amount)
-    if key not in readings.quotes:
-        readings.quotes[key] = exits.quote(readings.pools, route, pair.collateral.asset, amount)
-    return readings.quotes[key]
+    quotes, states = query.market.readings.quotes, query.states
+    at = (part for pool in route for part in (pool.address, _place(states.get(pool.address))))
+    key: tuple[object, ...] = (*at, pair.collateral.asset, amount)
+    if key not in quotes:
+        quotes[key] = exits.quote(states, route, pair.collateral.asset, amount)
+    return quotes[key]
+
+
+def _place(state: PoolState | None) -> tuple[int, int] | None:
+    """What tells the states apart that a pool comes to within a block."""
+    return (state.sqrt_price, state.tick) if state else None
 
 
 def _fitting(query: AaveQuery, pair: Pair, kind: str, route: Route, offer: int) -> int:
@@ -233,6 +240,7 @@ def _opportunity(query: AaveQuery, pair: Pair, kind: str, deal: Deal) -> Opportu
         after=pair.health_after(outcome),
         partial=outcome.covered < pair.owed,
         slip_percent=SHARED_POOL_SLIP_PERCENT,
+        pools=tuple(pool.address for pool in route),
         details=_details(pair, kind, deal, route),
     )
 
@@ -247,6 +255,7 @@ def _details(pair: Pair, kind: str, deal: Deal, route: Route) -> dict[str, int]:
         "seized": deal.outcome.seized,
         "fee": deal.outcome.fee,
         "premium": deal.premium,
+        "out": deal.quote.amount_out if deal.quote else 0,
         **{f"pool{place}": int.from_bytes(pool.address, "big") for place, pool in enumerate(route)},
     }
 

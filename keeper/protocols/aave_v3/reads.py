@@ -88,7 +88,7 @@ class AaveReadings:
     allowed: bool  # by the sentinel, where there is one; once it allows liquidations, time does not change its mind
     pools: Mapping[bytes, PoolState] = field(default_factory=dict)  # Uniswap's, to sell in
     scratch: dict[tuple[int, int, int], int] = field(default_factory=dict, compare=False)  # indices by time
-    quotes: dict[tuple[bytes | int, ...], exits.Quote | None] = field(default_factory=dict, compare=False)
+    quotes: dict[tuple[object, ...], exits.Quote | None] = field(default_factory=dict, compare=False)
     terms: dict[tuple[int, int], Terms] = field(default_factory=dict, compare=False)  # by reserve and eMode
     rooms: dict[tuple[bytes, bytes, int], int] = field(default_factory=dict, compare=False)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, Self
 from keeper.errors import Refused
 from keeper.model.chain import Call, CallResult, Log, LogFilter, storage_read
 from keeper.model.health import Health
-from keeper.model.plan import Opportunity
+from keeper.model.plan import Opportunity, OwnLiquidation
 from keeper.model.refusal import RefusalCode
 from keeper.model.stakes import Stakes
 from keeper.protocols.base import (
@@ -38,9 +38,10 @@ from keeper.protocols.curie.account_value import AccountValue
 from keeper.protocols.curie.contracts import CORE, Contracts
 from keeper.protocols.curie.exits import ExitFactory
 from keeper.protocols.curie.health import health_of
+from keeper.protocols.curie.moved import CurieMoved, after
 from keeper.protocols.curie.query import CurieQuery
 from keeper.protocols.curie.reads import CurieReadings
-from keeper.protocols.curie.state import SETTLEMENT, TABLES, CurieHoldings, CurieState, holdings_of
+from keeper.protocols.curie.state import SETTLEMENT, TABLES, CurieHoldings, CurieState, Order, holdings_of
 from keeper.protocols.curie.view import view_at
 
 _AUDITED = (
@@ -186,11 +187,29 @@ class CurieProtocol(Defaults):
         # Anybody can give the executor collateral: it is not counted on, and stands in nobody's way.
         own = replace(own, balances={token: units for token, units in own.balances.items() if token == SETTLEMENT})
         fund_value = AccountValue(account.view, fund, account.unit)
-        return CurieQuery(self._contracts, accounts.address(row), account, own, fund_value, target_wad, limits)
+        return CurieQuery(
+            self._contracts,
+            accounts.address(row),
+            account,
+            own,
+            fund_value,
+            target_wad,
+            limits,
+            snapshot.moved or CurieMoved(),
+        )
 
     def encode(self, snapshot: Snapshot, opportunity: Opportunity, floor_wad: int, *, deadline: int = NEVER) -> Call:  # noqa: ARG002
-        executor = self._deployment.executor
-        return calldata.encode(self._contracts, snapshot.state, executor, opportunity, floor_wad)
+        return calldata.encode(self._contracts, snapshot.state, self._deployment, opportunity, floor_wad)
+
+    def after(self, snapshot: Snapshot, own: Sequence[OwnLiquidation], timestamp: int) -> Snapshot:
+        state, columns = snapshot.state, snapshot.columns
+        view = view_at(state, snapshot.readings, timestamp)
+
+        def orders_of(account: bytes) -> Sequence[Order]:
+            row = columns.accounts.row(account)
+            return () if row is None else holdings_of(state, columns, row).orders
+
+        return replace(snapshot, moved=after(view, snapshot.moved or CurieMoved(), own, orders_of))
 
     def purse(self, state: CurieState) -> list[bytes]:  # noqa: ARG002
         return [self._contracts.settlement] if self._deployment.executor else []

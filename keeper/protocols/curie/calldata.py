@@ -1,6 +1,7 @@
 """Calls of the executor, and what answers mean: revert reasons and the logs of a mined liquidation."""
 
 from collections.abc import Sequence
+from fractions import Fraction
 
 from eth_abi.exceptions import DecodingError
 
@@ -9,7 +10,7 @@ from keeper.errors import InvariantBroken
 from keeper.model.chain import Call, Log
 from keeper.model.plan import Opportunity
 from keeper.protocols import executor as orders
-from keeper.protocols.base import Achieved, Revert, RevertAction
+from keeper.protocols.base import Achieved, Deployment, Revert, RevertAction
 from keeper.protocols.curie.contracts import Contracts
 from keeper.protocols.curie.opportunities.position import LIQUIDATE
 from keeper.protocols.curie.state import CurieState
@@ -32,6 +33,8 @@ MESSAGES = {
     "CH_IIC": _RETRY,
     "CH_NEFCI": _RETRY,
     "CH_NEFCM": _RETRY,
+    "CH_TLRS": _RETRY,
+    "CH_TMRL": _RETRY,
     "EX_OPLAS": _RETRY,
     "EX_OPB": _RETRY,
     "SPL": _RETRY,
@@ -51,12 +54,15 @@ MESSAGES = {
 }
 
 
-def encode(contracts: Contracts, state: CurieState, executor: bytes, opportunity: Opportunity, floor_wad: int) -> Call:
-    """The executor's call, which reverts when the profit would be below `floor_wad` dollars (1e18).
+def encode(
+    contracts: Contracts, state: CurieState, deployment: Deployment, opportunity: Opportunity, floor_wad: int
+) -> Call:
+    """The executor's call, which reverts when the profit would be below `floor_wad` dollars (1e18), and when closing or
+    selling brings less, or takes more, than its quote by more than the slip that is allowed.
 
     Without an executor the call goes to the zero address: it is shown, and never sent.
     """
-    least = -(-max(floor_wad, 0) // contracts.unit)
+    least, max_slip = -(-max(floor_wad, 0) // contracts.unit), deployment.means.max_slip
     details = opportunity.details
     order: orders.Order
     if opportunity.kind == LIQUIDATE:
@@ -68,7 +74,7 @@ def encode(contracts: Contracts, state: CurieState, executor: bytes, opportunity
             margin=details["margin"],
             cancel_orders=bool(details["cancel"]),
             sqrt_price_limit_x96=0,  # the profit is what has to be enough
-            opposite_amount_bound=0,
+            opposite_amount_bound=_bound(details["quote"], max_slip),
             min_profit=least,
         )
     else:
@@ -77,10 +83,15 @@ def encode(contracts: Contracts, state: CurieState, executor: bytes, opportunity
             account=opportunity.account,
             collateral=state.tokens[details["token"]].address,
             amount=details["paid"],
-            swap=orders.Swap((details["pool"].to_bytes(20, "big"),)),
+            swap=orders.Swap((details["pool"].to_bytes(20, "big"),), orders.least_out(details["out"], max_slip)),
             min_profit=least,
         )
-    return orders.call(executor or _NOBODY, order)
+    return orders.call(deployment.executor or _NOBODY, order)
+
+
+def _bound(quote: int, max_slip: Fraction) -> int:
+    """The least quote for closing a long, the most for a short, whose quote is negative."""
+    return orders.least_out(quote, max_slip) if quote > 0 else orders.most_in(-quote, max_slip)
 
 
 def explain(data: bytes) -> Revert:

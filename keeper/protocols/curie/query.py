@@ -7,6 +7,7 @@ from keeper.model.plan import token_key
 from keeper.protocols.curie.account_value import AccountValue
 from keeper.protocols.curie.contracts import Contracts
 from keeper.protocols.curie.health import health_of
+from keeper.protocols.curie.moved import CurieMoved
 from keeper.protocols.curie.state import CurieHoldings
 
 UNLIMITED = 1 << 128
@@ -15,7 +16,7 @@ UNLIMITED = 1 << 128
 @dataclass(frozen=True, slots=True)
 class CurieQuery:
     """`own`, `fund`: what the executor and the insurance fund hold in the protocol. `limits`: as in
-    `Protocol.opportunities`."""
+    `Protocol.opportunities`. `moved`: pools after the keeper's own earlier liquidations."""
 
     contracts: Contracts
     address: bytes
@@ -24,6 +25,7 @@ class CurieQuery:
     fund: AccountValue
     target_wad: int
     limits: Mapping[str, int]
+    moved: CurieMoved
 
     @property
     def balance(self) -> int:

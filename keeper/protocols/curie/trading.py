@@ -27,7 +27,18 @@ class Closed:
     turns: int  # of the pool's loop, which cost gas
 
 
-def pool_state(view: CurieView, market: int, without: Iterable[Order] = ()) -> PoolState:
+@dataclass(frozen=True, slots=True)
+class MovedPool:
+    """A market's pool after the keeper's own trades of a block: its price, and the orders cancelled since the block."""
+
+    sqrt_price: int
+    tick: int
+    cancelled: tuple[Order, ...] = ()
+
+
+def pool_state(
+    view: CurieView, market: int, without: Iterable[Order] = (), moved: MovedPool | None = None
+) -> PoolState:
     """A market's pool, without the liquidity of some orders. Ticks come from logs: nobody else can add liquidity.
 
     Raises Refused("unsupported") when they do not add up to what the pool says.
@@ -36,21 +47,18 @@ def pool_state(view: CurieView, market: int, without: Iterable[Order] = ()) -> P
     nets = {tick: net for tick, (_, net) in view.state.ticks.get(market, {}).items()}
     if sum(net for tick, net in nets.items() if tick <= at.reading.tick) != at.reading.liquidity:
         raise Refused(RefusalCode.UNSUPPORTED, f"the pool of {spec.symbol} holds liquidity that its makers did not add")
-    liquidity = at.reading.liquidity
+    moved = moved or MovedPool(at.reading.sqrt_price, at.reading.tick)
     gross = {tick: total for tick, (total, _) in view.state.ticks.get(market, {}).items()}
-    for order in without:
+    for order in (*moved.cancelled, *without):
         if order.range.market != market:
             continue
-        if order.range.lower <= at.reading.tick < order.range.upper:
-            liquidity -= order.liquidity
         for tick, sign in ((order.range.lower, 1), (order.range.upper, -1)):
             nets[tick] -= sign * order.liquidity
             gross[tick] -= order.liquidity
     ticks = sorted(tick for tick in nets if gross[tick])
     pool = Pool(spec.pool, spec.base, b"", at.reading.pool_fee, spec.spacing)
-    return PoolState(
-        pool, at.reading.sqrt_price, at.reading.tick, liquidity, tuple(ticks), tuple(nets[tick] for tick in ticks)
-    )
+    liquidity = sum(nets[tick] for tick in ticks if tick <= moved.tick)
+    return PoolState(pool, moved.sqrt_price, moved.tick, liquidity, tuple(ticks), tuple(nets[tick] for tick in ticks))
 
 
 def tick_bounds(view: CurieView, at: MarketView) -> tuple[int, int]:

@@ -33,6 +33,8 @@ from keeper.protocols.executor.orders import (
     Swap,
     accounts_of,
     call,
+    least_out,
+    most_in,
     order_of,
 )
 from keeper.protocols.executor.permits import MOST_UNITS, Permitted, stakes, unsold
@@ -69,7 +71,9 @@ __all__ = [
     "call",
     "creation",
     "explain",
+    "least_out",
     "liquidated",
+    "most_in",
     "order_of",
     "outcomes",
     "stakes",

@@ -6,6 +6,8 @@ of them all costs at the bid, or nothing happens.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from fractions import Fraction
+from math import ceil
 
 from keeper.model.chain import Call
 from keeper.model.intent import Intent
@@ -67,7 +69,9 @@ def _batch(plans: Sequence[Plan]) -> Plan:
     steps = tuple((plan.call.data, plan.opportunity.gas_limit) for plan in plans)
     alone = sum(plan.opportunity.gas for plan in plans)
     gas = _expected_gas(alone, orders)
-    least = -(-sum(order.min_profit for order in orders) * gas // alone)
+    # Steps may fail alone: all together have to pay for their gas, not to bring what each was quoted at.
+    covered = sum(order.min_profit * plan.covering for order, plan in zip(orders, plans, strict=True))
+    least = ceil(covered * gas / alone)
     order = Batch(steps, _profit_token(plans[0]), least)
     bid = min(plan.bid for plan in plans)  # each step's least profit pays for its gas up to its own bid
     return replace(
@@ -79,6 +83,7 @@ def _batch(plans: Sequence[Plan]) -> Plan:
         value_wad=sum(plan.value_wad for plan in plans),
         score=sum(plan.score for plan in plans),
         deadline_block=min(plan.deadline_block for plan in plans),
+        covering=Fraction(1),
     )
 
 

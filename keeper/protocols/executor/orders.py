@@ -1,7 +1,9 @@
 """What the executor can be asked to do, and its calldata. Amounts are in units of the token that each field names."""
 
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import lru_cache
+from math import ceil, floor
 from typing import Any, ClassVar
 
 from eth_abi.exceptions import DecodingError
@@ -105,6 +107,16 @@ class Batch:
 
 Single = AaveLiquidation | CurieLiquidation | CurieCollateral
 Order = Single | Batch
+
+
+def least_out(quoted: int, max_slip: Fraction) -> int:
+    """The least that a sale may bring: its quote less the slip that is allowed, a share of it."""
+    return floor(quoted * (1 - max_slip))
+
+
+def most_in(quoted: int, max_slip: Fraction) -> int:
+    """The most that a purchase may cost: its quote and the slip that is allowed, a share of it."""
+    return ceil(quoted * (1 + max_slip))
 
 
 def call(executor: bytes, order: Order) -> Call:

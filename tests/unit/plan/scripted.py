@@ -1,13 +1,14 @@
 """A protocol whose liquidations are scripted: each account offers sizes that shrink with what limits leave."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from keeper.errors import Refused
 from keeper.model.assessment import Assessment, Unsafe
 from keeper.model.chain import BlockRef, Call
 from keeper.model.health import WAD, Health
-from keeper.model.plan import Funds, InFlight, Opportunity, Policy, token_key
+from keeper.model.plan import Funds, InFlight, Opportunity, OwnLiquidation, Policy, token_key
 from keeper.protocols.base import PriceReading, Snapshot
 from keeper.protocols.columns import Columns
 
@@ -28,6 +29,8 @@ class Script:
     smallest: int = 1  # per mille of the full size that is still legal
     subject: str = "ETH"
     slip: int = 5  # percent of the reward
+    pool: bytes = b""  # where it sells
+    falls: int = 0  # by how much the reward falls with each liquidation of ours that sells there first
 
 
 class Scripted:
@@ -49,8 +52,15 @@ class Scripted:
         scripts = self.book[account]
         if isinstance(scripts, Refused):
             raise scripts
-        found = (_sized(account, script, limits) for script in scripts)
+        sold = snapshot.moved or {}
+        found = (_sized(account, script, limits, sold.get(script.pool, 0)) for script in scripts)
         return [opportunity for opportunity in found if opportunity is not None]
+
+    def after(self, snapshot: Snapshot, own: Sequence[OwnLiquidation], timestamp: int) -> Snapshot:
+        """`moved`: how many of ours have sold in each pool; they name it as a limit."""
+        sold = Counter(snapshot.moved or {})
+        sold.update(bytes.fromhex(key[2:]) for one in own for key in one.uses if key.startswith("0x"))
+        return replace(snapshot, moved=sold)
 
     def encode(self, snapshot: Snapshot, opportunity: Opportunity, floor_wad: int, *, deadline: int) -> Call:
         if opportunity.account in self.unencodable:
@@ -69,7 +79,7 @@ class Scripted:
         return {USDC: ("USDC", 6)}
 
 
-def _sized(account: bytes, script: Script, limits: Mapping[str, int]) -> Opportunity | None:
+def _sized(account: bytes, script: Script, limits: Mapping[str, int], sold: int) -> Opportunity | None:
     mille = 1_000
     draws = {**{key: amount for key, (amount, _) in script.uses.items()}, token_key(USDC): script.spends}
     for key, amount in draws.items():
@@ -84,16 +94,20 @@ def _sized(account: bytes, script: Script, limits: Mapping[str, int]) -> Opportu
         subject=script.subject,
         size=mille,
         notional_wad=WAD,
-        reward_wad=script.reward * mille // 1_000,
+        reward_wad=(script.reward - sold * script.falls) * mille // 1_000,
         rewards={},
         spends={USDC: script.spends * mille // 1_000} if script.spends else {},
-        uses={key: (amount * mille // 1_000, limit) for key, (amount, limit) in script.uses.items()},
+        uses={
+            **{key: (amount * mille // 1_000, limit) for key, (amount, limit) in script.uses.items()},
+            **({f"0x{script.pool.hex()}": (1, 1_000)} if script.pool else {}),
+        },
         gas=script.gas,
         gas_limit=script.gas * 3 // 2,
         before=health,
         after=health,
         bad_debt_prevented_wad=script.saved * mille // 1_000,
         slip_percent=script.slip,
+        pools=(script.pool,) if script.pool else (),
     )
 
 

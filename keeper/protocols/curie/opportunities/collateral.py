@@ -12,6 +12,7 @@ from keeper.model.plan import SHARED_POOL_SLIP_PERCENT, Opportunity
 from keeper.model.refusal import RefusalCode
 from keeper.protocols.curie.account_value import AccountValue
 from keeper.protocols.curie.health import health_of
+from keeper.protocols.curie.moved import drawn, selling
 from keeper.protocols.curie.query import CurieQuery
 from keeper.protocols.curie.rounding import RATIO
 from keeper.protocols.curie.simulate import CurieSeizure, collateral_for, most_repaid, seize
@@ -70,13 +71,15 @@ def _sale(query: CurieQuery, token: CurieToken, pool: PoolState, place: int) -> 
     limit, whole = most_repaid(account, token)
     sells0 = pool.pool.sells_token0(token.address)
     space = _room(account, token, pool, sells0)
-    key = f"selling {token.symbol} in 0x{pool.pool.address.hex()}"
+    key = selling(token.symbol, pool.pool.address)
     taken = space - query.left_of(key, space)
+    before = query.moved.exits.get(pool.pool.address, pool)
     try:
-        before = swap_exact_in(pool, sells0, taken).after if taken else pool
         paid = _size(query, token, limit, min(whole, space - taken) if space else whole)
-        if paid > 0 and not space:  # a part may pay where the whole does not
-            paid = peak(partial(_worth, account, token, before, sells0), paid)
+        worth = partial(_worth, account, token, before, sells0)
+        falling = not space or (before is not pool and (worth(paid) or 0) <= 0)
+        if paid > 0 and falling:  # a part may pay where the whole does not
+            paid = peak(worth, paid)
         if paid <= 0:
             return None
         seizure = seize(account, token, paid)
@@ -99,13 +102,14 @@ def _opportunity(query: CurieQuery, token: CurieToken, sale: _Sale) -> Opportuni
         reward_wad=sale.profit * account.unit,
         rewards={settlement: sale.profit},
         spends={settlement: seizure.paid},
-        uses={sale.key: (seizure.collateral, sale.space)} if sale.space else {},
+        uses=drawn(sale.key, seizure.collateral, sale.space),
         gas=gas_limit * _EXPECTED_PERCENT // 100,
         gas_limit=gas_limit,
         before=health_of(account),
         after=health_of(replace(account, holdings=seizure.after)),
         partial=token.id in seizure.after.balances,
         slip_percent=SHARED_POOL_SLIP_PERCENT,
+        pools=(sale.pool.pool.address,),
         details={
             "token": token.id,
             "paid": seizure.paid,

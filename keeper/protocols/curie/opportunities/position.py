@@ -10,6 +10,7 @@ from keeper.model.plan import SHARED_POOL_SLIP_PERCENT, Opportunity
 from keeper.model.refusal import RefusalCode
 from keeper.protocols.curie.account_value import AccountValue
 from keeper.protocols.curie.health import health_of
+from keeper.protocols.curie.moved import closing, drawn
 from keeper.protocols.curie.query import CurieQuery
 from keeper.protocols.curie.reads import OPEN
 from keeper.protocols.curie.rounding import RATIO
@@ -58,7 +59,7 @@ def find(query: CurieQuery) -> list[Opportunity]:
 
 @dataclass(frozen=True, slots=True)
 class _Slice:
-    """One market of an account whose orders are cancelled. `pool`: after the earlier plans of this block."""
+    """One market of an account whose orders are cancelled. `pool`: after the keeper's own earlier liquidations."""
 
     query: CurieQuery
     bare: AccountValue
@@ -78,25 +79,28 @@ class _Slice:
         if not most:
             return None
         sign = 1 if most > 0 else -1
-        pool = pool_state(view, market, query.account.holdings.orders)
+        orders = query.account.holdings.orders
+        pool = pool_state(view, market, orders)
         space = room(view, market, sign > 0, pool, _worst_price(bare, market, sign))
-        left = query.left_of(_key(bare, market, sign), space)
-        taken = space - left
-        if taken:
-            pool = close(view, market, sign * taken, pool).after
+        taken = space - query.left_of(_key(bare, market, sign), space)
+        if moved := query.moved.markets.get(market):
+            pool = pool_state(view, market, orders, moved)
         return cls(query, bare, market, abs(most), sign, pool, space, taken)
 
     def opportunity(self) -> Opportunity:
         query, account = self.query, self.query.account
         size, limit = self._size()
-        if not self.room or self._worth(size) is None:  # a part may pay, or be allowed, where the whole is not
+        worth = self._worth(size)
+        falling = not self.room or (self.market in query.moved.markets and (worth or 0) <= 0)
+        if falling or worth is None:  # a part may pay, or be allowed, where the whole is not
             size, limit = min((peak(self._worth, size), "pool"), (size, limit))
         outcome = self.outcome(size)
         liquidation = outcome.liquidation
         after = replace(self.bare, holdings=liquidation.after)
         symbol = account.view.state.markets[self.market].symbol
         token = query.contracts.settlement
-        orders = len(account.holdings.orders)
+        state, orders = account.view.state, len(account.holdings.orders)
+        touched = {self.market, *(order.range.market for order in account.holdings.orders)}
         gas = GAS + GAS_A_MARKET * len(account.parts) + GAS_AN_ORDER * orders + GAS_A_TURN * (outcome.closed.turns - 1)
         return Opportunity(
             account=query.address,
@@ -107,17 +111,19 @@ class _Slice:
             reward_wad=outcome.profit * account.unit,
             rewards={token: outcome.profit},
             spends={token: outcome.margin},
-            uses={_key(self.bare, self.market, self.sign): (size, self.room)} if self.room else {},
+            uses=drawn(_key(self.bare, self.market, self.sign), size, self.room),
             gas=gas,
             gas_limit=gas * 3 // 2,
             before=health_of(account),
             after=health_of(after),
             partial=self.market in after.holdings.positions,
             slip_percent=SHARED_POOL_SLIP_PERCENT,
+            pools=tuple(state.markets[market].pool for market in sorted(touched)),
             details={
                 "market": self.market,
                 "size": self.sign * size,
                 "margin": outcome.margin,
+                "quote": outcome.closed.quote,
                 "cancel": int(bool(orders)),
                 "limit": _LIMITS.index(limit),
                 "penalty": liquidation.penalty,
@@ -207,8 +213,7 @@ def _worst_price(bare: AccountValue, market: int, sign: int) -> int:
 
 
 def _key(bare: AccountValue, market: int, sign: int) -> str:
-    symbol = bare.view.state.markets[market].symbol
-    return f"closing {symbol} {'long' if sign > 0 else 'short'}s"
+    return closing(bare.view.state.markets[market].symbol, sign)
 
 
 _LIMITS = ("target", "protocol", "pool", "balance")

@@ -22,6 +22,18 @@ def test_open_intents_draw_on_accounts_limits_and_funds():
     assert found.native == 1_000 * 40 + 1_000 * 30, "its bid before it is signed, its fee afterwards"
 
 
+def test_what_is_in_flight_executes_in_the_order_of_nonces():
+    third = replace(INTENT, id=3, nonce=9, account=b"\3" * 20, uses={"pool": 1})
+    second = replace(INTENT, id=4, nonce=8, account=b"\4" * 20, uses={"pool": 2})
+    without = replace(INTENT, id=5, nonce=6, uses={})
+    found = PendingIntents.of([third, without, second, INTENT]).in_flight().ahead
+    assert [(one.accounts, one.uses) for one in found] == [
+        ((ACCOUNT,), {"cap": 3}),
+        ((b"\4" * 20,), {"pool": 2}),
+        ((b"\3" * 20,), {"pool": 1}),
+    ]
+
+
 def test_what_has_ended_draws_on_nothing():
     found = PendingIntents.of([replace(INTENT, state=state) for state in IntentState if state.final]).in_flight()
     assert (found.accounts, found.native, found.count) == (frozenset(), 0, 0)

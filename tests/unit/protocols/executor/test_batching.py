@@ -1,6 +1,8 @@
 """Which plans go together, and what a batch asks for. Pure."""
 
 from collections import Counter
+from dataclasses import replace
+from fractions import Fraction
 from typing import Any
 
 from hypothesis import given, strategies as st
@@ -61,6 +63,14 @@ def test_all_together_must_earn_what_the_gas_of_all_takes_together() -> None:
     gas = 900_000 + executor.BATCH_GAS - executor.AAVE_BATCH_SAVES
     assert made.opportunity.gas == gas
     assert batch_of(made).min_profit == -(-401 * gas // 900_000)
+
+
+def test_all_together_must_cover_their_gas_not_what_each_was_quoted_at() -> None:
+    half, all_of_it = plan(1, least=100), plan(2, least=300)
+    [made] = packed([replace(half, covering=Fraction(1, 2)), replace(all_of_it, covering=Fraction(1, 3))], 8, MOST_GAS)
+    assert batch_of(made).min_profit == -(-150 * made.opportunity.gas // 900_000)
+    assert [limit for _, limit in batch_of(made).steps] == [700_000] * 2
+    assert made.covering == 1
 
 
 def test_a_plan_alone_and_plans_of_no_executor_stay_as_they_are() -> None:
