@@ -296,7 +296,7 @@ class Protocol(Interface):
         ...
 
     def after(self, snapshot: Snapshot, own: Sequence[OwnLiquidation], timestamp: int) -> Snapshot:
-        """The snapshot with its pools (`moved`) as liquidations of this keeper leave them, in their order, at `timestamp`.
+        """The snapshot with its pools (`moved`) as liquidations of this keeper leave them, in order, at `timestamp`.
         `opportunities` quotes sales in them; health is still that of the block."""
         ...
 
