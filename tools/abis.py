@@ -39,7 +39,7 @@ KEPT = {
         "sweep",
     },
 }
-WHOLE = {"ICurie", "ICurieMarket"}  # interfaces of our own that hold nothing but what is used
+WHOLE = {"IArbGasInfo", "ICurie", "ICurieMarket", "IGasPriceOracle"}  # interfaces of our own: only what is used
 WITH_RUNTIME = {"BulkReader", "PoolLens", "SlotReader"}
 WITH_CREATION = {"KeeperExecutor"}
 

@@ -118,7 +118,7 @@ class Daemon:
         """One turn of the loop. Returns how many blocks were handled: 0 when the head brought nothing new."""
         async with self._turn:
             started = time.perf_counter()
-            advance = await stages.sync.advance(head, stages.decider.calls())
+            advance = await stages.decider.advance(stages.sync, head)
             if advance is None:
                 return 0
             execution = stages.execution

@@ -87,6 +87,7 @@ class Decider:
         self._guard = guard
         self._native = native
         self._limits = limits
+        self._data_fees = session.data_fees
         self._times = BlockTimes()
 
     async def decide(self, advance: Advance, in_flight: InFlight, held: str = "") -> Decision:
@@ -172,8 +173,20 @@ class Decider:
         return Funds(max(native - in_flight.native, 0), price, left)
 
     def calls(self) -> list[Call]:
-        """What the price guard asks in the next block, to be read beside the protocol's own reads."""
-        return self._guard.calls()
+        """What to read in the next block beside the protocol's own reads: data fees, and what the price guard asks."""
+        return [*self._session.oracle.calls, *self._guard.calls()]
+
+    async def advance(self, sync: BookSync, head: BlockRef) -> Advance | None:
+        """`BookSync.advance` with the reads of `calls`: the snapshot has the block's data fees."""
+        found = await sync.advance(head, self.calls())
+        return self._with_data_fees(found) if found else None
+
+    def _with_data_fees(self, advance: Advance) -> Advance:
+        oracle = self._session.oracle
+        count = len(oracle.calls)
+        self._data_fees = oracle.decode(advance.beside[:count]) or self._data_fees
+        snapshot = replace(advance.snapshot, data_fees=self._data_fees)
+        return replace(advance, snapshot=snapshot, beside=advance.beside[count:])
 
     async def advance_to_head(self, sync: BookSync) -> Advance:
         """The newest block, for a program that decides on one block only.
@@ -183,7 +196,7 @@ class Decider:
         head = await self._session.chain.reader.head()
         calls = self.calls()
         for _ in range(_MOST_READS):
-            advance = await _read(sync, head, calls)
+            advance = await self._read(sync, head)
             head = advance.snapshot.block
             self._judge(advance, self._protocol.prices(advance.snapshot, head.timestamp))
             known = set(calls)
@@ -192,15 +205,14 @@ class Decider:
                 break
         for block in reversed(sync.book.recent(_STEPS)):
             self._times.saw(block)
-        return await _read(sync, head, calls)
+        return await self._read(sync, head)
 
-
-async def _read(sync: BookSync, head: BlockRef, calls: Sequence[Call]) -> Advance:
-    sync.look_again()
-    advance = await sync.advance(head, calls)
-    if advance is None:
-        raise Transient(f"block {head} was replaced while it was read")
-    return advance
+    async def _read(self, sync: BookSync, head: BlockRef) -> Advance:
+        sync.look_again()
+        advance = await self.advance(sync, head)
+        if advance is None:
+            raise Transient(f"block {head} was replaced while it was read")
+        return advance
 
 
 def open_decider(session: Session, settings: Settings, emit: Emit) -> tuple[BookSync, Decider]:

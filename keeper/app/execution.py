@@ -148,6 +148,7 @@ class Leader:
         rules = signing_policy_of(settings, session, self.address)
         signer = PolicySigner(self.signer, rules, settings.signer_timeout_s)
         broadcaster = Broadcaster(journal, signer, self._router(journal.right), self.emit, self.hook)
+        broadcaster.pending.data_fees = session.data_fees
         simulator = Simulator(session.chain.reader, protocol, self.address)
         outcomes = OutcomeBuilder(
             simulator, self.address, lambda snapshot: native.at(protocol, snapshot, snapshot.block.timestamp)

@@ -5,12 +5,12 @@ from dataclasses import dataclass, replace
 from keeper.abi import checksum
 from keeper.book.discovery import discover
 from keeper.chain.connect import Chain, connect
+from keeper.chain.data_fees import NO_ORACLE, DataFeeOracle, find_oracle
 from keeper.chain.pool import PoolPolicy
 from keeper.clock import Clock
 from keeper.errors import OperatorError
-from keeper.model.events import (
-    Emit,
-)
+from keeper.model.data_fees import NO_DATA_FEES, DataFees
+from keeper.model.events import Emit
 from keeper.protocols.base import Deployment, Means, Protocol
 from keeper.protocols.registry import load_deployment, load_protocol
 from keeper.settings import Settings
@@ -18,11 +18,16 @@ from keeper.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A connected protocol: what every command that talks to a node opens first."""
+    """A connected protocol: what every command that talks to a node opens first.
+
+    `data_fees`: what the chain charged for calldata when it was opened; `oracle` has it for each block.
+    """
 
     chain: Chain
     deployment: Deployment
     protocol: Protocol
+    oracle: DataFeeOracle = NO_ORACLE
+    data_fees: DataFees = NO_DATA_FEES
 
 
 async def open_session(settings: Settings, emit: Emit, clock: Clock | None = None, keeper: bytes = b"") -> Session:
@@ -39,10 +44,11 @@ async def open_session(settings: Settings, emit: Emit, clock: Clock | None = Non
     try:
         await _check_deployment(chain, deployment)
         protocol = await discover(chain.reader, protocol)
+        oracle, data_fees = await find_oracle(chain.reader)
     except BaseException:
         await chain.close()
         raise
-    return Session(chain, deployment, protocol)
+    return Session(chain, deployment, protocol, oracle, data_fees)
 
 
 async def _check_deployment(chain: Chain, deployment: Deployment) -> None:

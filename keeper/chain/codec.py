@@ -77,6 +77,10 @@ class WireReceipt(msgspec.Struct, rename="camel"):
     effective_gas_price: str
     cumulative_gas_used: str
     logs: list[WireLog]
+    l1_fee: str | None = None  # these four of the OP stack
+    operator_fee_scalar: str | None = None
+    operator_fee_constant: str | None = None
+    da_footprint_gas_scalar: str | None = None  # since Jovian
 
 
 class WireNotice(msgspec.Struct):
@@ -224,4 +228,15 @@ def receipt_of(wire: WireReceipt) -> Receipt | None:
         gas_used=quantity(wire.gas_used, _LARGEST_INDEX),
         effective_gas_price=quantity(wire.effective_gas_price),
         logs=tuple(logs_in(wire.logs)),
+        data_fee=_data_fee(wire),
     )
+
+
+def _data_fee(wire: WireReceipt) -> int:
+    """What the OP stack charged beside the gas: specs/protocol/{isthmus,jovian}/exec-engine.md, operator fee.
+
+    On Arbitrum it is in the gas, so `gasUsedForL1` is not counted.
+    """
+    scaled = quantity(wire.operator_fee_scalar or "0x0") * quantity(wire.gas_used)
+    operator = scaled // 10**6 if wire.da_footprint_gas_scalar is None else scaled * 100
+    return quantity(wire.l1_fee or "0x0") + operator + quantity(wire.operator_fee_constant or "0x0")

@@ -10,6 +10,7 @@ from keeper.errors import OperatorError
 
 if TYPE_CHECKING:
     from keeper.app.session import Session
+    from keeper.model.data_fees import DataFees
     from keeper.model.plan import InFlight, Plan, Rejected
     from keeper.settings import Settings
 
@@ -59,7 +60,8 @@ async def _document(session: "Session", settings: "Settings") -> dict[str, Any]:
     sync, decider = open_decider(session, settings, ignore)
     advance = await decider.advance_to_head(sync)
     keeper = session.deployment.means.keeper
-    decision = await decider.decide(advance, _in_flight(settings, keeper), _held(settings, keeper))
+    in_flight = _in_flight(settings, keeper, session.data_fees)
+    decision = await decider.decide(advance, in_flight, _held(settings, keeper))
     block = decision.block
     return {
         "protocol": session.protocol.name,
@@ -72,7 +74,7 @@ async def _document(session: "Session", settings: "Settings") -> dict[str, Any]:
     }
 
 
-def _in_flight(settings: "Settings", keeper: bytes) -> "InFlight":
+def _in_flight(settings: "Settings", keeper: bytes, data_fees: "DataFees") -> "InFlight":
     """What the signer's journal has in flight, and what its running keeper skips for a while."""
     from keeper.abi import checksum
     from keeper.execute.journal.journal import read_open_intents
@@ -83,7 +85,9 @@ def _in_flight(settings: "Settings", keeper: bytes) -> "InFlight":
     if not keeper:
         return InFlight()
     url = settings.database_url.get_secret_value()
-    found = PendingIntents.of(read_open_intents(url, settings.data_dir, settings.chain_id, keeper)).in_flight()
+    pending = PendingIntents.of(read_open_intents(url, settings.data_dir, settings.chain_id, keeper))
+    pending.data_fees = data_fees
+    found = pending.in_flight()
     with suppress(OperatorError):
         status = read_status(settings.data_dir)
         if status.running and (status.chain_id, status.signer) == (settings.chain_id, checksum(keeper)):

@@ -53,6 +53,7 @@ def entry(intent: "Intent") -> dict[str, Any]:
             "status": outcome.status,
             "gas_used": outcome.gas_used,
             "effective_gas_price_wei": str(outcome.effective_gas_price),
+            "data_fee_wei": str(outcome.data_fee),
         }
     return {
         "id": intent.id,

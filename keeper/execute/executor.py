@@ -143,6 +143,7 @@ class LiveExecution:
         async with self._lock:
             block = snapshot.block
             self._turn = replace(self._turn, block=block)
+            self._pending.data_fees = snapshot.data_fees
             self._monitor.tick(block)
             await self._guarded(self._exchange())
             with suppress(JournalAltered):  # reported and held: the next block goes on without that intent

@@ -82,6 +82,7 @@ class Receipt:
     gas_used: int
     effective_gas_price: int
     logs: tuple[Log, ...] = ()
+    data_fee: int = 0  # charged beside the gas, for publishing it on L1 and by the operator of a rollup
 
 
 def hexed(value: bytes) -> str:

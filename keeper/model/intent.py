@@ -7,6 +7,8 @@ from enum import StrEnum
 from keeper.model.chain import Call
 from keeper.model.fees import Fees
 
+NATIVE = bytes(20)  # the native coin among tokens
+
 
 class IntentState(StrEnum):
     """States of an intent. Allowed edges are in `keeper/execute/journal/transitions.py`."""
@@ -72,7 +74,8 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a mined intent ended. `profit`: token address (the native coin is 20 zero bytes) -> units, signed.
+    """How a mined intent ended. `profit`: token address (the native coin is 20 zero bytes) -> units, signed. That of
+    the native coin is what the transaction cost.
 
     `value_wad`: what the profit was worth in dollars (1e18) at the prices of the block in which it was booked.
     """
@@ -87,6 +90,16 @@ class Outcome:
     reason: str = ""
     value_wad: int = 0
     bad_debt_wad: int = 0
+
+    @property
+    def cost(self) -> int:
+        """Wei paid, for gas and data."""
+        return -self.profit.get(NATIVE, 0)
+
+    @property
+    def data_fee(self) -> int:
+        """Wei paid beside the gas, on a rollup."""
+        return self.cost - self.gas_used * self.effective_gas_price
 
 
 @dataclass(frozen=True, slots=True)

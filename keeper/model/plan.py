@@ -116,6 +116,7 @@ class Plan:
     planned_block: int
     deadline_block: int
     covering: Fraction = Fraction(1)  # share of the call's least profit that pays for gas at the bid; the rest is slip
+    data_fee: int = 0  # wei: the most that its data may cost beside its gas
 
     @property
     def account(self) -> bytes:
@@ -147,7 +148,7 @@ class InFlight:
     cooling: Mapping[bytes, int] = field(default_factory=dict)  # account -> first block in which it may be tried again
     uses: Mapping[str, int] = field(default_factory=dict)  # key of a shared limit -> amount
     spends: Mapping[bytes, int] = field(default_factory=dict)  # token -> units
-    native: int = 0  # wei that their gas may cost
+    native: int = 0  # wei that their gas and data may cost
     gas: Mapping[int, int] = field(
         default_factory=dict
     )  # maxFeePerGas in wei -> gas limits of transactions that offer it

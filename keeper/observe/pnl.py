@@ -4,9 +4,9 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from keeper.model.intent import Intent, IntentState
+from keeper.model.intent import NATIVE, Intent, IntentState
 
-NATIVE = bytes(20)
+__all__ = ["NATIVE", "Pnl", "summarise"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +16,7 @@ class Pnl:
     profit: Mapping[bytes, int] = field(default_factory=dict)  # token -> units, signed
     value_wad: int = 0  # dollars (1e18) at the prices when each was mined, gas taken off
     bad_debt_wad: int = 0  # dollars (1e18)
-    gas_wei: int = 0  # paid, also for reverted and cancelled ones
+    gas_wei: int = 0  # paid, data fees included, also for reverted and cancelled ones
     wasted_gas_wei: int = 0  # the part of `gas_wei` paid for transactions without a liquidation
     sent: int = 0
     states: Mapping[str, int] = field(default_factory=dict)
@@ -36,7 +36,6 @@ def summarise(intents: Iterable[Intent]) -> Pnl:
         profit.update(outcome.profit)
         value += outcome.value_wad
         bad_debt += outcome.bad_debt_wad
-        cost = outcome.gas_used * outcome.effective_gas_price
-        gas += cost
-        wasted += 0 if intent.state is IntentState.MINED else cost
+        gas += outcome.cost
+        wasted += 0 if intent.state is IntentState.MINED else outcome.cost
     return Pnl(dict(profit), value, bad_debt, gas, wasted, sent, dict(states))

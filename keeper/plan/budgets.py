@@ -84,7 +84,8 @@ def opportunity_draws(opportunity: Opportunity) -> dict[str, int]:
 def offer_draws(offer: Offer) -> dict[str, int]:
     """What sending an offer uses of every budget. Gas counts at its limit and the native coin at the maximum fee."""
     opportunity = offer.opportunity
-    own = {COUNT: 1, GAS: opportunity.gas_limit, NATIVE: opportunity.gas_limit * offer.max_fee}
+    native = opportunity.gas_limit * offer.max_fee + offer.data.most
+    own = {COUNT: 1, GAS: opportunity.gas_limit, NATIVE: native}
     return {**own, **opportunity_draws(opportunity)}
 
 

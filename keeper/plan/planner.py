@@ -23,6 +23,7 @@ from keeper.model.plan import (
 )
 from keeper.plan import select
 from keeper.plan.budgets import OWN, Budgets, offer_draws, opportunity_draws
+from keeper.plan.data_costs import DataCosts
 from keeper.plan.gas import fee_market
 from keeper.plan.select import Option
 from keeper.plan.value import Appraiser, Offer, Refusal
@@ -65,6 +66,7 @@ class _Round:
         self.native_price_wad = funds.native_price_wad
         self.in_flight = situation.in_flight
         self.appraiser = Appraiser(policy, fees, funds)
+        self.data_costs = DataCosts(protocol, situation.snapshot)
         self.budgets = Budgets(policy, funds, situation.in_flight, block, fees.base_fee)
         self.refused: dict[bytes, Refusal] = {}
         self.quarantine = ""  # why opportunities of the last account are quarantined
@@ -138,10 +140,16 @@ class _Round:
             fitting = self._fitting(account)
         if not fitting:
             return self._shortage(opportunity_draws(max(found, key=_reward)))
-        answers = [self.appraiser.appraise(opportunity) for opportunity in sorted(fitting, key=_reward, reverse=True)]
+        answers = [self._appraise(opportunity) for opportunity in sorted(fitting, key=_reward, reverse=True)]
         offers = [answer for answer in answers if isinstance(answer, Offer)]
         refusals = [answer for answer in answers if isinstance(answer, Refusal)]
         return offers or refusals[0]
+
+    def _appraise(self, opportunity: Opportunity) -> Offer | Refusal:
+        try:
+            return self.appraiser.appraise(*self.data_costs.of(opportunity))
+        except Refused as refused:
+            return _translated(refused)
 
     def _opportunities(self, account: Unsafe, limits: Mapping[str, int]) -> list[Opportunity]:
         asked = self.protocol.opportunities(self.snapshot, account.row, self.timestamp, self.policy.target_wad, limits)
@@ -188,7 +196,7 @@ class _Round:
         draws = offer_draws(offer)
         short = self.budgets.short(draws)
         if short not in OWN and self.budgets.left.get(short, 0) > 0:
-            answers = [self.appraiser.appraise(opportunity) for opportunity in self._fitting(account)]
+            answers = [self._appraise(opportunity) for opportunity in self._fitting(account)]
             if smaller := self._first_within(answers):
                 return [smaller]
         self.refused[account.address] = self._shortage(draws)
@@ -236,7 +244,7 @@ class _Round:
         except Refused as refused:
             self.refused[account.address] = _translated(refused)
             return None
-        answers = [self.appraiser.appraise(opportunity) for opportunity in sorted(found, key=_reward, reverse=True)]
+        answers = [self._appraise(opportunity) for opportunity in sorted(found, key=_reward, reverse=True)]
         again = self._first_within(answers)
         if again is None:
             refusals = [answer for answer in answers if isinstance(answer, Refusal)]
@@ -267,6 +275,7 @@ class _Round:
             planned_block=head,
             deadline_block=head + self.policy.deadline_blocks,
             covering=covering,
+            data_fee=self.snapshot.data_fees.most(len(call.data), opportunity.gas_limit),
         )
 
 

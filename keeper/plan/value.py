@@ -6,6 +6,7 @@ from math import floor
 
 from keeper.model.health import WAD
 from keeper.model.plan import Funds, Opportunity, Policy, Rejection, Shortage
+from keeper.plan.data_costs import NO_DATA_COST, DataCost
 from keeper.plan.gas import MAX_TX_GAS, FeeMarket, gas_cost_wad, highest_fee
 
 # How far above the first attempt's fee replacements may climb. Less spare room would give up too early in a squeeze;
@@ -20,8 +21,9 @@ class Offer:
     opportunity: Opportunity
     max_fee: int  # of the first attempt
     bid: int
-    value_wad: int  # reward less gas at the expected fee
+    value_wad: int  # reward less gas at the expected fee and the data fee
     score_wad: int  # value and what bad debt prevented adds
+    data: DataCost = NO_DATA_COST
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +47,7 @@ class Appraiser:
     fees: FeeMarket
     funds: Funds
 
-    def appraise(self, opportunity: Opportunity) -> Offer | Refusal:
+    def appraise(self, opportunity: Opportunity, data: DataCost = NO_DATA_COST) -> Offer | Refusal:
         """An offer whose profit reaches the minimum at every fee up to its bid, or why there is none."""
         policy, expected = self.policy, self.fees.expected
         if opportunity.gas_limit > MAX_TX_GAS:
@@ -53,7 +55,7 @@ class Appraiser:
                 Rejection.BLOCK_GAS,
                 f"needs a gas limit of {opportunity.gas_limit:,}; a transaction may have {MAX_TX_GAS:,} (EIP-7825)",
             )
-        cost_wad = self.cost_wad(opportunity)
+        cost_wad = self.cost_wad(opportunity, data)
         value_wad = opportunity.reward_wad - cost_wad
         if value_wad < policy.min_profit_wad or opportunity.reward_wad < 0:  # `floor_wad` is never negative
             return Refusal.of(Rejection.UNPROFITABLE, self._shortfall(opportunity.reward_wad, cost_wad))
@@ -62,28 +64,32 @@ class Appraiser:
                 f"the next block costs {gwei(expected)} with tip; KEEPER_MAX_FEE_GWEI allows {gwei(policy.max_fee)}"
             )
             return Refusal.of(Rejection.FEE_CAP, message)
-        affordable = self.funds.native // opportunity.gas_limit
+        affordable = (self.funds.native - data.most) // opportunity.gas_limit
         if expected > affordable:
-            needed = opportunity.gas_limit * expected
+            needed = opportunity.gas_limit * expected + data.most
             return native_short(needed, self.funds.native)
-        bid = self._bid(opportunity)
-        return Offer(
-            opportunity, min(self.fees.ladder, bid, affordable), bid, value_wad, self._score_wad(opportunity, value_wad)
-        )
+        bid = self._bid(opportunity, data)
+        max_fee = min(self.fees.ladder, bid, affordable)
+        return Offer(opportunity, max_fee, bid, value_wad, self._score_wad(opportunity, value_wad), data)
 
-    def _bid(self, opportunity: Opportunity) -> int:
+    def _bid(self, opportunity: Opportunity, data: DataCost) -> int:
         """The highest fee that still pays when the reward slips by `slip_percent`, at most CLIMB times the ladder."""
         cap = min(self.policy.max_fee, CLIMB * self.fees.ladder)
         slipped_wad = opportunity.reward_wad * (100 - opportunity.slip_percent) // 100
+        least_wad = self.policy.min_profit_wad + self._data_wad(data)
         fees = [
-            highest_fee(reward_wad, opportunity.gas, self.funds.native_price_wad, self.policy.min_profit_wad, cap)
+            highest_fee(reward_wad, opportunity.gas, self.funds.native_price_wad, least_wad, cap)
             for reward_wad in (slipped_wad, opportunity.reward_wad)
         ]
         return max(fees[0], min(self.fees.expected, fees[1]))
 
-    def cost_wad(self, opportunity: Opportunity) -> int:
-        """Dollars of gas when the next block includes it."""
-        return gas_cost_wad(opportunity.gas, self.fees.expected, self.funds.native_price_wad)
+    def cost_wad(self, opportunity: Opportunity, data: DataCost = NO_DATA_COST) -> int:
+        """Dollars of gas and data when the next block includes it."""
+        gas_wad = gas_cost_wad(opportunity.gas, self.fees.expected, self.funds.native_price_wad)
+        return gas_wad + self._data_wad(data)
+
+    def _data_wad(self, data: DataCost) -> int:
+        return gas_cost_wad(1, data.expected, self.funds.native_price_wad)
 
     def floor_wad(self, offer: Offer) -> int:
         """Reward below which the call must revert: what covers its costs, and the quoted reward less the slip that the
@@ -92,9 +98,10 @@ class Appraiser:
         return max(self.covering_wad(offer), kept_wad)
 
     def covering_wad(self, offer: Offer) -> int:
-        """Minimum profit and gas at the bid, so that no replacement up to it is mined at a loss. Never negative."""
+        """Minimum profit, data fee and gas at the bid, so that no replacement up to it is mined at a loss. Never
+        negative."""
         gas_wad = gas_cost_wad(offer.opportunity.gas, offer.bid, self.funds.native_price_wad)
-        return max(self.policy.min_profit_wad + gas_wad, 0)
+        return max(self.policy.min_profit_wad + gas_wad + self._data_wad(offer.data), 0)
 
     def gain_wad(self, offer: Offer) -> int:
         """Score over that of doing nothing, which a negative minimum profit puts below zero. Never negative."""

@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Protocol as Interface, Self
 import numpy as np
 
 from keeper.model.chain import BlockRef, Call, CallResult, Log, LogFilter
+from keeper.model.data_fees import NO_DATA_FEES, DataFees
 from keeper.model.health import Health
 from keeper.model.plan import Opportunity, OwnLiquidation
 from keeper.model.stakes import Stakes
@@ -59,6 +60,7 @@ class Snapshot:
 
     `state` is what logs say of the protocol as a whole (parameters, totals), `columns` what they say of accounts,
     `readings` what no log announces (prices, indices), read at this block's hash. Both are the adapter's own types.
+    `data_fees`: what the chain charges for calldata.
     """
 
     block: BlockRef
@@ -66,6 +68,7 @@ class Snapshot:
     columns: Columns
     readings: Any
     moved: Any = None  # pools after the keeper's own liquidations that execute first (`Protocol.after`)
+    data_fees: DataFees = NO_DATA_FEES
 
 
 @dataclass(frozen=True, slots=True)
@@ -302,8 +305,7 @@ class Protocol(Interface):
 
     def encode(self, snapshot: Snapshot, opportunity: Opportunity, floor_wad: int, *, deadline: int = NEVER) -> Call:
         """The transaction. It must revert on chain when the reward would be below `floor_wad` dollars, and in blocks
-        later than `deadline` (unix seconds) where the contracts can. An adapter may leave the keyword out.
-        """
+        later than `deadline` (unix seconds) where the contracts can. An adapter may leave the keyword out."""
         ...
 
     def allowances(self, state: Any) -> list[tuple[bytes, bytes]]:
@@ -321,8 +323,7 @@ class Protocol(Interface):
     def permits(self, state: Any, call: Call) -> str:
         """Why the key may not sign a call, in words; empty when it may. Asked before each signature, about bytes that
         somebody may have altered after `encode`: decode them strictly (`Function.arguments`), and allow the functions
-        that `encode` calls, with contracts, pools and tokens that are known, amounts in range and no negative profit.
-        """
+        that `encode` calls, with known contracts, pools and tokens, amounts in range and no negative profit."""
         ...
 
     def stakes(self, snapshot: Snapshot, call: Call) -> Stakes | None:
@@ -335,8 +336,7 @@ class Protocol(Interface):
 
     def explain(self, data: bytes) -> Revert:
         """Decode revert data. A reason that is not the protocol's own may be a token's: it is named by its selector
-        (0x...), "Error", "Panic" or "no reason".
-        """
+        (0x...), "Error", "Panic" or "no reason"."""
         ...
 
     # For people.

@@ -75,8 +75,12 @@ class Approvals:
         block, owner = snapshot.block, self._signer.address
         lacking = await missing(self._simulator.reader, block, owner, wanted - self._granted)
         self._granted |= wanted.difference(lacking)
-        found = [approval(pair, owner, block, self._policy) for pair in lacking]
+        found = [self._with_data_gas(approval(pair, owner, block, self._policy)) for pair in lacking]
         return [request for request in found if await self._is_grantable(request, block)]
+
+    def _with_data_gas(self, request: TxRequest) -> TxRequest:
+        more = self._pending.data_fees.most_gas(len(request.call.data))
+        return replace(request, gas_limit=request.gas_limit + more)
 
     def _wanted(self, snapshot: Snapshot) -> frozenset[Pair]:
         return frozenset(self._simulator.protocol.allowances(snapshot.state))

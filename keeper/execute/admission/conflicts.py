@@ -70,5 +70,5 @@ class Reservations:
 
 
 def _gas_wei(plan: Plan) -> int:
-    """As a node counts it before it takes a transaction."""
-    return plan.opportunity.gas_limit * plan.max_fee
+    """As a node counts it before it takes a transaction, the data fee of a rollup included."""
+    return plan.opportunity.gas_limit * plan.max_fee + plan.data_fee

@@ -133,5 +133,5 @@ def _end_of(ended: Ended, time_s: int, native_price_wad: int) -> TxResult:
     mined, reverted = intent.state is IntentState.MINED, intent.state is IntentState.REVERTED and not ended.lost
     if outcome is None:
         return TxResult(intent.id, time_s, mined, reverted, 0, 0)
-    gas_wad = outcome.gas_used * outcome.effective_gas_price * native_price_wad // WAD
+    gas_wad = outcome.cost * native_price_wad // WAD
     return TxResult(intent.id, time_s, mined, reverted, max(-outcome.value_wad, 0), gas_wad)

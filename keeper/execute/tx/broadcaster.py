@@ -83,6 +83,11 @@ class Broadcaster:
         self.limited = False
         self._thread = ThreadPoolExecutor(1, "journal")
 
+    @property
+    def transfer_gas(self) -> int:
+        """Gas limit of a self-transfer, with what some rollups take for its data."""
+        return TRANSFER_GAS + self.pending.data_fees.most_gas(0)
+
     async def journal_call(self, write: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Call one of the journal's methods in its own thread, one after another."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, lambda: write(*args, **kwargs))
@@ -170,7 +175,7 @@ class Broadcaster:
         """The transaction of the first signed bytes at other fees, or the self-transfer that cancels it."""
         first, _ = transaction_in(intent.attempts[0].raw)
         if cancels:
-            first = replace(first, to=self.signer.address, data=b"", gas=TRANSFER_GAS)
+            first = replace(first, to=self.signer.address, data=b"", gas=self.transfer_gas)
         return replace(first, max_fee=fees.max_fee, priority_fee=fees.priority_fee)
 
     async def _sign(self, intent: Intent, tx: UnsignedTx, block: int, route: Route, steps: Steps) -> Attempt:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from keeper.execute.tx import nonces
-from keeper.execute.tx.broadcaster import TRANSFER_GAS, Broadcaster, described, identity
+from keeper.execute.tx.broadcaster import Broadcaster, described, identity
 from keeper.execute.tx.requests import urgent_request
 from keeper.model.chain import BlockRef, Call
 from keeper.model.events import TX_SUPERSEDED, Event
@@ -69,5 +69,6 @@ class NonceRepair:
     async def _fill(self, free: list[int], block: BlockRef) -> None:
         if self._pending.any_altered:
             return  # a row that was altered may hold the nonce: a person has to look first
-        filler = urgent_request(FILL, self._keeper, Call(self._keeper, b""), TRANSFER_GAS, block, self._policy)
+        gas_limit = self._broadcaster.transfer_gas
+        filler = urgent_request(FILL, self._keeper, Call(self._keeper, b""), gas_limit, block, self._policy)
         await self._broadcaster.launch([filler] * len(free), free, block.number)

@@ -11,12 +11,11 @@ from keeper.execute.tx.simulator import Simulator
 from keeper.model.chain import Receipt, hexed
 from keeper.model.events import TX_CANCELLED, TX_MINED, TX_REVERTED, Event
 from keeper.model.health import WAD
-from keeper.model.intent import APPROVE, FILL, Attempt, Intent, IntentState, Outcome
+from keeper.model.intent import APPROVE, FILL, NATIVE, Attempt, Intent, IntentState, Outcome
 from keeper.protocols.base import Revert, RevertAction, Snapshot
 from keeper.protocols.executor.batching import BATCH, members
 from keeper.protocols.executor.logs import steps_failed
 
-NATIVE = bytes(20)
 _TRANSFER = keccak(text="Transfer(address,address,uint256)")
 _TRANSFER_TOPICS = 3
 _LONGEST_REASON = 500  # characters
@@ -48,8 +47,8 @@ class OutcomeBuilder:
         self.native_price = native_price
 
     async def book(self, intent: Intent, attempt: Attempt, receipt: Receipt, snapshot: Snapshot) -> Result:
-        """The end of an intent. The gas is paid in any case; rewards come from the transaction's own logs."""
-        profit = {NATIVE: -receipt.gas_used * receipt.effective_gas_price}
+        """The end of an intent. Gas and data are paid in any case; rewards come from the transaction's own logs."""
+        profit = {NATIVE: -receipt.gas_used * receipt.effective_gas_price - receipt.data_fee}
         if attempt.cancels:
             return Result(IntentState.CANCELLED, self._outcome(receipt, profit, "", snapshot))
         if receipt.status != 1:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Self
 
 from keeper.execute.journal.transitions import CONSUMED
+from keeper.model.data_fees import NO_DATA_FEES, DataFees
 from keeper.model.fees import Fees
 from keeper.model.intent import Attempt, Intent
 from keeper.model.plan import InFlight, OwnLiquidation
@@ -38,9 +39,13 @@ class _Kept:
 
 
 class PendingIntents:
-    """Open and recently settled intents, and the accounts that are skipped for a while."""
+    """Open and recently settled intents, and the accounts that are skipped for a while.
+
+    `data_fees`: what the chain charges for their calldata, as of the newest block.
+    """
 
     def __init__(self) -> None:
+        self.data_fees: DataFees = NO_DATA_FEES
         self._kept: dict[int, _Kept] = {}
         self._cooling: dict[bytes, int] = {}
         self._consumed = -1
@@ -145,6 +150,7 @@ class PendingIntents:
             spends.update(intent.spends)
             gas[_wanted_fee(intent)] += intent.gas_limit
             native += intent.gas_limit * max((attempt.max_fee for attempt in intent.attempts), default=intent.bid)
+            native += self.data_fees.most(len(intent.data), intent.gas_limit)
         return InFlight(
             accounts=frozenset(account for intent in intents for account in members(intent)),
             cooling=dict(self._cooling),

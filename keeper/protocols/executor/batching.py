@@ -84,6 +84,7 @@ def _batch(plans: Sequence[Plan]) -> Plan:
         score=sum(plan.score for plan in plans),
         deadline_block=min(plan.deadline_block for plan in plans),
         covering=Fraction(1),
+        data_fee=sum(plan.data_fee for plan in plans),
     )
 
 

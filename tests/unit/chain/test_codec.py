@@ -247,3 +247,27 @@ def test_a_log_taken_back_is_refused() -> None:
 def test_a_log_that_was_not_asked_for_is_refused(wanted: LogFilter) -> None:
     with pytest.raises(Transient, match="not asked for"):
         logs_of(shaped(json.dumps([LOG]).encode(), list[WireLog]), wanted)
+
+
+@pytest.mark.parametrize(
+    ("fields", "fee"),
+    [
+        ({}, 0),
+        ({"l1Fee": "0x64"}, 100),
+        ({"l1Fee": None, "operatorFeeScalar": None}, 0),
+        ({"l1Fee": "0x64", "operatorFeeScalar": hex(10**6), "operatorFeeConstant": "0x7"}, 100 + 0x5208 + 7),
+        ({"l1Fee": "0x64", "operatorFeeScalar": "0x1", "operatorFeeConstant": "0x7", "daFootprintGasScalar": "0x190"},
+         100 + 0x5208 * 100 + 7),
+        ({"gasUsedForL1": "0x2000"}, 0),  # of Arbitrum: it is in gasUsed
+    ],
+)  # fmt: skip
+def test_a_receipt_says_what_a_rollup_charged_beside_the_gas(fields: dict[str, Any], fee: int) -> None:
+    found = receipt_of(shaped(json.dumps(RECEIPT | fields).encode(), WireReceipt))
+    assert found is not None
+    assert found.data_fee == fee
+
+
+@pytest.mark.parametrize("broken", ["", "100", "0xzz"])
+def test_a_malformed_data_fee_is_no_fee_of_zero(broken: str) -> None:
+    with pytest.raises(Transient):
+        receipt_of(shaped(json.dumps(RECEIPT | {"l1Fee": broken or "0x"}).encode(), WireReceipt))

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from keeper.execute.tx.pending import PendingIntents
+from keeper.model.data_fees import DataFees
 from keeper.model.intent import Attempt, Intent, IntentState
 
 ACCOUNT, TOKEN = b"\1" * 20, b"\x0c" * 20
@@ -32,6 +33,13 @@ def test_what_is_in_flight_executes_in_the_order_of_nonces():
         ((b"\4" * 20,), {"pool": 2}),
         ((b"\3" * 20,), {"pool": 1}),
     ]
+
+
+def test_the_coins_for_data_on_a_rollup_are_drawn_on_as_well():
+    pending = PendingIntents.of([replace(INTENT, data=b"\1" * 500)])
+    pending.data_fees = DataFees(small=(0, 0), large=(1_000, 10**6), operator=(70, 70 + 10**9))
+    assert pending.in_flight().native == 1_000 * 40 + pending.data_fees.most(500, 1_000)
+    assert pending.data_fees.most(500, 1_000) > (500_000 + 70 + 1_000) * 5 // 4
 
 
 def test_what_has_ended_draws_on_nothing():
