@@ -63,6 +63,7 @@ class Metrics:
             ("keeper_nearest_health", "Lowest health of a safe account"): lambda: state.nearest_health,
             ("keeper_in_flight", "Transactions without an outcome"): lambda: state.pending,
             ("keeper_held", "1 while nothing new is sent"): lambda: bool(state.held),
+            ("keeper_standby", "1 while it stands by and does not lead"): lambda: state.standby,
             ("keeper_ready", "1 while the chain can be acted on"): lambda: not self._problem,
         }
         for (name, text), read in gauges.items():

@@ -21,6 +21,11 @@ class Sending(Protocol):
         """Transactions without an outcome."""
         ...
 
+    @property
+    def role(self) -> str:
+        """Among keepers that share a signer: starts with "standby" while another one leads."""
+        ...
+
 
 @dataclass(slots=True)
 class KeeperState:
@@ -44,6 +49,11 @@ class KeeperState:
     def pending(self) -> int:
         """Transactions without an outcome."""
         return self.sending.pending if self.sending else 0
+
+    @property
+    def standby(self) -> bool:
+        """Whether it waits for another keeper that leads, or for a journal that can be written."""
+        return self.sending is not None and self.sending.role.startswith("standby")
 
     @property
     def nearest_health(self) -> float:

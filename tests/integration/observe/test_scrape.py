@@ -112,7 +112,8 @@ async def test_a_running_keeper_shows_what_is_in_flight_and_what_holds_it_before
                 kill = ["kill", "--wait", "0", "--env-file", str(environment_file(arena, settings))]
                 assert await asyncio.to_thread(main, kill) == 6
                 await keeper.handled((await arena.quiet()).number)
-                assert scrape(metrics)["keeper_held"] == 1
+                held = scrape(metrics)
+                assert (held["keeper_held"], held["keeper_standby"]) == (1, 0)
                 assert len(keeper.of(KEEPER_IDLE)) == 1
 
                 keeper.execution.hold("a test", BreakerName.REVERTS)
@@ -129,16 +130,18 @@ async def test_a_lost_lease_shows_before_the_next_block(tmp_path: Path) -> None:
         with arena_node() as anvil:
             arena = harsh.arena(anvil, tmp_path, accounts=10, blocks=10)
             settings = arena.settings(
-                anvil.ws_url, live=True, lease_s=0.4, database_url=SecretStr(server.database()), idle_s=NO_HEARTBEAT
+                anvil.ws_url, live=True, lease_s=4.0, database_url=SecretStr(server.database()), idle_s=NO_HEARTBEAT
             )
             async with running(settings) as keeper:
                 with served(keeper.daemon.state) as metrics:
                     await keeper.handled((await arena.quiet()).number)
-                    assert scrape(metrics)["keeper_held"] == 0
+                    leading = scrape(metrics)
+                    assert (leading["keeper_held"], leading["keeper_standby"]) == (0, 0)
                     blocks = len(keeper.of(HEAD_NEW))
                     server.halt()
                     await keeper.until(lambda: keeper.of(LEASE_LOST))
-                    assert scrape(metrics)["keeper_held"] == 1
+                    waiting = scrape(metrics)
+                    assert (waiting["keeper_held"], waiting["keeper_standby"]) == (1, 1)
                     assert len(keeper.of(HEAD_NEW)) == blocks
                     server.resume()
     finally:
