@@ -6,16 +6,20 @@ import signal
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
+import pytest
 from aiohttp import web
 from pydantic import SecretStr
 
+from keeper.app import observers
 from keeper.app.observers import observing
 from keeper.model.events import BREAKER_OPEN, HEAD_NEW, Event
+from keeper.observe.alerts import AlertPolicy
 from keeper.observe.bus import Bus
 from keeper.settings import Settings
-from keeper.sim.arena import Running, arena_node, running
+from keeper.sim.arena import WAIT_S, Running, arena_node, running
 from tests.integration.app.test_process import finish, intents, start
 from tests.support import harsh
 from tests.support.invariants import assert_invariants
@@ -60,7 +64,7 @@ async def test_f46_sigterm_in_mid_send_finishes_the_broadcast_notes_it_and_ends_
             proxy.when(SEND).do(delay(SLOW_S))
             known = len(proxy.sent)
             await arena.step()
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(WAIT_S):
                 while len(proxy.sent) == known:
                     await arena.step()
                     await asyncio.sleep(0.3)
@@ -101,7 +105,8 @@ def log_lines(path: Path) -> list[dict[str, object]]:
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
-async def test_f46_a_webhook_that_hangs_delays_no_liquidation(tmp_path: Path) -> None:
+async def test_f46_a_webhook_that_hangs_delays_no_liquidation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(observers, "AlertPolicy", partial(AlertPolicy, timeout_s=WAIT_S))  # longer than the test
     with arena_node() as anvil:
         arena = harsh.arena(anvil, tmp_path, accounts=40, blocks=24)
         async with FaultProxy(anvil.url) as proxy, deaf() as (hook, taken):

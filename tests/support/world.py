@@ -21,7 +21,7 @@ from keeper.execute.journal.journal import Journal, open_history, open_journal
 from keeper.execute.signing.calls import AnyCall, CallRules
 from keeper.execute.signing.local import from_private_key
 from keeper.execute.signing.policy import SigningPolicy
-from keeper.execute.signing.policy_signer import BUDGET_S, PolicySigner
+from keeper.execute.signing.policy_signer import PolicySigner
 from keeper.execute.signing.signer import Signer
 from keeper.execute.tx.broadcaster import Broadcaster
 from keeper.execute.tx.crash_points import CrashPoint, Hook, no_hook
@@ -41,6 +41,7 @@ GWEI = 10**9
 TOKENS = 10**18
 CHAIN_ID = 31337
 URL = "sqlite:///keeper.db"
+PATIENCE_S = 30.0  # of requests and signatures: a busy machine is no fault
 TRANSFER = keccak(text="Transfer(address,address,uint256)")
 HEALTH = Health(0, 1, liquidatable=True, health_wad=0)
 
@@ -127,7 +128,7 @@ class World:
         self.chain: Chain
         self.tap: Wiretap
         self.signer: Signer = from_private_key(dev_key(1).hex())
-        self.budget_s = BUDGET_S
+        self.budget_s = PATIENCE_S
         self.calls: CallRules = AnyCall()
         self.relays: PrivateSender | None = None
         self.relay_policy: RelayPolicy | None = None
@@ -136,7 +137,7 @@ class World:
 
     async def connect(self, url: str = "") -> "World":
         """To the node itself, or to a proxy before it."""
-        self.chain = await connect([url or self.anvil.url], CHAIN_ID, 5.0, self.events.append)
+        self.chain = await connect([url or self.anvil.url], CHAIN_ID, PATIENCE_S, self.events.append)
         self.tap = Wiretap(self.chain.sender)
         return self
 
