@@ -219,7 +219,12 @@ def _word(data: bytes, place: int) -> int:
 @cache
 def read_abi(name: str) -> list[Any]:
     """The ABI of `abis/{name}.json` as it stands there, for web3."""
-    found: list[Any] = json.loads((ABI_DIRECTORY / f"{name}.json").read_text())["abi"]
+    found: list[Any] = _read(name)["abi"]
+    return found
+
+
+def _read(name: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((ABI_DIRECTORY / f"{name}.json").read_text())
     return found
 
 
@@ -231,14 +236,21 @@ def load_abi(name: str) -> Contract:
 
 @cache
 def load_runtime(name: str) -> bytes:
-    """Runtime code that `abis/{name}.json` carries, for state overrides. `make check` compares it with the build."""
-    return bytes.fromhex(json.loads((ABI_DIRECTORY / f"{name}.json").read_text())["runtime"])
+    """Runtime code that `abis/{name}.json` carries, zeros where immutables are. `make check` compares it with the
+    build."""
+    return bytes.fromhex(_read(name)["runtime"])
+
+
+@cache
+def load_immutables(name: str) -> tuple[tuple[int, int], ...]:
+    """Where `load_runtime` has zeros and deployed code has values: (first byte, length) pairs."""
+    return tuple((start, length) for start, length in _read(name)["immutables"])
 
 
 @cache
 def load_creation(name: str) -> bytes:
     """Creation code that `abis/{name}.json` carries, without constructor arguments."""
-    return bytes.fromhex(json.loads((ABI_DIRECTORY / f"{name}.json").read_text())["creation"])
+    return bytes.fromhex(_read(name)["creation"])
 
 
 def checksum(address: bytes) -> str:

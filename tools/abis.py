@@ -30,17 +30,34 @@ KEPT = {
     "IFeed": {"decimals", "latestRoundData"},
     "IERC20Metadata": {"approve", "allowance", "balanceOf", "symbol", "decimals", "transfer"},
     "KeeperExecutor": {
-        "owner",
+        "version",
+        "treasury",
+        "pendingTreasury",
+        "operator",
+        "floor",
+        "held",
+        "gasBound",
+        "gasLeftToday",
         "factory",
+        "wrapped",
         "liquidateAave",
         "liquidateCurie",
         "liquidateCurieCollateral",
         "batch",
+        "sell",
         "sweep",
+        "refuel",
+        "offerTreasury",
+        "acceptTreasury",
+        "setOperator",
+        "setFloor",
+        "setHeld",
+        "setGasBound",
     },
 }
 WHOLE = {"IArbGasInfo", "ICurie", "ICurieMarket", "IGasPriceOracle"}  # interfaces of our own: only what is used
-WITH_RUNTIME = {"BulkReader", "PoolLens", "SlotReader"}
+WITH_RUNTIME = {"BulkReader", "KeeperExecutor", "PoolLens", "SlotReader"}
+WITH_IMMUTABLES = {"KeeperExecutor"}
 WITH_CREATION = {"KeeperExecutor"}
 
 
@@ -55,6 +72,9 @@ def minimal(contract: str) -> dict[str, object]:
     result: dict[str, object] = {"contract": contract, "abi": kept}
     if contract in WITH_RUNTIME:
         result["runtime"] = artifact["deployedBytecode"]["object"].removeprefix("0x")
+    if contract in WITH_IMMUTABLES:
+        found = artifact["deployedBytecode"]["immutableReferences"].values()
+        result["immutables"] = sorted([place["start"], place["length"]] for places in found for place in places)
     if contract in WITH_CREATION:
         result["creation"] = artifact["bytecode"]["object"].removeprefix("0x")
     return result

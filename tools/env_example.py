@@ -24,6 +24,7 @@ EXAMPLES = {
 }
 BETTER_AS_FILE = {"keystore_password": "/run/secrets/keystore-password", "private_key": "/run/secrets/key"}
 OPTIONAL_EXAMPLES = {
+    "treasury": "0x0000000000000000000000000000000000000000",
     "lease_s": "6",
     "max_notional_usd": "250000",
     "max_notional_usd_block": "1000000",

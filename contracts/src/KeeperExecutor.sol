@@ -5,6 +5,7 @@ import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
 import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
 import {IKeeperExecutor} from "./interfaces/IKeeperExecutor.sol";
+import {IWrapped} from "./interfaces/IWrapped.sol";
 import {IAaveFlashBorrower, IAavePoolActions} from "./interfaces/aave_v3/IAavePoolActions.sol";
 import {
     ICurieAccountBalanceViews,
@@ -18,11 +19,13 @@ import {
     IUniswapV3Trader
 } from "./interfaces/uniswap/IUniswapV3Actions.sol";
 
-/// The one account that liquidates: it has no administrator, no upgrade, no proxy, and pays to its owner alone.
+/// The one account that liquidates. It has no upgrade and no proxy. Capital leaves it to the treasury alone; what the
+/// operator's key can do, and what somebody who steals it can, is in the interface.
 ///
 /// It believes no return value where a balance can be measured. Each contract that it pays gets an approval of exactly
 /// what may be taken, and none afterwards. A callback is taken once, from the contract that was just called, with the
-/// data that it was given. Deadlines are the keeper's business. Needs a chain with transient storage (Cancun).
+/// data that it was given. While anything runs, nothing else can be called, by either role. Needs a chain with transient
+/// storage (Cancun).
 contract KeeperExecutor is IKeeperExecutor, IAaveFlashBorrower, IUniswapV3Trader {
     using SafeERC20 for IERC20;
     using SafeCast for int256;
@@ -40,36 +43,72 @@ contract KeeperExecutor is IKeeperExecutor, IAaveFlashBorrower, IUniswapV3Trader
     uint256 private constant GAS_TO_END = 60_000; // what a batch needs after its last step
     uint256 private constant GAS_TO_SKIP = 6_000; // what it needs to tell of a step that it could not begin
 
-    address public immutable owner;
+    uint256 public constant version = 2;
     address public immutable factory;
+    address public immutable wrapped;
+
+    /// One slot: what the operator may take a day, and what he took on `day`.
+    struct Gas {
+        uint112 bound;
+        uint112 taken;
+        uint32 day;
+    }
+
+    address public operator;
+    address public treasury;
+    address public pendingTreasury;
+    Gas private gas;
+    mapping(address token => uint256 units) public floor;
+    mapping(address token => bool) public held;
 
     Phase private transient phase;
     bytes32 private transient expected; // the callback that must come next
 
-    constructor(address owner_, address factory_) {
-        owner = owner_;
+    constructor(address treasury_, address operator_, address factory_, address wrapped_) {
+        if (treasury_ == address(0)) revert BadRole(treasury_);
+        treasury = treasury_;
+        emit TreasuryChanged(address(0), treasury_);
+        _setOperator(operator_);
         factory = factory_;
+        wrapped = wrapped_;
     }
 
-    /// For the owner, or for a batch of his.
-    modifier step() {
+    receive() external payable {}
+
+    /// For the operator, or for a batch of his.
+    modifier step(uint256 deadline) {
         Phase before = phase;
-        if (msg.sender == address(this) ? before != Phase.Batch : msg.sender != owner) revert NotOwner(msg.sender);
-        if (before == Phase.Step || (before == Phase.Batch && msg.sender == owner)) revert Reentered();
+        if (msg.sender == address(this)) {
+            if (before != Phase.Batch) revert NotOperator(msg.sender);
+        } else {
+            if (msg.sender != operator) revert NotOperator(msg.sender);
+            if (before != Phase.Idle) revert Reentered();
+        }
+        _inTime(deadline);
         phase = Phase.Step;
         _;
         phase = before;
     }
 
-    modifier onlyOwner() {
-        if (msg.sender != owner) revert NotOwner(msg.sender);
+    /// For both roles, while nothing else runs.
+    modifier alone() {
+        if (msg.sender != operator && msg.sender != treasury) revert NotOperator(msg.sender);
+        if (phase != Phase.Idle) revert Reentered();
+        phase = Phase.Step;
+        _;
+        phase = Phase.Idle;
+    }
+
+    modifier onlyTreasury() {
+        if (msg.sender != treasury) revert NotTreasury(msg.sender);
         if (phase != Phase.Idle) revert Reentered();
         _;
     }
 
     // ---------------------------------------------------------------- liquidations
 
-    function liquidateAave(AaveLiquidation calldata order) external step returns (int256) {
+    function liquidateAave(AaveLiquidation calldata order) external step(order.deadline) returns (int256) {
+        _checkFloor(order.debt, order.minProfit);
         uint256 before = _balance(order.debt);
         if (order.flashLoan) {
             bytes memory data = abi.encode(order);
@@ -83,11 +122,12 @@ contract KeeperExecutor is IKeeperExecutor, IAaveFlashBorrower, IUniswapV3Trader
         return _settle(order.account, order.debt, before, order.minProfit);
     }
 
-    function liquidateCurie(CurieLiquidation calldata order) external step returns (int256) {
+    function liquidateCurie(CurieLiquidation calldata order) external step(order.deadline) returns (int256) {
         ICurieClearingHouseActions house = ICurieClearingHouseActions(order.clearingHouse);
         ICurieVaultActions vault = ICurieVaultActions(house.getVault());
         ICurieAccountBalanceViews accounts = ICurieAccountBalanceViews(house.getAccountBalance());
         address token = vault.getSettlementToken();
+        _checkFloor(token, order.minProfit);
         uint256 before = _balance(token);
 
         _deposit(vault, token, order.margin);
@@ -103,26 +143,33 @@ contract KeeperExecutor is IKeeperExecutor, IAaveFlashBorrower, IUniswapV3Trader
         return _settle(order.account, token, before, order.minProfit);
     }
 
-    function liquidateCurieCollateral(CurieCollateral calldata order) external step returns (int256) {
+    function liquidateCurieCollateral(CurieCollateral calldata order) external step(order.deadline) returns (int256) {
         ICurieVaultActions vault = ICurieVaultActions(order.vault);
         address token = vault.getSettlementToken();
+        _checkFloor(token, order.minProfit);
         uint256 before = _balance(token);
-        uint256 held = _balance(order.collateral);
+        uint256 had = _balance(order.collateral);
 
         _allow(token, order.vault, order.amount);
         vault.liquidateCollateral(order.account, order.collateral, order.amount, true);
         _disallow(token, order.vault);
-        _swap(order.collateral, token, held, order.swap);
+        _swap(order.collateral, token, had, order.swap);
 
         return _settle(order.account, token, before, order.minProfit);
     }
 
-    function batch(bytes[] calldata steps, uint256[] calldata gasLimits, address token, int256 minProfit)
-        external
-        onlyOwner
-        returns (Outcome[] memory outcomes)
-    {
+    function batch(
+        bytes[] calldata steps,
+        uint256[] calldata gasLimits,
+        address token,
+        int256 minProfit,
+        uint256 deadline
+    ) external returns (Outcome[] memory outcomes) {
+        if (msg.sender != operator) revert NotOperator(msg.sender);
+        if (phase != Phase.Idle) revert Reentered();
         if (steps.length != gasLimits.length) revert BadBatch();
+        _inTime(deadline);
+        _checkFloor(token, minProfit);
         phase = Phase.Batch;
         uint256 before = _balance(token);
         outcomes = new Outcome[](steps.length);
@@ -136,8 +183,100 @@ contract KeeperExecutor is IKeeperExecutor, IAaveFlashBorrower, IUniswapV3Trader
         phase = Phase.Idle;
     }
 
-    function sweep(address token, uint256 amount) external onlyOwner {
-        IERC20(token).safeTransfer(owner, amount);
+    // ---------------------------------------------------------------- capital
+
+    function sell(address token, address[] calldata pools, uint256 minOut) external alone returns (uint256 received) {
+        if (held[token] && msg.sender != treasury) revert Held(token);
+        if (minOut == 0) revert NoLeast();
+        uint256 amount = _balance(token);
+        if (amount == 0) revert Shortfall(token, 0, 1);
+        address into;
+        (into, received) = _through(pools, token, amount);
+        if (into == token || !held[into]) revert NotHeld(into);
+        if (received < minOut) revert Shortfall(into, received, minOut);
+        emit Sold(token, into, amount, received);
+    }
+
+    function sweep(address token, uint256 amount) external alone {
+        if (token == address(0)) _pay(treasury, amount);
+        else IERC20(token).safeTransfer(treasury, amount);
+        emit Swept(token, amount);
+    }
+
+    function refuel(uint256 amount) external alone {
+        uint256 left = gasLeftToday();
+        if (amount > left) revert AboveGasBound(amount, left);
+        (gas.taken, gas.day) = (uint112(_takenToday() + amount), _today());
+        uint256 coins = address(this).balance;
+        if (coins < amount) {
+            if (wrapped == address(0)) revert Shortfall(address(0), coins, amount);
+            IWrapped(wrapped).withdraw(amount - coins);
+            emit Unwrapped(amount - coins);
+        }
+        _pay(operator, amount);
+        emit Refuelled(amount);
+    }
+
+    // ---------------------------------------------------------------- what only the treasury may do
+
+    function offerTreasury(address to) external onlyTreasury {
+        pendingTreasury = to;
+        emit TreasuryOffered(to);
+    }
+
+    function acceptTreasury() external {
+        if (msg.sender != pendingTreasury) revert NotTreasury(msg.sender);
+        if (phase != Phase.Idle) revert Reentered();
+        if (msg.sender == operator) revert BadRole(msg.sender);
+        emit TreasuryChanged(treasury, msg.sender);
+        (treasury, pendingTreasury) = (msg.sender, address(0));
+    }
+
+    function setOperator(address to) external onlyTreasury {
+        _setOperator(to);
+    }
+
+    function setFloor(address token, uint256 units) external onlyTreasury {
+        floor[token] = units;
+        emit FloorChanged(token, units);
+    }
+
+    function setHeld(address token, bool held_) external onlyTreasury {
+        held[token] = held_;
+        emit HeldChanged(token, held_);
+    }
+
+    function setGasBound(uint256 weiPerDay) external onlyTreasury {
+        gas.bound = weiPerDay.toUint112();
+        emit GasBoundChanged(weiPerDay);
+    }
+
+    function gasBound() external view returns (uint256) {
+        return gas.bound;
+    }
+
+    function gasLeftToday() public view returns (uint256) {
+        uint256 taken = _takenToday();
+        return gas.bound > taken ? gas.bound - taken : 0;
+    }
+
+    function _setOperator(address to) private {
+        if (to == address(0) || to == treasury) revert BadRole(to);
+        emit OperatorChanged(operator, to);
+        operator = to;
+    }
+
+    function _takenToday() private view returns (uint256) {
+        return gas.day == _today() ? gas.taken : 0;
+    }
+
+    function _today() private view returns (uint32) {
+        return uint32(block.timestamp / 1 days);
+    }
+
+    function _pay(address to, uint256 amount) private {
+        (bool paid,) = to.call{value: amount}("");
+        if (!paid) revert PaymentFailed(to);
     }
 
     // ---------------------------------------------------------------- callbacks
@@ -167,11 +306,11 @@ contract KeeperExecutor is IKeeperExecutor, IAaveFlashBorrower, IUniswapV3Trader
 
     /// Repays, takes the collateral, and sells it where it is not the debt token itself.
     function _takeAave(AaveLiquidation memory order) private {
-        uint256 held = _balance(order.collateral);
+        uint256 had = _balance(order.collateral);
         _allow(order.debt, order.pool, order.repay);
         IAavePoolActions(order.pool).liquidationCall(order.collateral, order.debt, order.account, order.repay, false);
         _disallow(order.debt, order.pool);
-        if (order.collateral != order.debt) _swap(order.collateral, order.debt, held, order.swap);
+        if (order.collateral != order.debt) _swap(order.collateral, order.debt, had, order.swap);
     }
 
     function _deposit(ICurieVaultActions vault, address token, uint256 margin) private {
@@ -226,23 +365,29 @@ contract KeeperExecutor is IKeeperExecutor, IAaveFlashBorrower, IUniswapV3Trader
             mstore(output, size)
             returndatacopy(add(output, 32), 0, size)
         }
-        outcome.success = success;
-        if (success) outcome.profit = abi.decode(output, (int256));
+        outcome.success = success && output.length == 32; // no calldata is a payment, which says nothing
+        if (outcome.success) outcome.profit = abi.decode(output, (int256));
         else outcome.reason = output;
         outcome.gasUsed = start - gasleft();
     }
 
     // ---------------------------------------------------------------- swaps
 
-    /// Sells whatever of `token` is held beyond `held`, through the pools in order.
-    function _swap(address token, address wanted, uint256 held, Swap memory swap) private {
-        uint256 amount = _balance(token) - held;
+    /// Sells whatever of `token` is held beyond `had`, through the pools in order.
+    function _swap(address token, address wanted, uint256 had, Swap memory swap) private {
+        uint256 amount = _balance(token) - had;
         if (amount == 0) revert Shortfall(token, 0, 1);
-        for (uint256 i = 0; i < swap.pools.length; ++i) {
-            (token, amount) = _swapOnce(swap.pools[i], token, amount);
-        }
+        (token, amount) = _through(swap.pools, token, amount);
         if (token != wanted) revert BadRoute(token, wanted);
         if (swap.pools.length != 0 && amount < swap.minOut) revert Shortfall(token, amount, swap.minOut);
+    }
+
+    /// What comes out of the pools, and how much.
+    function _through(address[] memory pools, address token, uint256 amount) private returns (address, uint256) {
+        for (uint256 i = 0; i < pools.length; ++i) {
+            (token, amount) = _swapOnce(pools[i], token, amount);
+        }
+        return (token, amount);
     }
 
     function _swapOnce(address pool, address token, uint256 amount) private returns (address out, uint256 received) {
@@ -273,6 +418,16 @@ contract KeeperExecutor is IKeeperExecutor, IAaveFlashBorrower, IUniswapV3Trader
     }
 
     // ---------------------------------------------------------------- balances and trust
+
+    function _inTime(uint256 deadline) private view {
+        if (block.timestamp > deadline) revert Expired(deadline);
+    }
+
+    /// No loss is allowed, whatever the floor.
+    function _checkFloor(address token, int256 minProfit) private view {
+        uint256 least = floor[token];
+        if (minProfit < 0 || uint256(minProfit) < least) revert BelowFloor(token, minProfit, least);
+    }
 
     function _settle(address account, address token, uint256 before, int256 least) private returns (int256 profit) {
         profit = _grown(token, before);

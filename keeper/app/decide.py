@@ -9,7 +9,7 @@ from itertools import pairwise
 from keeper.app.policies import guard_policy, native_price_of, policy_of, trade_limits_of
 from keeper.app.session import Session
 from keeper.book.sync import Advance, BookSync
-from keeper.chain.balances import token_balances
+from keeper.chain.balances import profit_floors, token_balances
 from keeper.errors import Transient
 from keeper.model.assessment import Assessment
 from keeper.model.chain import BlockRef, Call
@@ -162,15 +162,17 @@ class Decider:
         session, in_flight = self._session, decision.in_flight
         price = self._native.at(self._protocol, decision.snapshot, decision.timestamp)
         tokens = self._protocol.purse(decision.snapshot.state)
-        keeper = session.deployment.means.keeper
+        keeper, reader = session.deployment.means.keeper, session.chain.reader
+        floors = profit_floors(reader, decision.block, session.deployment.executor, tokens)
         if not keeper:
-            return Funds(UNLIMITED, price, dict.fromkeys(tokens, UNLIMITED))
-        balances, native = await asyncio.gather(
-            token_balances(session.chain.reader, decision.block, session.deployment.holder, tokens),
-            session.chain.reader.balance(keeper, decision.block),
+            return Funds(UNLIMITED, price, dict.fromkeys(tokens, UNLIMITED), await floors)
+        balances, native, least = await asyncio.gather(
+            token_balances(reader, decision.block, session.deployment.holder, tokens),
+            reader.balance(keeper, decision.block),
+            floors,
         )
         left = {token: max(amount - in_flight.spends.get(token, 0), 0) for token, amount in balances.items()}
-        return Funds(max(native - in_flight.native, 0), price, left)
+        return Funds(max(native - in_flight.native, 0), price, left, least)
 
     def calls(self) -> list[Call]:
         """What to read in the next block beside the protocol's own reads: data fees, and what the price guard asks."""

@@ -11,6 +11,7 @@ from keeper.clock import Clock
 from keeper.errors import OperatorError
 from keeper.model.data_fees import NO_DATA_FEES, DataFees
 from keeper.model.events import Emit
+from keeper.protocols import executor
 from keeper.protocols.base import Deployment, Means, Protocol
 from keeper.protocols.registry import load_deployment, load_protocol
 from keeper.settings import Settings
@@ -43,12 +44,21 @@ async def open_session(settings: Settings, emit: Emit, clock: Clock | None = Non
     chain = await connect(urls, settings.chain_id, settings.request_timeout_s, emit, policy, clock)
     try:
         await _check_deployment(chain, deployment)
+        if deployment.executor:
+            await _check_executor(chain, deployment.executor)
         protocol = await discover(chain.reader, protocol)
         oracle, data_fees = await find_oracle(chain.reader)
     except BaseException:
         await chain.close()
         raise
     return Session(chain, deployment, protocol, oracle, data_fees)
+
+
+async def _check_executor(chain: Chain, address: bytes) -> None:
+    """Raises OperatorError for an executor of version 1, which this keeper cannot call any more."""
+    answers = await chain.reader.read(await chain.reader.head(), executor.ties_calls(address))
+    if executor.outdated(answers):
+        raise OperatorError(f"KEEPER_DEPLOYMENT: {executor.outdated_message(address)}")
 
 
 async def _check_deployment(chain: Chain, deployment: Deployment) -> None:

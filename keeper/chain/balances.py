@@ -1,4 +1,4 @@
-"""Token balances, in one read."""
+"""Token balances and the executor's floors, in one read each."""
 
 from collections.abc import Collection
 
@@ -8,6 +8,7 @@ from keeper.errors import Transient
 from keeper.model.chain import BlockRef, Call
 
 _BALANCE_OF = load_abi("IERC20Metadata").functions["balanceOf"]
+_FLOOR = load_abi("KeeperExecutor").functions["floor"]
 
 
 async def token_balances(
@@ -24,3 +25,22 @@ async def token_balances(
             raise Transient(f"balanceOf failed for token {checksum(token)}")
         balances[token] = int(_BALANCE_OF.decode(result.data)[0])
     return balances
+
+
+async def profit_floors(
+    reader: ChainReader, block: BlockRef, executor: bytes, tokens: Collection[bytes]
+) -> dict[bytes, int]:
+    """Least profit in units of each token that the executor allows at a block, where it is above zero.
+
+    None is known where there is no executor, or one of another kind.
+    """
+    ordered = sorted(tokens) if executor else []
+    if not ordered:
+        return {}
+    results = await reader.read(block, [Call(executor, _FLOOR.encode(token)) for token in ordered])
+    answered = {
+        token: int(_FLOOR.decode(result.data)[0])
+        for token, result in zip(ordered, results, strict=True)
+        if result.ok and len(result.data) == 32
+    }
+    return {token: units for token, units in answered.items() if units}

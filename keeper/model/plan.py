@@ -133,11 +133,15 @@ class Schedule:
 
 @dataclass(frozen=True, slots=True)
 class Funds:
-    """What the keeper can spend now, plans in flight already taken off. Token amounts in the token's own units."""
+    """What the keeper can spend now, plans in flight already taken off. Token amounts in the token's own units.
+
+    `floors`: the least profit in a token that the executor's treasury allows, where it set one.
+    """
 
     native: int  # wei
     native_price_wad: int  # dollars per coin, 1e18
     tokens: Mapping[bytes, int] = field(default_factory=dict)
+    floors: Mapping[bytes, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

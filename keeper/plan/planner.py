@@ -26,7 +26,7 @@ from keeper.plan.budgets import OWN, Budgets, offer_draws, opportunity_draws
 from keeper.plan.data_costs import DataCosts
 from keeper.plan.gas import fee_market
 from keeper.plan.select import Option
-from keeper.plan.value import Appraiser, Offer, Refusal
+from keeper.plan.value import Appraiser, Offer, Refusal, usd
 from keeper.protocols.base import Protocol, Snapshot
 from keeper.protocols.deadline import deadline_of, encode_until
 
@@ -64,6 +64,7 @@ class _Round:
         self.policy = policy
         self.deadline = deadline_of(block.timestamp, situation.timestamp, policy.deadline_blocks)
         self.native_price_wad = funds.native_price_wad
+        self.floors = funds.floors
         self.in_flight = situation.in_flight
         self.appraiser = Appraiser(policy, fees, funds)
         self.data_costs = DataCosts(protocol, situation.snapshot)
@@ -146,10 +147,19 @@ class _Round:
         return offers or refusals[0]
 
     def _appraise(self, opportunity: Opportunity) -> Offer | Refusal:
+        least_wad = self._executor_floor_wad(opportunity)
+        if opportunity.reward_wad < least_wad:
+            why = f"reward {usd(opportunity.reward_wad)}, the executor's floor {usd(least_wad)}"
+            return Refusal.of(Rejection.UNPROFITABLE, why)
         try:
             return self.appraiser.appraise(*self.data_costs.of(opportunity))
         except Refused as refused:
             return _translated(refused)
+
+    def _executor_floor_wad(self, opportunity: Opportunity) -> int:
+        """Dollars below which the executor refuses a call (`BelowFloor`), rounded up."""
+        floors = [(token, self.floors[token]) for token in opportunity.rewards if token in self.floors]
+        return sum(self.protocol.value_wad(self.snapshot, token, units) + 1 for token, units in floors)
 
     def _opportunities(self, account: Unsafe, limits: Mapping[str, int]) -> list[Opportunity]:
         asked = self.protocol.opportunities(self.snapshot, account.row, self.timestamp, self.policy.target_wad, limits)
@@ -257,7 +267,7 @@ class _Round:
     def _plan(self, offer: Offer) -> Plan | None:
         opportunity = offer.opportunity
         try:
-            floor_wad = self.appraiser.floor_wad(offer)
+            floor_wad = max(self.appraiser.floor_wad(offer), self._executor_floor_wad(opportunity))
             covering = Fraction(self.appraiser.covering_wad(offer), floor_wad) if floor_wad else Fraction(1)
             call = encode_until(self.protocol, self.snapshot, opportunity, floor_wad, self.deadline)
         except Refused as refused:

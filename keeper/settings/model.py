@@ -56,6 +56,12 @@ class Settings(ChainSettings):
         "Address of the signer: which key the remote signer uses, and which key KEEPER_KMS_KEY_ID must name",
         pattern=r"^0x[0-9a-fA-F]{40}$",
     )
+    treasury: str | None = setting(
+        None,
+        "Sending",
+        "Address that owns the capital of executors that `keeper executor deploy` creates; not the signer",
+        pattern=r"^0x[0-9a-fA-F]{40}$",
+    )
     kms_key_id: str | None = setting(
         None, "Sending", "Key in AWS KMS (id, ARN or alias); needs liquidation-keeper[aws]"
     )

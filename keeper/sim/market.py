@@ -16,6 +16,7 @@ from keeper.sim.node.client import Node, Tx
 from keeper.sim.records import AccountState, LiquidationRecord
 from keeper.sim.scenario import Scenario
 
+TREASURY = bytes.fromhex(f"7e{1:038x}")  # of executors here; nobody has its key, the node can impersonate it
 PROTOCOLS = ("margin_engine", "curie", "aave_v3")
 
 Prices = Mapping[str, float]  # dollars by label; ETH is among them: it pays for gas

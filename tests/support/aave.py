@@ -6,10 +6,11 @@ from keeper.book.book import Book
 from keeper.model.chain import Call, Log, unhexed
 from keeper.protocols.aave_v3 import AaveV3Protocol
 from keeper.protocols.base import Deployment, Means, Snapshot
+from keeper.protocols.executor import creation
 from keeper.sim.bench import Bench, block_ref
+from keeper.sim.market import TREASURY
 from keeper.sim.markets.aave_v3 import DEMO, AaveListing, DeployedAave, deploy
 from keeper.sim.node.anvil import Anvil
-from keeper.sim.node.artifacts import forged
 from keeper.sim.node.client import Node, Tx, impersonate
 from tests.support.engine import account
 
@@ -87,8 +88,8 @@ class AaveBench(Bench):
         return "" if data is None else str(self.protocol.explain(data))
 
 
-def deploy_executor(node: Node, deployed: DeployedAave, owner: bytes = KEEPER) -> bytes:
+def deploy_executor(node: Node, deployed: DeployedAave, operator: bytes = KEEPER) -> bytes:
     """An executor of the keeper's, on the pools of the market."""
-    data = forged("KeeperExecutor").creation(owner, deployed.exits.uniswap.factory)
-    [receipt] = node.send(Tx(owner, None, data))
+    data = creation(TREASURY, operator, deployed.exits.uniswap.factory)
+    [receipt] = node.send(Tx(operator, None, data))
     return unhexed(str(receipt["contractAddress"]))

@@ -17,9 +17,9 @@ from keeper.sim.bench import Bench
 from keeper.sim.markets.curie import DEMO, CurieListing, DeployedCurie, deploy
 from keeper.sim.node.anvil import Anvil
 from keeper.sim.node.client import Node
-from tests.support.executors import OWNER, Hand
+from tests.support.executors import OPERATOR, Hand
 
-__all__ = ["OWNER", "CurieBench", "account", "curie_bench"]
+__all__ = ["OPERATOR", "CurieBench", "account", "curie_bench"]
 
 
 def account(index: int) -> bytes:

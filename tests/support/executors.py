@@ -1,4 +1,4 @@
-"""The executor contract on a node, and its owner's hand: what an order would come to, and carrying it out."""
+"""The executor contract on a node, and its operator's hand: what an order would come to, and carrying it out."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -6,9 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
-from eth_abi.abi import encode
 
-from keeper.abi import load_creation
 from keeper.chain.errors import RpcError
 from keeper.model.chain import hexed, unhexed
 from keeper.protocols import executor as calls
@@ -18,8 +16,8 @@ from keeper.sim.node.artifacts import ask
 from keeper.sim.node.client import Node, Tx, impersonate
 from tests.support.engine import account
 
-OWNER = account(0xEE)
-ANY_PROFIT = -(2**255)
+OPERATOR = account(0xEE)
+TREASURY = account(0xEF)
 GAS = 16_000_000
 
 Single = AaveLiquidation | CurieLiquidation | CurieCollateral
@@ -35,7 +33,7 @@ class Reverted(Exception):
 
 @dataclass(frozen=True)
 class Hand:
-    """An executor whose owner is impersonated. Blocks are mined by hand (`Anvil(mining=False)`)."""
+    """An executor whose operator and treasury are impersonated. Blocks are mined by hand (`Anvil(mining=False)`)."""
 
     anvil: Anvil
     node: Node
@@ -43,13 +41,12 @@ class Hand:
 
     @classmethod
     def on(cls, anvil: Anvil, node: Node, factory: bytes) -> "Hand":
-        """Deploy it as its owner would."""
-        impersonate(node, [OWNER])
-        code = load_creation("KeeperExecutor") + encode(["address", "address"], [OWNER, factory])
-        [receipt] = node.send(Tx(OWNER, None, code))
+        """Deploy it as its operator would."""
+        impersonate(node, [OPERATOR, TREASURY])
+        [receipt] = node.send(Tx(OPERATOR, None, calls.creation(TREASURY, OPERATOR, factory)))
         return cls(anvil, node, unhexed(receipt["contractAddress"]))
 
-    def would(self, order: Order, timestamp: int, sender: bytes = OWNER) -> bytes:
+    def would(self, order: Order, timestamp: int, sender: bytes = OPERATOR) -> bytes:
         """What the call would return in a block of that time. Raises Reverted."""
         request = {"from": hexed(sender), "to": hexed(self.executor), "data": hexed(order.data()), "gas": hex(GAS)}
         try:
@@ -58,18 +55,23 @@ class Hand:
             raise Reverted(unhexed(error.data or "0x")) from None
 
     def profit(self, order: Single, timestamp: int) -> int:
-        """What an order would earn, however little. Raises Reverted."""
-        return int.from_bytes(self.would(replace(order, min_profit=ANY_PROFIT), timestamp), "big", signed=True)
+        """What an order would earn, or lose. Raises Reverted."""
+        try:
+            return int.from_bytes(self.would(replace(order, min_profit=0), timestamp), "big", signed=True)
+        except Reverted as refusal:
+            if refusal.reason.name != "Unprofitable":
+                raise
+            return int(refusal.reason.args[1])
 
     def carry_out(self, order: Order, timestamp: int) -> Mapping[str, Any]:
         """The receipt of the order, mined in a block of that time."""
         self.anvil.set_next_timestamp(timestamp)
-        [receipt] = self.node.try_send([Tx(OWNER, self.executor, order.data(), GAS)])
+        [receipt] = self.node.try_send([Tx(OPERATOR, self.executor, order.data(), GAS)])
         return receipt
 
     def sweep(self, token: bytes, amount: int) -> None:
         """Take tokens out of the executor."""
-        self.node.send(Tx(OWNER, self.executor, calls.sweep(token, amount)))
+        self.node.send(Tx(OPERATOR, self.executor, calls.sweep(token, amount)))
 
     def balance(self, token: bytes) -> int:
         return int(ask(self.node, token, "balanceOf(address)", self.executor))
@@ -92,10 +94,12 @@ def undone(anvil: Anvil) -> Iterator[None]:
 def checked(hand: Hand, order: Single, token: bytes) -> tuple[int, int]:
     """Carry an order out at exactly what it earns, having seen that one unit more is refused: (profit, gas used).
 
-    The announced profit is the balance's growth.
+    The announced profit is the balance's growth. An order at a loss is refused, and costs no gas.
     """
     timestamp = hand.anvil.timestamp() + 2
     profit = hand.profit(order, timestamp)
+    if profit < 0:  # refused, whatever the order asks for
+        return profit, 0
     with pytest.raises(Reverted) as refusal:
         hand.would(replace(order, min_profit=profit + 1), timestamp)
     assert str(refusal.value) == f"Unprofitable({hexed(token)}, {profit}, {profit + 1})"

@@ -50,7 +50,7 @@ contract BatchTest is ExecutorTest {
     }
 
     function run(bytes[] memory steps, int256 minProfit) private returns (IKeeperExecutor.Outcome[] memory) {
-        return executor.batch(steps, limits(steps.length), address(debt), minProfit);
+        return executor.batch(steps, limits(steps.length), address(debt), minProfit, block.timestamp);
     }
 
     // ---------------------------------------------------------------- each step apart
@@ -79,10 +79,10 @@ contract BatchTest is ExecutorTest {
 
     function testFuzz_TheSumDecides(uint256 a, uint256 b) public {
         bytes[] memory steps = new bytes[](2);
-        steps[0] = step(bound(a, 1e6, 50_000e18), type(int256).min);
-        steps[1] = step(bound(b, 1e6, 50_000e18), type(int256).min);
+        steps[0] = step(bound(a, 1e6, 50_000e18), 0);
+        steps[1] = step(bound(b, 1e6, 50_000e18), 0);
         uint256 state = vm.snapshotState();
-        IKeeperExecutor.Outcome[] memory outcomes = run(steps, type(int256).min);
+        IKeeperExecutor.Outcome[] memory outcomes = run(steps, 0);
         int256 sum = outcomes[0].profit + outcomes[1].profit;
         vm.revertToState(state);
         uint256 before = debt.balanceOf(address(executor));
@@ -116,13 +116,15 @@ contract BatchTest is ExecutorTest {
     function test_AStepCanOnlyLiquidate() public {
         bytes[] memory steps = new bytes[](5);
         steps[0] = abi.encodeCall(executor.sweep, (address(debt), 1));
-        steps[1] = abi.encodeCall(executor.batch, (new bytes[](0), new uint256[](0), address(debt), int256(0)));
+        steps[1] = abi.encodeCall(
+            executor.batch, (new bytes[](0), new uint256[](0), address(debt), int256(0), block.timestamp)
+        );
         steps[2] = abi.encodeCall(executor.uniswapV3SwapCallback, (int256(1), int256(1), ""));
         steps[3] = hex"";
         steps[4] = abi.encodeCall(debt.transfer, (stranger, 1));
         IKeeperExecutor.Outcome[] memory outcomes = run(steps, 0);
-        assertTrue(bytes4(outcomes[0].reason) == IKeeperExecutor.NotOwner.selector, "sweep");
-        assertTrue(bytes4(outcomes[1].reason) == IKeeperExecutor.NotOwner.selector, "batch");
+        assertTrue(bytes4(outcomes[0].reason) == IKeeperExecutor.NotOperator.selector, "sweep");
+        assertTrue(bytes4(outcomes[1].reason) == IKeeperExecutor.NotOperator.selector, "batch");
         assertTrue(bytes4(outcomes[2].reason) == IKeeperExecutor.Unexpected.selector, "callback");
         assertTrue(!outcomes[3].success && !outcomes[4].success, "others");
     }
@@ -130,7 +132,7 @@ contract BatchTest is ExecutorTest {
     function test_EachStepHasItsGasLimit() public {
         bytes[] memory steps = new bytes[](1);
         vm.expectRevert(IKeeperExecutor.BadBatch.selector);
-        executor.batch(steps, new uint256[](2), address(debt), 0);
+        executor.batch(steps, new uint256[](2), address(debt), 0, block.timestamp);
     }
 
     // ---------------------------------------------------------------- gas
@@ -141,7 +143,7 @@ contract BatchTest is ExecutorTest {
         steps[1] = step(1_000e18, 1);
         steps[2] = step(1_000e18, 1);
         IKeeperExecutor.Outcome[] memory outcomes =
-            executor.batch{gas: 3 * ENOUGH + 200_000}(steps, limits(3), address(debt), 1);
+            executor.batch{gas: 3 * ENOUGH + 200_000}(steps, limits(3), address(debt), 1, block.timestamp);
         assertTrue(!outcomes[0].success && outcomes[1].success && outcomes[2].success, "only the first");
         assertTrue(outcomes[0].gasUsed < ENOUGH + 20_000, "no more than its own");
     }
@@ -153,7 +155,7 @@ contract BatchTest is ExecutorTest {
         }
         gas = bound(gas, 100_000, 3_000_000);
         uint256 before = debt.balanceOf(address(executor));
-        try executor.batch{gas: gas}(steps, limits(6), address(debt), 0) returns (
+        try executor.batch{gas: gas}(steps, limits(6), address(debt), 0, block.timestamp) returns (
             IKeeperExecutor.Outcome[] memory outcomes
         ) {
             int256 sum;

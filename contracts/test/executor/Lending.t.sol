@@ -40,8 +40,8 @@ contract LendingTest is ExecutorTest {
     // ---------------------------------------------------------------- profit, to the wei
 
     function testFuzz_ProfitIsTheGrowthOfTheBalance(uint256 repay, uint256 bonus, bool flash, bool hops) public {
-        lender.setTerms(bound(bonus, 0.9e18, 1.3e18), 10_000, 5);
-        IKeeperExecutor.AaveLiquidation memory wanted = order(bound(repay, 1e6, 10_000e18));
+        lender.setTerms(bound(bonus, 1.02e18, 1.3e18), 10_000, 5);
+        IKeeperExecutor.AaveLiquidation memory wanted = order(bound(repay, 1e6, 1_000e18));
         wanted.flashLoan = flash;
         if (hops) wanted.swap.pools = through(first, second);
         uint256 before = debt.balanceOf(address(executor));
@@ -53,8 +53,8 @@ contract LendingTest is ExecutorTest {
     function testFuzz_TheLeastProfitIsEnoughAndOneMoreIsNot(uint256 repay, uint256 bonus, uint256 taken, bool flash)
         public
     {
-        lender.setTerms(bound(bonus, 0.9e18, 1.3e18), bound(taken, 5_000, 10_000), bound(taken, 0, 30));
-        IKeeperExecutor.AaveLiquidation memory wanted = order(bound(repay, 1e6, 10_000e18));
+        lender.setTerms(bound(bonus, 1.02e18, 1.3e18), bound(taken, 5_000, 10_000), bound(taken, 0, 30));
+        IKeeperExecutor.AaveLiquidation memory wanted = order(bound(repay, 1e6, 1_000e18));
         wanted.flashLoan = flash;
         uint256 state = vm.snapshotState();
         int256 profit = executor.liquidateAave(wanted);
@@ -84,6 +84,16 @@ contract LendingTest is ExecutorTest {
         IKeeperExecutor.AaveLiquidation memory wanted = order(1_000e18);
         (wanted.flashLoan, wanted.minProfit) = (true, 0);
         vm.expectPartialRevert(IKeeperExecutor.Unprofitable.selector);
+        executor.liquidateAave(wanted);
+    }
+
+    function test_ALossIsRefusedAndNoOrderCanAllowOne() public {
+        lender.setTerms(0.9e18, 10_000, 5);
+        vm.expectPartialRevert(IKeeperExecutor.Unprofitable.selector);
+        executor.liquidateAave(order(1_000e18));
+        IKeeperExecutor.AaveLiquidation memory wanted = order(1_000e18);
+        wanted.minProfit = -1;
+        vm.expectRevert(abi.encodeWithSelector(IKeeperExecutor.BelowFloor.selector, address(debt), int256(-1), 0));
         executor.liquidateAave(wanted);
     }
 
@@ -178,7 +188,7 @@ contract LendingTest is ExecutorTest {
 
     function test_ATokenWithAFeeIsCountedByWhatArrives() public {
         debt.setFee(100);
-        lender.setTerms(1.1e18, 10_000, 0);
+        lender.setTerms(1.3e18, 10_000, 0);
         uint256 before = debt.balanceOf(address(executor));
         int256 profit = executor.liquidateAave(order(1_000e18));
         assertEq(int256(debt.balanceOf(address(executor))) - int256(before), profit, "the balance");

@@ -35,6 +35,7 @@ contract PerpetualTest is ExecutorTest {
         wanted.size = -3e18;
         wanted.margin = margin;
         wanted.minProfit = minProfit;
+        wanted.deadline = block.timestamp;
     }
 
     function collateral(uint256 amount, int256 minProfit)
@@ -48,6 +49,7 @@ contract PerpetualTest is ExecutorTest {
         wanted.amount = amount;
         wanted.swap.pools = through(pool);
         wanted.minProfit = minProfit;
+        wanted.deadline = block.timestamp;
     }
 
     function assertSteps(string memory expected) private view {
@@ -58,7 +60,7 @@ contract PerpetualTest is ExecutorTest {
 
     function testFuzz_TheLeastProfitIsEnoughAndOneMoreIsNot(uint256 margin, uint256 gain) public {
         margin = bound(margin, 1e6, 100_000e6);
-        int256 result = int256(bound(gain, 0, 2e6)) - 1e6;
+        int256 result = int256(bound(gain, 0, 2e6));
         perpetual.set(result, 0, 0);
         expectUnprofitable(address(usd), result, result + 1);
         executor.liquidateCurie(order(margin, result + 1));
@@ -105,9 +107,9 @@ contract PerpetualTest is ExecutorTest {
 
     function testFuzz_CollateralIsBoughtAndSoldForAtLeastThat(uint256 amount, uint256 bonus) public {
         amount = bound(amount, 1e6, 50_000e6);
-        perpetual.set(int256(amount * bound(bonus, 0, 2_000) / 10_000), 0, 0);
+        perpetual.set(int256(amount * bound(bonus, 500, 2_000) / 10_000), 0, 0);
         uint256 state = vm.snapshotState();
-        int256 profit = executor.liquidateCurieCollateral(collateral(amount, type(int256).min));
+        int256 profit = executor.liquidateCurieCollateral(collateral(amount, 0));
         assertEq(int256(usd.balanceOf(address(executor))), 100_000e6 + profit, "the balance");
         assertEq(usd.allowance(address(executor), address(perpetual)), 0, "an approval is left");
         vm.revertToState(state);

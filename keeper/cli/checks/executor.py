@@ -1,20 +1,23 @@
-"""What `keeper doctor` checks of the executor contract: its owner, its Uniswap factory, and what it holds."""
+"""What `keeper doctor` checks of the executor contract: code, roles, wiring, limits, and what it holds."""
+
+from eth_utils.crypto import keccak
 
 from keeper.abi import checksum
 from keeper.app.session import Session
 from keeper.chain.balances import token_balances
 from keeper.chain.connect import Chain
 from keeper.cli.checks.check import Check, fail, ok, warn
-from keeper.cli.executor.contract import read_ties
+from keeper.cli.executor.contract import Limits, read_limits, read_ties
+from keeper.cli.output import units
 from keeper.protocols.base import Snapshot
-from keeper.protocols.executor import Ties
+from keeper.protocols.executor import Ties, is_ours
 from keeper.settings import Settings
 
-_DEPLOY = "run `keeper executor deploy --factory ADDRESS --live`"
+_DEPLOY = "run `keeper executor deploy --factory ADDRESS --treasury ADDRESS --live`"
 
 
 async def check_executor(settings: Settings, session: Session, snapshot: Snapshot, signer: bytes | None) -> list[Check]:
-    """Owner, factory and capital; nothing where the protocol needs no executor."""
+    """Code, roles, factory, limits and capital; nothing where the protocol needs no executor."""
     if not session.protocol.needs_executor:
         return []
     address = session.deployment.executor
@@ -30,18 +33,55 @@ async def check_executor(settings: Settings, session: Session, snapshot: Snapsho
     ties = await read_ties(session.chain, address, snapshot.block)
     if ties is None:
         return [fail("executor", f"{checksum(address)} is not an executor contract", "check KEEPER_DEPLOYMENT")]
-    found = [_owner(ties, signer), await _factory(session.chain, ties)]
-    return found + await _capital(session, snapshot, address)
+    found = [await _code(session.chain, address), *_roles(ties, signer), await _factory(session.chain, ties)]
+    limits = await read_limits(session.chain, address, snapshot.block, session.protocol.purse(snapshot.state))
+    found.append(_gas(limits))
+    return found + await _capital(session, snapshot, address, limits)
 
 
-def _owner(ties: Ties, signer: bytes | None) -> Check:
-    name = "executor: owner"
+def _roles(ties: Ties, signer: bytes | None) -> list[Check]:
+    operator, treasury = checksum(ties.operator), checksum(ties.treasury)
+    names = "executor: operator", "executor: treasury"
     if signer is None:
-        return ok(name, f"{checksum(ties.owner)}; no signer is set to compare with")
-    if ties.owner != signer:
-        message = f"its owner is {checksum(ties.owner)}; the signer is {checksum(signer)}"
-        return fail(name, message, f"set the signer that owns it, or remove it from KEEPER_DEPLOYMENT and {_DEPLOY}")
-    return ok(name, f"its owner is the signer, {checksum(signer)}")
+        unknown = "no signer is set to compare with"
+        return [ok(names[0], f"{operator}; {unknown}"), ok(names[1], f"{treasury}; {unknown}")]
+    found = [ok(names[0], f"its operator is the signer, {operator}")]
+    if ties.operator != signer:
+        message = f"its operator is {operator}; the signer is {checksum(signer)}"
+        action = f"use that signer, or let the treasury sign `keeper executor treasury set-operator {checksum(signer)}`"
+        found = [fail(names[0], message, action)]
+    if ties.treasury == signer:
+        message = f"the signer, {treasury}, is the treasury: a stolen key takes the capital"
+        return [*found, fail(names[1], message, "use the operator's key here, and keep the treasury's elsewhere")]
+    return [*found, ok(names[1], f"its capital belongs to {treasury}")]
+
+
+async def _code(chain: Chain, address: bytes) -> Check:
+    code = await chain.reader.code(address)
+    name, digest = "executor: code", keccak(code).hex()[:16]
+    if not is_ours(code):
+        message = f"{checksum(address)} has other code ({len(code)} bytes, hash {digest}...) than this keeper ships"
+        return fail(name, message, f"do not fund it: remove it from KEEPER_DEPLOYMENT and {_DEPLOY}")
+    return ok(name, f"the contract that this keeper ships, hash {digest}...")
+
+
+def _gas(limits: Limits) -> Check:
+    if not limits.gas_bound:
+        return ok("executor: gas bound", "no coins may be taken for gas: send them to the signer")
+    left, bound = (units(wei, 18) for wei in (limits.gas_left, limits.gas_bound))
+    return ok("executor: gas bound", f"{bound} coins a day, {left} left today")
+
+
+def _holding(token: bytes, amount: int, named: tuple[str, int], limits: Limits) -> Check:
+    symbol, decimals = named
+    floor = units(limits.floors[token], decimals)
+    message = f"{amount / 10**decimals:,.2f} {symbol}, least profit {floor} {symbol}"
+    if token in limits.held:
+        return ok(f"executor: {symbol}", message)
+    action = (
+        f"let the treasury sign `keeper executor treasury set-held {symbol} yes`: a stolen operator key could sell it"
+    )
+    return warn(f"executor: {symbol}", f"{message}; not on the held list", action)
 
 
 async def _factory(chain: Chain, ties: Ties) -> Check:
@@ -52,17 +92,13 @@ async def _factory(chain: Chain, ties: Ties) -> Check:
     return ok(name, f"it trades with the pools of {checksum(ties.factory)}")
 
 
-async def _capital(session: Session, snapshot: Snapshot, address: bytes) -> list[Check]:
+async def _capital(session: Session, snapshot: Snapshot, address: bytes, limits: Limits) -> list[Check]:
     """What it holds of the tokens that liquidations spend. With flash loans it may hold nothing."""
     symbols = session.protocol.token_symbols(snapshot.state)
     tokens = session.protocol.purse(snapshot.state)
     balances = await token_balances(session.chain.reader, snapshot.block, address, tokens)
     named = {token: symbols.get(token, (checksum(token), 0)) for token in tokens}
-    held = [
-        ok(f"executor: {named[token][0]}", f"{amount / 10 ** named[token][1]:,.2f} {named[token][0]}")
-        for token, amount in balances.items()
-        if amount
-    ]
+    held = [_holding(token, amount, named[token], limits) for token, amount in balances.items() if amount]
     if held:
         return held
     wanted = ", ".join(sorted(symbol for symbol, _ in named.values()))

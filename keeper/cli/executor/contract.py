@@ -1,5 +1,7 @@
 """Reads of the executor contract through web3, and parsing of addresses."""
 
+from collections.abc import Collection
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from keeper.errors import OperatorError
@@ -15,24 +17,42 @@ def executor_of(session: "Session") -> bytes:
     """The executor's address. Raises OperatorError when the deployment file names none."""
     if not session.deployment.executor:
         raise OperatorError(
-            "KEEPER_DEPLOYMENT names no Executor: run `keeper executor deploy --factory ADDRESS --live`"
+            "KEEPER_DEPLOYMENT names no Executor: run `keeper executor deploy --factory ADDRESS --treasury ADDRESS "
+            "--live`"
         )
     return session.deployment.executor
 
 
 async def read_ties(chain: "Chain", address: bytes, block: "BlockRef") -> "Ties | None":
-    """Owner and factory of an executor at a block; None when the address is no executor."""
-    from web3.exceptions import BadFunctionCallOutput, ContractLogicError
+    """Roles and wiring of an executor at a block; None when the address is no executor of this version."""
+    from keeper.protocols import executor
 
-    from keeper.model.chain import unhexed
-    from keeper.protocols.executor import Ties
+    return executor.ties(await chain.reader.read(block, executor.ties_calls(address)))
 
-    functions = chain.contract(address, "KeeperExecutor").functions
-    try:
-        owner, factory = [await functions[name]().call(block_identifier=block.number) for name in ("owner", "factory")]
-    except (BadFunctionCallOutput, ContractLogicError):
-        return None
-    return Ties(unhexed(owner), unhexed(factory))
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What the treasury set: coins (wei) a day and left today, floors in units, tokens of the list, an open offer."""
+
+    pending: bytes
+    gas_bound: int
+    gas_left: int
+    floors: "dict[bytes, int]"
+    held: "frozenset[bytes]"
+
+
+async def read_limits(chain: "Chain", address: bytes, block: "BlockRef", tokens: "Collection[bytes]") -> Limits:
+    """The limits of an executor of this version, for these tokens."""
+    from keeper.model.chain import Call
+    from keeper.protocols.executor.contract import FUNCTIONS
+
+    asked = [FUNCTIONS[name].encode() for name in ("pendingTreasury", "gasBound", "gasLeftToday")]
+    asked += [FUNCTIONS[name].encode(token) for name in ("floor", "held") for token in tokens]
+    answers = [result.data for result in await chain.reader.read(block, [Call(address, data) for data in asked])]
+    pending, *numbers = answers[0][12:], *(int.from_bytes(data, "big") for data in answers[1:])
+    floors = dict(zip(tokens, numbers[2 : 2 + len(tokens)], strict=True))
+    listed = zip(tokens, numbers[2 + len(tokens) :], strict=True)
+    return Limits(pending, numbers[0], numbers[1], floors, frozenset(token for token, flag in listed if flag))
 
 
 async def balance_of(chain: "Chain", token: bytes, holder: bytes, block: "BlockRef") -> int:

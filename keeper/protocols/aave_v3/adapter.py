@@ -155,12 +155,11 @@ class AaveV3Protocol(Defaults):
         states = snapshot.readings.pools if snapshot.moved is None else snapshot.moved
         return replace(snapshot, moved=exits.after(states, own))
 
-    def encode(self, snapshot: Snapshot, opportunity: Opportunity, floor_wad: int, *, deadline: int = NEVER) -> Call:  # noqa: ARG002
+    def encode(self, snapshot: Snapshot, opportunity: Opportunity, floor_wad: int, *, deadline: int = NEVER) -> Call:
         market = self._market(snapshot, snapshot.block.timestamp)
         max_slip = self._deployment.means.max_slip
-        return executor.call(
-            self._deployment.executor, calldata.encode(market, self._found.pool, opportunity, floor_wad, max_slip)
-        )
+        order = calldata.encode(market, self._found.pool, opportunity, floor_wad, max_slip, deadline)
+        return executor.call(self._deployment.executor, order)
 
     def purse(self, state: AaveState) -> list[bytes]:
         return sorted(reserve.asset for reserve in state.listed())

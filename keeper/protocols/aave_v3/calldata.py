@@ -56,7 +56,7 @@ NUMBERED_ACTIONS = {number: ACTIONS[name] for number, name in NUMBERED.items()}
 
 
 def encode(
-    market: AaveMarket, pool: bytes, opportunity: Opportunity, floor_wad: int, max_slip: Fraction
+    market: AaveMarket, pool: bytes, opportunity: Opportunity, floor_wad: int, max_slip: Fraction, deadline: int
 ) -> executor.AaveLiquidation:
     """The executor's order, which reverts when the profit is worth less than `floor_wad` dollars (1e18), and when the
     sale brings less than its quote less `max_slip`."""
@@ -77,6 +77,7 @@ def encode(
         flash_loan=bool(details["flash"]),
         swap=executor.Swap(route, executor.least_out(details["out"], max_slip)),
         min_profit=least,
+        deadline=deadline,
     )
 
 

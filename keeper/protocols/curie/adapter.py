@@ -198,8 +198,8 @@ class CurieProtocol(Defaults):
             snapshot.moved or CurieMoved(),
         )
 
-    def encode(self, snapshot: Snapshot, opportunity: Opportunity, floor_wad: int, *, deadline: int = NEVER) -> Call:  # noqa: ARG002
-        return calldata.encode(self._contracts, snapshot.state, self._deployment, opportunity, floor_wad)
+    def encode(self, snapshot: Snapshot, opportunity: Opportunity, floor_wad: int, *, deadline: int = NEVER) -> Call:
+        return calldata.encode(self._contracts, snapshot.state, self._deployment, opportunity, floor_wad, deadline)
 
     def after(self, snapshot: Snapshot, own: Sequence[OwnLiquidation], timestamp: int) -> Snapshot:
         state, columns = snapshot.state, snapshot.columns

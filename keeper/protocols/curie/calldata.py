@@ -55,7 +55,12 @@ MESSAGES = {
 
 
 def encode(
-    contracts: Contracts, state: CurieState, deployment: Deployment, opportunity: Opportunity, floor_wad: int
+    contracts: Contracts,
+    state: CurieState,
+    deployment: Deployment,
+    opportunity: Opportunity,
+    floor_wad: int,
+    deadline: int,
 ) -> Call:
     """The executor's call, which reverts when the profit would be below `floor_wad` dollars (1e18), and when closing or
     selling brings less, or takes more, than its quote by more than the slip that is allowed.
@@ -76,6 +81,7 @@ def encode(
             sqrt_price_limit_x96=0,  # the profit is what has to be enough
             opposite_amount_bound=_bound(details["quote"], max_slip),
             min_profit=least,
+            deadline=deadline,
         )
     else:
         order = orders.CurieCollateral(
@@ -85,6 +91,7 @@ def encode(
             amount=details["paid"],
             swap=orders.Swap((details["pool"].to_bytes(20, "big"),), orders.least_out(details["out"], max_slip)),
             min_profit=least,
+            deadline=deadline,
         )
     return orders.call(deployment.executor or _NOBODY, order)
 

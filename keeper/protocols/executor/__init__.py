@@ -1,6 +1,18 @@
 """The executor contract: its orders, calls, logs and gas. Adapters, plug-ins among them, import these names."""
 
-from keeper.protocols.executor.contract import Ties, creation, sweep, ties, ties_calls
+from keeper.protocols.executor.contract import (
+    VERSION,
+    Ties,
+    creation,
+    is_ours,
+    outdated,
+    outdated_message,
+    refuel,
+    sell,
+    sweep,
+    ties,
+    ties_calls,
+)
 from keeper.protocols.executor.gas import (
     AAVE_BATCH_SAVES,
     AAVE_GAS,
@@ -54,6 +66,7 @@ __all__ = [
     "FLASH_LOAN_GAS",
     "HOP_GAS",
     "MOST_UNITS",
+    "VERSION",
     "AaveLiquidation",
     "Batch",
     "CurieCollateral",
@@ -71,11 +84,16 @@ __all__ = [
     "call",
     "creation",
     "explain",
+    "is_ours",
     "least_out",
     "liquidated",
     "most_in",
     "order_of",
     "outcomes",
+    "outdated",
+    "outdated_message",
+    "refuel",
+    "sell",
     "stakes",
     "steps_failed",
     "sweep",

@@ -69,10 +69,11 @@ def _batch(plans: Sequence[Plan]) -> Plan:
     steps = tuple((plan.call.data, plan.opportunity.gas_limit) for plan in plans)
     alone = sum(plan.opportunity.gas for plan in plans)
     gas = _expected_gas(alone, orders)
-    # Steps may fail alone: all together have to pay for their gas, not to bring what each was quoted at.
+    # Steps may fail alone: all together have to pay for their gas, not to bring what each was quoted at. One that does
+    # not fail brings at least what the executor allows.
     covered = sum(order.min_profit * plan.covering for order, plan in zip(orders, plans, strict=True))
-    least = ceil(covered * gas / alone)
-    order = Batch(steps, _profit_token(plans[0]), least)
+    least = max(ceil(covered * gas / alone), min(order.min_profit for order in orders))
+    order = Batch(steps, _profit_token(plans[0]), least, min(order.deadline for order in orders))
     bid = min(plan.bid for plan in plans)  # each step's least profit pays for its gas up to its own bid
     return replace(
         plans[0],

@@ -23,14 +23,24 @@ ACTIONS = {
     "MarginLeft": _RETRY,
     "TooLittleGas": _RETRY,
     "SafeERC20FailedOperation": _RETRY,
+    "Expired": _RETRY,
+    "BelowFloor": _RETRY,  # the treasury raised it
     # Reverting so would be our own mistake.
-    "NotOwner": _BUG,
+    "NotTreasury": _BUG,
+    "NotOperator": _BUG,
+    "BadRole": _BUG,
+    "Held": _BUG,
+    "NotHeld": _BUG,
+    "NoLeast": _BUG,
+    "AboveGasBound": _BUG,
+    "PaymentFailed": _BUG,
     "NotAPool": _BUG,
     "BadRoute": _BUG,
     "Unexpected": _BUG,
     "Reentered": _BUG,
     "BadBatch": _BUG,
     "SafeCastOverflowedIntToUint": _BUG,
+    "SafeCastOverflowedUintDowncast": _BUG,
     "SafeCastOverflowedUintToInt": _BUG,
 }
 

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 from eth_abi.exceptions import DecodingError
 
 from keeper.model.chain import Call, unhexed
+from keeper.protocols.base import NEVER
 from keeper.protocols.executor.contract import FUNCTIONS
 from keeper.protocols.executor.gas import AAVE_BATCH_SAVES, COLLATERAL_BATCH_SAVES, CURIE_BATCH_SAVES
 
@@ -26,7 +27,7 @@ class Swap:
 
 @dataclass(frozen=True, slots=True)
 class AaveLiquidation:
-    """Repay debt, take collateral, sell it. `repay`, `min_profit`: units of the debt token; negative: a cost."""
+    """Repay debt, take collateral, sell it. `repay`, `min_profit`: units of the debt token."""
 
     saves_gas: ClassVar[int] = AAVE_BATCH_SAVES  # of each further step in a batch
 
@@ -38,16 +39,17 @@ class AaveLiquidation:
     flash_loan: bool
     swap: Swap
     min_profit: int
+    deadline: int = NEVER  # unix seconds
 
     def data(self) -> bytes:
         """Calldata for the executor."""
         order = (self.pool, self.account, self.collateral, self.debt, self.repay, self.flash_loan)
-        return FUNCTIONS["liquidateAave"].encode((*order, self.swap.words(), self.min_profit))
+        return FUNCTIONS["liquidateAave"].encode((*order, self.swap.words(), self.min_profit, self.deadline))
 
 
 @dataclass(frozen=True, slots=True)
 class CurieLiquidation:
-    """Take a position over and close it. `margin`, `min_profit`: units of the settlement token; negative: a cost.
+    """Take a position over and close it. `margin`, `min_profit`: units of the settlement token.
 
     `size`: signed, as the account holds it, 0 for the most allowed. `opposite_amount_bound`: least quote for closing a
     long, most for a short, 0 for none. `sqrt_price_limit_x96`: of the closing trade, 0 for the market's own.
@@ -64,11 +66,12 @@ class CurieLiquidation:
     sqrt_price_limit_x96: int
     opposite_amount_bound: int
     min_profit: int
+    deadline: int = NEVER  # unix seconds
 
     def data(self) -> bytes:
         """Calldata for the executor."""
         order = (self.clearing_house, self.account, self.base_token, self.size, self.margin, self.cancel_orders)
-        bounds = (self.sqrt_price_limit_x96, self.opposite_amount_bound, self.min_profit)
+        bounds = (self.sqrt_price_limit_x96, self.opposite_amount_bound, self.min_profit, self.deadline)
         return FUNCTIONS["liquidateCurie"].encode((*order, *bounds))
 
 
@@ -84,11 +87,12 @@ class CurieCollateral:
     amount: int
     swap: Swap
     min_profit: int
+    deadline: int = NEVER  # unix seconds
 
     def data(self) -> bytes:
         """Calldata for the executor."""
-        order = (self.vault, self.account, self.collateral, self.amount, self.swap.words(), self.min_profit)
-        return FUNCTIONS["liquidateCurieCollateral"].encode(order)
+        order = (self.vault, self.account, self.collateral, self.amount, self.swap.words())
+        return FUNCTIONS["liquidateCurieCollateral"].encode((*order, self.min_profit, self.deadline))
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,11 +102,12 @@ class Batch:
     steps: tuple[tuple[bytes, int], ...]
     token: bytes
     min_profit: int
+    deadline: int = NEVER  # unix seconds
 
     def data(self) -> bytes:
         """Calldata for the executor."""
         calls, limits = [step[0] for step in self.steps], [step[1] for step in self.steps]
-        return FUNCTIONS["batch"].encode(calls, limits, self.token, self.min_profit)
+        return FUNCTIONS["batch"].encode(calls, limits, self.token, self.min_profit, self.deadline)
 
 
 Single = AaveLiquidation | CurieLiquidation | CurieCollateral
@@ -131,8 +136,8 @@ def order_of(data: bytes) -> Order | None:
         if data[:4] == FUNCTIONS["liquidateAave"].selector:
             [words] = FUNCTIONS["liquidateAave"].arguments(data)
             pool, account, collateral, debt = (unhexed(word) for word in words[:4])
-            repay, flash_loan, swap, least = words[4:]
-            return AaveLiquidation(pool, account, collateral, debt, repay, flash_loan, _swap_of(swap), least)
+            repay, flash_loan, swap, *bounds = words[4:]
+            return AaveLiquidation(pool, account, collateral, debt, repay, flash_loan, _swap_of(swap), *bounds)
         if data[:4] == FUNCTIONS["liquidateCurie"].selector:
             [words] = FUNCTIONS["liquidateCurie"].arguments(data)
             house, account, base = (unhexed(word) for word in words[:3])
@@ -140,10 +145,10 @@ def order_of(data: bytes) -> Order | None:
         if data[:4] == FUNCTIONS["liquidateCurieCollateral"].selector:
             [words] = FUNCTIONS["liquidateCurieCollateral"].arguments(data)
             vault, account, collateral = (unhexed(word) for word in words[:3])
-            return CurieCollateral(vault, account, collateral, words[3], _swap_of(words[4]), words[5])
+            return CurieCollateral(vault, account, collateral, words[3], _swap_of(words[4]), *words[5:])
         if data[:4] == FUNCTIONS["batch"].selector:
-            steps, limits, token, least = FUNCTIONS["batch"].arguments(data)
-            return Batch(tuple(zip(steps, limits, strict=True)), unhexed(token), least)
+            steps, limits, token, *bounds = FUNCTIONS["batch"].arguments(data)
+            return Batch(tuple(zip(steps, limits, strict=True)), unhexed(token), *bounds)
     except (DecodingError, ValueError):
         pass
     return None

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from keeper.defi.uniswap_v3 import Pool
 from keeper.model.chain import Call
 from keeper.model.stakes import Stakes
+from keeper.protocols.base import NEVER
 from keeper.protocols.executor.orders import Batch, Order, Single, Swap, order_of
 
 MOST_UNITS = 1 << 128  # of a token; balances in the book are smaller
@@ -39,6 +40,8 @@ class Permitted:
             return f"a liquidation of 0x{order.account.hex()}"
         if not 0 <= order.min_profit < MOST_UNITS:
             return f"a least profit of {order.min_profit}"
+        if not 0 < order.deadline <= NEVER:
+            return f"a deadline of {order.deadline}"
         return self.single(order)
 
     def _batch(self, batch: Batch) -> str:
@@ -47,6 +50,8 @@ class Permitted:
             return f"a batch of {len(limits)} steps"
         if not 0 <= batch.min_profit < MOST_UNITS:
             return f"a batch with a least profit of {batch.min_profit}"
+        if not 0 < batch.deadline <= NEVER:
+            return f"a batch with a deadline of {batch.deadline}"
         if min(limits) <= 0 or sum(limits) > MOST_GAS:
             return f"a batch with gas limits of {min(limits)} to {max(limits)}, {sum(limits)} together"
         orders = [order_of(data) for data, _ in batch.steps]

@@ -75,6 +75,9 @@ class Scripted:
     def prices(self, snapshot: Snapshot, timestamp: int) -> list[PriceReading]:
         return [PriceReading("ETH", USDC, WAD, 0), PriceReading("BTC", USDC, WAD, 0, "stale")]
 
+    def value_wad(self, snapshot: Snapshot, token: bytes, amount: int) -> int:
+        return amount * 10**12
+
     def token_symbols(self, state: object) -> Mapping[bytes, tuple[str, int]]:
         return {USDC: ("USDC", 6)}
 
@@ -95,7 +98,7 @@ def _sized(account: bytes, script: Script, limits: Mapping[str, int], sold: int)
         size=mille,
         notional_wad=WAD,
         reward_wad=(script.reward - sold * script.falls) * mille // 1_000,
-        rewards={},
+        rewards={USDC: script.reward * mille // 10**15},
         spends={USDC: script.spends * mille // 1_000} if script.spends else {},
         uses={
             **{key: (amount * mille // 1_000, limit) for key, (amount, limit) in script.uses.items()},
@@ -144,8 +147,10 @@ def policy(**changes: object) -> Policy:
     return Policy(**{**values, **changes})  # type: ignore[arg-type]
 
 
-def funds(native: int = 100 * WAD, price: int = 2_000 * WAD, usdc: int = 10**12) -> Funds:
-    return Funds(native, price, {USDC: usdc})
+def funds(
+    native: int = 100 * WAD, price: int = 2_000 * WAD, usdc: int = 10**12, floors: Mapping[bytes, int] | None = None
+) -> Funds:
+    return Funds(native, price, {USDC: usdc}, floors or {})
 
 
 NOTHING_IN_FLIGHT = InFlight()

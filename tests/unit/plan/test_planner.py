@@ -93,6 +93,19 @@ def test_the_call_carries_a_deadline_that_slow_blocks_do_not_reach() -> None:
     assert protocol.deadlines[address(1)] == head + 120 + 4 * 2 * usual
 
 
+def test_the_executors_floor_is_kept_where_it_is_higher() -> None:
+    for units, floor_wad in ((60 * 10**6, 60 * WAD + 1), (1, None)):
+        protocol = book(Script(reward=100 * WAD))
+        plan(protocol, balances=funds(floors={USDC: units}))
+        own = protocol.floors[address(1)]
+        assert own == floor_wad if floor_wad else own > WAD
+
+
+def test_what_earns_less_than_the_executors_floor_is_not_planned() -> None:
+    rejected = only(plan(book(Script(reward=100 * WAD)), balances=funds(floors={USDC: 101 * 10**6})))
+    assert rejected.message == "reward $100.00, the executor's floor $101.00"
+
+
 def test_an_adapter_whose_encode_takes_no_deadline_works_as_before() -> None:
     class Older(Scripted):
         def encode(self, snapshot: Snapshot, opportunity: Opportunity, floor_wad: int) -> Call:  # type: ignore[override]

@@ -29,13 +29,15 @@ abstract contract ExecutorTest {
 
     address internal account = address(0xACC);
     address internal stranger = address(0xBAD);
+    address internal treasury = address(0x7EA);
+    address internal nobody = address(0);
     IFactory internal factory;
     KeeperExecutor internal executor;
     StubLender internal lender = new StubLender();
 
     function setUp() public virtual {
         factory = newFactory();
-        executor = new KeeperExecutor(address(this), address(factory));
+        executor = new KeeperExecutor(treasury, address(this), address(factory), nobody);
     }
 
     // ---------------------------------------------------------------- markets
@@ -72,7 +74,7 @@ abstract contract ExecutorTest {
         (pools[0], pools[1]) = (first, second);
     }
 
-    /// A loss is welcome: for tests that look at something else.
+    /// Any profit will do: for tests that look at something else.
     function lending(address collateral, address debt, uint256 repay, address[] memory pools)
         internal
         view
@@ -84,7 +86,7 @@ abstract contract ExecutorTest {
         order.debt = debt;
         order.repay = repay;
         order.swap.pools = pools;
-        order.minProfit = type(int256).min;
+        order.deadline = block.timestamp;
     }
 
     // ---------------------------------------------------------------- expectations

@@ -12,7 +12,7 @@ from keeper.abi import checksum
 from keeper.errors import InvariantBroken, OperatorError
 from keeper.model.chain import Log, hexed
 from keeper.model.health import WAD
-from keeper.sim.market import MarketFactory, Prices, Receipt, ViewCall
+from keeper.sim.market import TREASURY, MarketFactory, Prices, Receipt, ViewCall
 from keeper.sim.markets.aave_v3.accounts import AaveOpening, build_openings, open_accounts
 from keeper.sim.markets.aave_v3.actions import DeployedAave
 from keeper.sim.markets.aave_v3.contracts import V3_6, VERSIONS
@@ -96,7 +96,9 @@ class AaveSimMarket:
     def fund_keeper(self, keeper: bytes, scale: float, deployment: Path) -> None:
         """Deploys the executor and gives it some of each token."""
         batch = TxBatch(self.deployed.node, self.deployed.owner)
-        self.executor = batch.create(forged("KeeperExecutor"), keeper, self.deployed.exits.uniswap.factory)
+        self.executor = batch.create(
+            forged("KeeperExecutor"), TREASURY, keeper, self.deployed.exits.uniswap.factory, bytes(20)
+        )
         for spec in self.deployed.listing.reserves:
             units = int(self.capital * scale / spec.dollars * 10**spec.decimals)
             batch.call(self.deployed.reserves[spec.symbol].token, "mint(address,uint256)", self.executor, units)

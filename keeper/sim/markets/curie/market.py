@@ -14,7 +14,7 @@ from keeper.abi import checksum
 from keeper.errors import InvariantBroken
 from keeper.model.chain import Log, hexed
 from keeper.model.health import WAD
-from keeper.sim.market import MarketFactory, Prices, Receipt, ViewCall
+from keeper.sim.market import TREASURY, MarketFactory, Prices, Receipt, ViewCall
 from keeper.sim.markets.curie.accounts import CurieOpening, build_openings, open_accounts
 from keeper.sim.markets.curie.actions import ARBITRAGEUR, DeployedCurie
 from keeper.sim.markets.curie.deploy import deploy
@@ -115,7 +115,9 @@ class CurieSimMarket:
     def fund_keeper(self, keeper: bytes, scale: float, deployment: Path) -> None:
         """Deploys the executor and gives it dollars."""
         batch, listing = TxBatch(self.deployed.node, self.deployed.owner), self.deployed.listing
-        self.executor = batch.create(forged("KeeperExecutor"), keeper, self.deployed.exits.uniswap.factory)
+        self.executor = batch.create(
+            forged("KeeperExecutor"), TREASURY, keeper, self.deployed.exits.uniswap.factory, bytes(20)
+        )
         units = int(self.capital * scale) * 10**listing.settlement_decimals
         batch.call(self.deployed.tokens[listing.settlement], "mint(address,uint256)", self.executor, units)
         batch.send()

@@ -13,7 +13,7 @@ from keeper.protocols.base import Deployment, Snapshot
 from keeper.protocols.curie import CurieProtocol
 from keeper.sim.node.artifacts import TxBatch, calldata, forged
 from keeper.sim.node.client import Tx
-from tests.support.curie import OWNER, CurieBench, account, curie_bench
+from tests.support.curie import OPERATOR, CurieBench, account, curie_bench
 
 TRADER, OTHER = account(1), account(2)
 
@@ -161,7 +161,7 @@ def test_what_strangers_give_the_executor_stands_in_nobodys_way(bench: CurieBenc
     now = snapshot.block.timestamp + 12
     [offer] = bench.protocol.opportunities(snapshot, row_of(snapshot, TRADER), now, WAD, {})
     call = bench.protocol.encode(snapshot, offer, 0)
-    asked = {"from": hexed(OWNER), "to": hexed(call.to), "data": hexed(call.data)}
+    asked = {"from": hexed(OPERATOR), "to": hexed(call.to), "data": hexed(call.data)}
     answer = bench.anvil.rpc("eth_call", asked, hex(snapshot.block.number), {}, {"time": hex(now)})
     assert int(answer, 16) == offer.rewards[deployed.tokens["USDC"]]
 

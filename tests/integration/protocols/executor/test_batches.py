@@ -16,7 +16,9 @@ from keeper.model.events import Event
 from keeper.model.intent import Intent, IntentState
 from keeper.protocols import executor
 from keeper.protocols.executor.batching import BATCH, members
+from keeper.protocols.executor.contract import FUNCTIONS
 from keeper.settings import Settings
+from keeper.sim.market import TREASURY
 from keeper.sim.markets.aave_v3 import DeployedAave, deploy
 from keeper.sim.node.anvil import Anvil
 from keeper.sim.node.client import Node, Tx, impersonate
@@ -27,6 +29,7 @@ KEY = dev_key(3).hex()
 SIGNER = from_private_key(KEY).address
 PEOPLE = [account(index) for index in range(6)]
 USD, ETHER = 10**6, 10**18
+FLOOR = 250 * USD  # beyond what gas needs
 
 
 @pytest.fixture
@@ -38,9 +41,12 @@ def anvil() -> Iterator[Anvil]:
 def with_executor(deployed: DeployedAave) -> bytes:
     """One of the signer's own, with funds."""
     impersonate(deployed.node, [*PEOPLE, SIGNER])
-    [made] = deployed.node.send(Tx(SIGNER, None, executor.creation(SIGNER, deployed.exits.uniswap.factory)))
+    [made] = deployed.node.send(Tx(SIGNER, None, executor.creation(TREASURY, SIGNER, deployed.exits.uniswap.factory)))
     address = unhexed(made["contractAddress"])
     deployed.node.send(deployed.mint("USDC", address, 1_000_000 * USD))
+    impersonate(deployed.node, [TREASURY])
+    floor = FUNCTIONS["setFloor"].encode(deployed.reserves["USDC"].token, FLOOR)
+    deployed.node.send(Tx(TREASURY, address, floor))
     return address
 
 
@@ -143,7 +149,9 @@ async def test_unsafe_accounts_go_out_together_and_the_books_are_exact(anvil: An
         order = executor.order_of(intent.data)
         assert isinstance(order, executor.Batch)
         assert intent.outcome
-        assert intent.outcome.profit[order.token] >= order.min_profit > 0
+        assert intent.outcome.profit[order.token] >= order.min_profit > FLOOR
+        steps = [executor.order_of(data) for data, _ in order.steps]
+        assert all(isinstance(step, executor.Single) and step.min_profit >= FLOOR for step in steps)
 
 
 async def test_a_step_that_came_too_late_is_told_and_the_others_count(anvil: Anvil, tmp_path: Path) -> None:

@@ -15,7 +15,8 @@ from keeper.sim.node.artifacts import ask, calldata
 from keeper.sim.node.client import Node, Tx
 from tests.integration.protocols.executor.conftest import EXAMPLES
 from tests.support.engine import account
-from tests.support.executors import GAS, Hand, Reverted, checked, undone
+from tests.support.executor_v1 import deploy_v1, growth
+from tests.support.executors import GAS, OPERATOR, Hand, Reverted, checked, undone
 
 TRADER, MAKER, OTHER = (account(index) for index in range(3))
 USD, ETHER = 10**6, 10**18
@@ -102,12 +103,12 @@ def take_over(market: Scene, size: int, factor: float, part: int) -> None:
     market.crash(factor)
     order = market.order(0 if part == 0 else size // (2 * part))
     try:
-        checked(market.hand, order, market.deployed.tokens["USDC"])
+        profit, _ = checked(market.hand, order, market.deployed.tokens["USDC"])
     except Reverted as refusal:
         if str(refusal) != "Error(CH_EAV)":  # still healthy
             raise
     else:
-        assert abs(market.size(TRADER)) < abs(size)
+        assert (abs(market.size(TRADER)) < abs(size)) == (profit >= 0)
         market.assert_nothing_left()
 
 
@@ -227,6 +228,17 @@ def buy_and_sell(market: Scene, weth: int, move: float, part: int) -> None:
     else:
         with pytest.raises(Reverted, match=r"V_NL|Shortfall"):
             market.hand.profit(collateral_order(market, amount), market.anvil.timestamp() + 2)
+
+
+def test_roles_floor_and_deadline_cost_less_than_three_percent_of_gas(scene: Scene) -> None:
+    deployed = scene.deployed
+    first = deploy_v1(deployed.node, OPERATOR, deployed.exits.uniswap.factory)
+    deployed.node.send(deployed.mint("USDC", first, WALLET))
+    scene.trader(25 * ETHER)
+    scene.crash(0.9)
+    grown = growth(scene.hand, first, replace(scene.order(), deadline=2_000_000_000))
+    print(f"GAS curie position {grown} {grown.percent:.2f} %")
+    assert 0 < grown.percent < 3, grown
 
 
 def test_a_batch_tells_its_steps_apart(scene: Scene) -> None:

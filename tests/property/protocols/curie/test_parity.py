@@ -24,7 +24,7 @@ from keeper.protocols.curie.state import CurieHoldings, holdings_of
 from keeper.sim.markets.curie import balance
 from keeper.sim.node.artifacts import calldata
 from keeper.sim.node.client import Tx
-from tests.support.curie import OWNER, CurieBench, account, curie_bench
+from tests.support.curie import OPERATOR, CurieBench, account, curie_bench
 from tests.support.parity import note_parity
 
 STATES = int(os.environ.get("PARITY_STATES", "400"))
@@ -292,7 +292,7 @@ def _carry_out(bench: CurieBench, snapshot: Snapshot, row: int, opportunity: Opp
     expected = _holdings_after(bench, snapshot, row, opportunity, now)
     call = bench.protocol.encode(snapshot, opportunity, -(2**200))
     before = balance(bench.deployed, "USDC", bench.executor)
-    [receipt] = bench.mine_at(now, Tx(OWNER, call.to, call.data, 12_000_000))
+    [receipt] = bench.mine_at(now, Tx(OPERATOR, call.to, call.data, 12_000_000))
     profit = balance(bench.deployed, "USDC", bench.executor) - before
     after = bench.snapshot()
     got = holdings_of(after.state, after.columns, row)

@@ -3,10 +3,10 @@
 import pytest
 from eth_abi.abi import decode, encode
 
-from keeper.abi import load_abi
-from keeper.model.chain import Log
+from keeper.abi import load_abi, load_immutables, load_runtime
+from keeper.model.chain import CallResult, Log
 from keeper.protocols import executor
-from keeper.protocols.base import Revert, RevertAction
+from keeper.protocols.base import NEVER, Revert, RevertAction
 
 ABI = load_abi("KeeperExecutor")
 EXECUTOR, POOL, ACCOUNT, TOKEN, DEBT, HOP = (bytes([n]) * 20 for n in range(1, 7))
@@ -26,33 +26,33 @@ def log(name: str, topics: list[bytes], data: bytes, address: bytes = EXECUTOR) 
 
 
 def test_a_lending_liquidation_is_encoded_word_for_word() -> None:
-    order = executor.AaveLiquidation(POOL, ACCOUNT, TOKEN, DEBT, 123, True, executor.Swap((HOP, POOL), 99), -5)
+    order = executor.AaveLiquidation(POOL, ACCOUNT, TOKEN, DEBT, 123, True, executor.Swap((HOP, POOL), 99), 5, 77)
     call = executor.call(EXECUTOR, order)
     assert call.to == EXECUTOR
     [words] = arguments("liquidateAave", call.data)
     assert words == (
-        hexed(POOL), hexed(ACCOUNT), hexed(TOKEN), hexed(DEBT), 123, True, ((hexed(HOP), hexed(POOL)), 99), -5
+        hexed(POOL), hexed(ACCOUNT), hexed(TOKEN), hexed(DEBT), 123, True, ((hexed(HOP), hexed(POOL)), 99), 5, 77
     )  # fmt: skip
 
 
 def test_a_perpetual_liquidation_is_encoded_word_for_word() -> None:
-    order = executor.CurieLiquidation(POOL, ACCOUNT, TOKEN, -7, 10**9, True, 2**96, 55, 12)
+    order = executor.CurieLiquidation(POOL, ACCOUNT, TOKEN, -7, 10**9, True, 2**96, 55, 12, 78)
     [words] = arguments("liquidateCurie", order.data())
-    assert words == (hexed(POOL), hexed(ACCOUNT), hexed(TOKEN), -7, 10**9, True, 2**96, 55, 12)
+    assert words == (hexed(POOL), hexed(ACCOUNT), hexed(TOKEN), -7, 10**9, True, 2**96, 55, 12, 78)
 
 
 def test_a_batch_carries_each_call_with_its_gas() -> None:
-    step = executor.CurieCollateral(POOL, ACCOUNT, TOKEN, 8, executor.Swap((HOP,), 3), 1).data()
-    batch = executor.Batch(((step, 900_000), (step, 800_000)), DEBT, 40)
-    steps, limits, token, least = arguments("batch", batch.data())
-    assert (steps, limits, token, least) == ((step, step), (900_000, 800_000), hexed(DEBT), 40)
+    step = executor.CurieCollateral(POOL, ACCOUNT, TOKEN, 8, executor.Swap((HOP,), 3), 1, 79).data()
+    batch = executor.Batch(((step, 900_000), (step, 800_000)), DEBT, 40, 80)
+    steps, limits, token, least, deadline = arguments("batch", batch.data())
+    assert (steps, limits, token, least, deadline) == ((step, step), (900_000, 800_000), hexed(DEBT), 40, 80)
     [words] = arguments("liquidateCurieCollateral", steps[0])
-    assert words == (hexed(POOL), hexed(ACCOUNT), hexed(TOKEN), 8, ((hexed(HOP),), 3), 1)
+    assert words == (hexed(POOL), hexed(ACCOUNT), hexed(TOKEN), 8, ((hexed(HOP),), 3), 1, 79)
 
 
 ORDERS = [
-    executor.AaveLiquidation(POOL, ACCOUNT, TOKEN, DEBT, 123, True, executor.Swap((HOP, POOL), 99), -5),
-    executor.CurieLiquidation(POOL, ACCOUNT, TOKEN, -7, 10**9, True, 2**96, 55, -12),
+    executor.AaveLiquidation(POOL, ACCOUNT, TOKEN, DEBT, 123, True, executor.Swap((HOP, POOL), 99), -5, 81),
+    executor.CurieLiquidation(POOL, ACCOUNT, TOKEN, -7, 10**9, True, 2**96, 55, -12, 82),
     executor.CurieCollateral(POOL, HOP, TOKEN, 8, executor.Swap(), 1),
 ]
 
@@ -68,8 +68,38 @@ def test_orders_are_read_back_from_their_calldata() -> None:
         assert executor.accounts_of(other) == []
 
 
+def test_an_order_without_a_deadline_has_one_that_never_comes() -> None:
+    for order in (executor.CurieCollateral(POOL, HOP, TOKEN, 8, executor.Swap(), 1), executor.Batch((), DEBT, 1)):
+        assert order.deadline == NEVER
+        assert order.data()[4:].count(NEVER.to_bytes(32, "big")) == 1
+
+
 def test_every_error_of_the_contract_has_an_action() -> None:
     assert {error.name for error in ABI.errors.values()} == set(executor.ACTIONS)
+
+
+def words(*values: bytes) -> list[CallResult]:
+    return [CallResult(True, value.rjust(32, b"\0")) if value else CallResult(False, b"") for value in values]
+
+
+def test_an_executors_roles_and_its_version_are_known() -> None:
+    now = words(b"\2", ACCOUNT, EXECUTOR, POOL, bytes(20), b"")
+    assert executor.ties(now) == executor.Ties(ACCOUNT, EXECUTOR, POOL, bytes(20))
+    first = words(b"", b"", b"", POOL, b"", ACCOUNT)
+    assert (executor.ties(first), executor.outdated(first), executor.outdated(now)) == (None, True, False)
+    for other in (words(b"", b"", b"", b"", b"", ACCOUNT), words(b"\3", *[ACCOUNT] * 4, b""), words(*[b"\2" * 32] * 6)):
+        assert (executor.ties(other), executor.outdated(other)) == (None, False)
+
+
+def test_code_is_ours_whatever_its_constructor_got() -> None:
+    runtime = bytearray(load_runtime("KeeperExecutor"))
+    assert executor.is_ours(bytes(runtime))
+    for start, length in load_immutables("KeeperExecutor"):
+        runtime[start : start + length] = POOL.rjust(length, b"\0")
+    assert executor.is_ours(bytes(runtime))
+    runtime[-1] ^= 1
+    assert not executor.is_ours(bytes(runtime))
+    assert not executor.is_ours(b"")
 
 
 def test_an_unprofitable_liquidation_says_its_numbers() -> None:
