@@ -25,7 +25,7 @@ SOLIDITY := $(shell find contracts/src contracts/script contracts/test -name '*.
 say = @printf '\033[1m==> %s\033[0m\n' "$(1)"
 
 .PHONY: help setup demo test test-python test-contracts takeover check format contracts abis bench bench-compare chaos crash soak parity \
-	docs audit-env lock clean
+	docs audit audit-slither audit-halmos audit-invariants audit-mutants audit-env nightly lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -108,6 +108,24 @@ crash: setup ## the keeper killed at each named point of the send path (N=50)
 docs: .venv-docs/.installed ## the pages of docs/ as a site in build/site; a broken link fails
 	$(call say,the site)
 	@NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --strict
+
+audit: setup .venv-audit/.installed ## the contracts: slither, halmos, invariants with random seeds (SEED=...), mutants (PARTS="slither halmos")
+	@FORGE="$(FORGE)" SEED="$(SEED)" $(BIN)/python -u tools/audit.py $(PARTS)
+
+audit-slither audit-halmos audit-invariants audit-mutants: setup .venv-audit/.installed
+	@FORGE="$(FORGE)" SEED="$(SEED)" $(BIN)/python -u tools/$(AUDIT_$@) $(ARGS)
+
+AUDIT_audit-slither := audit_slither.py
+AUDIT_audit-halmos := audit_halmos.py
+AUDIT_audit-invariants := audit_invariants.py
+AUDIT_audit-mutants := mutants.py
+
+nightly: ## everything that is slow, with random seeds that are printed: audit, parity, chaos, crash, soak, takeover (SEED=...)
+	@seed=$${SEED:-$$RANDOM}; echo "nightly: SEED=$$seed"; failed=; \
+	for part in audit parity "chaos SEED=$$seed" "crash SEED=$$seed" "soak SEED=$$seed" takeover; do \
+		$(MAKE) $$part || failed="$$failed $${part%% *}"; \
+	done; \
+	[ -z "$$failed" ] || { echo "nightly: failed:$$failed (SEED=$$seed)" >&2; exit 1; }
 
 audit-env: .venv-audit/.installed ## slither and halmos in an environment of their own, .venv-audit
 	@echo "slither $$(.venv-audit/bin/slither --version)"

@@ -52,14 +52,20 @@ contract InvariantsTest {
         targets[0] = FuzzSelector(address(handler), selectors);
     }
 
-    function invariant_the_books_balance() public view {
+    /// One invariant, as forge plays a campaign of its own for each.
+    function invariant_the_books_balance_and_every_unsafe_account_can_be_rescued() public {
+        theBooksBalance();
+        everyUnsafeAccountCanBeRescued();
+    }
+
+    function theBooksBalance() private view {
         theSettlementTokensAreWhatIsOwed();
         theCollateralIsWhatIsHeld();
         theOpenInterestIsTheSumOfThePositions();
         nobodyOwesWithoutHoldingAnything();
     }
 
-    function invariant_every_unsafe_account_can_be_rescued() public {
+    function everyUnsafeAccountCanBeRescued() private {
         uint256 number = block.number;
         vm.roll(number + 1); // with the block cap unused
         for (uint256 i = 0; i < handler.ACTORS(); ++i) {
@@ -75,8 +81,8 @@ contract InvariantsTest {
         for (uint256 i = 0; i < 3_400; ++i) {
             act(uint256(keccak256(abi.encode(i))));
             if (i % 100 == 0) {
-                invariant_the_books_balance();
-                invariant_every_unsafe_account_can_be_rescued();
+                theBooksBalance();
+                everyUnsafeAccountCanBeRescued();
             }
         }
         Rules.Counts memory counts = handler.theCounts();

@@ -56,22 +56,18 @@ class Watch:
         waiting = set(asked)
         seen: dict[Endpoint, Seen] = {}
         problem = Transient("no node returned its newest block")
-        ended = False
-        try:
-            while waiting:
-                done, waiting = await asyncio.wait(
-                    waiting, timeout=_PATIENCE_S if seen else None, return_when=asyncio.FIRST_COMPLETED
-                )
-                if not done:
-                    break
-                for task in done:
-                    try:
-                        seen[asked[task]] = task.result()
-                    except Transient as error:
-                        problem = error
-            ended = True
-        finally:
-            self._slow.take(asked, wanted=ended)
+        while waiting:
+            done, waiting = await asyncio.wait(
+                waiting, timeout=_PATIENCE_S if seen else None, return_when=asyncio.FIRST_COMPLETED
+            )
+            if not done:
+                break
+            for task in done:
+                try:
+                    seen[asked[task]] = task.result()
+                except Transient as error:
+                    problem = error
+        self._slow.take(waiting, wanted=True)
         if not seen:
             raise problem
         return seen

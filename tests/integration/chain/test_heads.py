@@ -16,7 +16,7 @@ from tests.support.anvil import Anvil
 from tests.support.clock import SetClock
 from tests.support.proxy import FaultProxy, Forward, Reply, Seen, repeat, silence, status
 
-SOON_S = 60.0
+SOON_S = 20.0
 
 
 async def next_head(heads: Heads) -> BlockRef:

@@ -149,32 +149,6 @@ def test_a_run_that_fails_names_its_tree_and_what_it_wrote(root: Path, capsys: p
     assert left_over(root) == 0
 
 
-def with_contracts(root: Path, **files: str) -> None:
-    """Sources, and an empty build of them."""
-    (root / "contracts" / "out").mkdir(parents=True)
-    (root / "foundry.toml").touch()
-    for name, text in files.items():
-        (root / "contracts" / name.replace("_", ".")).write_text(text)
-
-
-def test_contracts_are_built_again_only_where_their_sources_differ(
-    root: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    with_contracts(root, A_sol="contract A {}", README_md="old")
-    git(root, "add", ".")
-    git(root, "commit", "-qm", "contracts")
-    git(root, "tag", "-f", "old")
-    arguments = ["--rev", "old", "--runs", "1", "--figures", "head", "--forge", "no-such-forge"]
-    (root / "contracts" / "README.md").write_text("new")
-    assert compare.main(arguments, root) == 0, capsys.readouterr().err
-    capsys.readouterr()
-    (root / "contracts" / "A.sol").write_text("contract A { uint256 x; }")
-    assert compare.main(arguments, root) == compare.FAILED
-    [line] = capsys.readouterr().err.splitlines()
-    assert "no-such-forge cannot be run (No such file or directory): give --forge the path of forge" in line
-    assert left_over(root) == 0
-
-
 def test_interrupted_it_ends_with_130_and_takes_its_checkout_away(root: Path) -> None:
     write(root, NEW, HANGING)
     command = ["--rev", "old", "--figures", "demo"]

@@ -73,3 +73,13 @@ contract MuteToken {
         balanceOf[to] += amount;
     }
 }
+
+/// The wrapped coin, as WETH9; what is minted without coins is the test's to cover.
+contract WrappedCoin is TestToken {
+    constructor() TestToken("WETH", 18) {}
+
+    function withdraw(uint256 amount) external {
+        _burn(msg.sender, amount);
+        payable(msg.sender).transfer(amount);
+    }
+}
