@@ -28,7 +28,7 @@ say = @printf '\033[1m==> %s\033[0m\n' "$(1)"
 	docs audit audit-slither audit-halmos audit-invariants audit-mutants audit-env nightly lock clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(TEST_STAMP) $(NODE_STAMP) $(SOL_STAMP) ## Python packages for all targets, npm packages and contracts, as far as they are missing
 
@@ -112,13 +112,17 @@ docs: .venv-docs/.installed ## the pages of docs/ as a site in build/site; a bro
 audit: setup .venv-audit/.installed ## the contracts: slither, halmos, invariants with random seeds (SEED=...), mutants (PARTS="slither halmos")
 	@FORGE="$(FORGE)" SEED="$(SEED)" $(BIN)/python -u tools/audit.py $(PARTS)
 
-audit-slither audit-halmos audit-invariants audit-mutants: setup .venv-audit/.installed
-	@FORGE="$(FORGE)" SEED="$(SEED)" $(BIN)/python -u tools/$(AUDIT_$@) $(ARGS)
+audit-slither: setup .venv-audit/.installed ## findings of slither that have no reason in contracts/audit/slither.toml
+	@FORGE="$(FORGE)" SEED="$(SEED)" $(BIN)/python -u tools/audit_slither.py $(ARGS)
 
-AUDIT_audit-slither := audit_slither.py
-AUDIT_audit-halmos := audit_halmos.py
-AUDIT_audit-invariants := audit_invariants.py
-AUDIT_audit-mutants := mutants.py
+audit-halmos: setup .venv-audit/.installed ## access and callbacks for all callers and arguments
+	@FORGE="$(FORGE)" SEED="$(SEED)" $(BIN)/python -u tools/audit_halmos.py $(ARGS)
+
+audit-invariants: setup ## 256 runs of 500 actions, three random seeds (SEED=1,2 RUNS=256 DEPTH=500)
+	@FORGE="$(FORGE)" SEED="$(SEED)" $(BIN)/python -u tools/audit_invariants.py $(ARGS)
+
+audit-mutants: setup ## contracts with one rule broken: does a test notice? (ARGS=engine-03)
+	@FORGE="$(FORGE)" SEED="$(SEED)" $(BIN)/python -u tools/mutants.py $(ARGS)
 
 nightly: ## everything that is slow, with random seeds that are printed: audit, parity, chaos, crash, soak, takeover (SEED=...)
 	@seed=$${SEED:-$$RANDOM}; echo "nightly: SEED=$$seed"; failed=; \
