@@ -134,14 +134,7 @@ class Daemon:
             self._report(stages, decision, unsent)
             elapsed_s = time.perf_counter() - started
             self._reporter.block(advance.logs, decision.block, decision.assessment, elapsed_s)
-            self._reporter.state(
-                decision.block,
-                decision.assessment,
-                execution.in_flight(),
-                execution.held,
-                decision.prices,
-                execution.role,
-            )
+            self._reporter.state(decision.block, decision.assessment, execution, decision.prices)
             self.decision = decision
             return 1
 

@@ -233,10 +233,11 @@ JOURNAL_REBUILT = _kind(
 FUNDS_LOW = _kind(
     "funds.low",
     Level.ERROR,
-    "The keeper's balance does not cover what it may have to spend. Plans that need it are not sent.",
+    "A liquidation needs more of a token than is left. `balance`: what `holder` has beside transactions in flight and "
+    "better plans of the block; `needed`: what the liquidation spends. Both in the token's smallest unit.",
     "holder token balance needed",
     "Send `token` to `holder`: the executor where there is one, else the signer. The native coin, which pays for gas, "
-    "always goes to the signer. Amounts are in the token's smallest unit. The keeper continues by itself once funded.",
+    "always goes to the signer. The keeper continues by itself once funded.",
 )
 SIGNER_LIMITED = _kind(
     "signer.limited",

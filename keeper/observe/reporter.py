@@ -21,7 +21,8 @@ from keeper.model.events import (
     Event,
 )
 from keeper.model.health import shown
-from keeper.model.plan import InFlight, Rejected
+from keeper.model.plan import Rejected
+from keeper.observe.state import Sending
 from keeper.observe.status import Status, write_status
 from keeper.protocols.base import PriceReading
 from keeper.redact import Redactor
@@ -100,10 +101,8 @@ class Reporter:
         self,
         block: BlockRef,
         assessment: Assessment,
-        in_flight: InFlight,
-        held: str,
+        sending: Sending,
         prices: Sequence[PriceReading],
-        role: str = "",
     ) -> None:
         """Write the status file, and the heartbeat when it is due."""
         status = self._status
@@ -116,7 +115,9 @@ class Reporter:
         status.unsafe, status.unpriced = len(assessment.unsafe), len(assessment.unpriced)
         status.nearest_account = checksum(nearest.address) if nearest else None
         status.nearest_health = nearest.health if nearest else None
-        status.in_flight, status.held, status.role = in_flight.count, self._redact(held), self._redact(role)
+        in_flight = sending.in_flight()
+        status.in_flight = in_flight.count
+        status.held, status.role = self._redact(sending.held), self._redact(sending.role)
         status.cooling = {checksum(account): until for account, until in in_flight.cooling.items()}
         status.quarantined = dict(in_flight.quarantined)
         status.blocks_seen += 1

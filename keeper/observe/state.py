@@ -6,10 +6,11 @@ from typing import Protocol
 from keeper.clock import Clock, SystemClock
 from keeper.model.assessment import Assessment
 from keeper.model.chain import BlockRef
+from keeper.model.plan import InFlight
 
 
 class Sending(Protocol):
-    """The part of the execution that gauges read. Properties may be read from any thread."""
+    """The part of the execution that gauges and the status file show. Properties may be read from any thread."""
 
     @property
     def held(self) -> str:
@@ -24,6 +25,10 @@ class Sending(Protocol):
     @property
     def role(self) -> str:
         """Among keepers that share a signer: starts with "standby" while another one leads."""
+        ...
+
+    def in_flight(self) -> InFlight:
+        """What pending transactions draw on. On the event loop only."""
         ...
 
 

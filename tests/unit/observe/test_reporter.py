@@ -1,6 +1,7 @@
 """What the daemon says of accounts that it leaves alone: once for each account and reason, as long as that lasts."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 from keeper.clock import SystemClock
 from keeper.model.assessment import Assessment
@@ -19,7 +20,8 @@ def test_the_status_file_holds_no_secrets(tmp_path: Path) -> None:
     reporter = Reporter(tmp_path, 60, lambda _: None, SystemClock(), Redactor(["alice"]))
     said = 'the journal cannot be read: role "alice" does not exist'
     reporter.started("curie", 1, live=True, signer=ODD)
-    reporter.state(BlockRef(1, b"", b"", 1), Assessment(), InFlight(), said, [], f"standby: {said}")
+    sending = SimpleNamespace(held=said, role=f"standby: {said}", in_flight=InFlight)
+    reporter.state(BlockRef(1, b"", b"", 1), Assessment(), sending, [])  # type: ignore[arg-type]
     reporter.stopped(said)
     status = read_status(tmp_path)
     assert "alice" not in repr(status)
