@@ -18,12 +18,17 @@ def _leave(_number: int, _frame: FrameType | None) -> None:
 def main() -> None:
     """Run the command line. What it writes, only its own user may read."""
     os.umask(OWN_FILES)
-    for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
+    names = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT]
+    for name in names:
         if name is not signal.SIGHUP or signal.getsignal(name) is not signal.SIG_IGN:  # under `nohup` it is ignored
             signal.signal(name, _leave)
     from keeper.cli.main import main as run
 
-    sys.exit(run())
+    try:
+        sys.exit(run())
+    finally:
+        for name in names:  # its work is done: while Python ends, a signal would kill it and change the exit code
+            signal.signal(name, signal.SIG_IGN)
 
 
 if __name__ == "__main__":

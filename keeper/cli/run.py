@@ -1,6 +1,8 @@
 """`keeper run`: watch and liquidate, block by block."""
 
 import asyncio
+import signal
+from types import FrameType
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -40,8 +42,13 @@ async def _run(settings: "Settings", blocks: int | None) -> int:
 
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
+
+    def hear(_number: int, _frame: FrameType | None) -> None:
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(stop.set)
+
     for name in stop_signals():
-        loop.add_signal_handler(name, stop.set)
+        signal.signal(name, hear)  # the loop's own handlers end with it, and the next signal would kill the program
     state = KeeperState()
     async with observing(settings, state=state) as emit:
         return await Daemon(settings, emit, state=state).run(stop, blocks)
