@@ -15,6 +15,6 @@ async def discover(reader: ChainReader, protocol: Protocol) -> Protocol:
             return protocol
         protocol = protocol.discovered(await reader.read(head, calls))
     raise OperatorError(
-        f"KEEPER_PROTOCOL: discovery of {protocol.name} did not end in {_MOST_ROUNDS} rounds: "
+        f"KEEPER_PROTOCOL: {protocol.name} asked for more than {_MOST_ROUNDS} rounds of reads to find its contracts: "
         "check KEEPER_DEPLOYMENT, or report it to the author of the plug-in"
     )

@@ -52,7 +52,7 @@ class BookLoader:
                 return
             assert book.head is not None
             book.learn(self._protocol.looked_up(book.state, await self._reader.read(book.head, asked)))
-        raise InvariantBroken(f"adapter {self._protocol.name} still has lookups after {_MOST_LOOKUPS} rounds")
+        raise InvariantBroken(f"adapter {self._protocol.name} asked for more than {_MOST_LOOKUPS} rounds of lookups")
 
     async def extend(self, book: Book, first: int, head: BlockRef, wanted: LogFilter) -> int:
         """Fold canonical blocks first..head: by range up to the tail, then one by one by hash. Returns logs folded."""

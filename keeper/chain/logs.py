@@ -109,7 +109,7 @@ async def _logs_of_range(endpoint: Endpoint, first: int, last: int, wanted: LogF
     where = _filter(wanted, fromBlock=hex(first), toBlock=hex(last))
     answer, head = await endpoint.batch([("eth_getLogs", [where]), ("eth_getBlockByNumber", [hex(last), False])])
     if block_of(served(head, WireBlock)).number != last:
-        raise Transient(f"{endpoint.name}: unusable answer: not block {last}")
+        raise Transient(f"{endpoint.name}: unusable answer: another block than {last}")
     logs = logs_of(served(answer, list[WireLog]), wanted)
     if logs and not first <= logs[0].block_number <= logs[-1].block_number <= last:
         raise Transient(f"{endpoint.name}: unusable answer: a log outside blocks {first} to {last}")

@@ -67,7 +67,7 @@ def unpack(data: bytes, count: int) -> list[CallResult]:
     """The results of `count` calls. Raises Transient when the answer is not what `read` returns."""
     start = _at(data, 0)
     if _at(data, start) != count:
-        raise Transient(f"unusable answer: not {count} results of a bulk read")
+        raise Transient(f"unusable answer: a bulk read did not return {count} results")
     base = start + _WORD
     return [_result(data, base + _at(data, base + _WORD * index)) for index in range(count)]
 

@@ -151,7 +151,7 @@ def best_sale(found: Iterable[Way], unit_cost: Fraction, most: int) -> Exit | No
 
 def _whole(swapped: Swapped) -> Swapped:
     if not swapped.complete:
-        raise Refused(RefusalCode.UNSUPPORTED, "the pools hold too little liquidity")
+        raise Refused(RefusalCode.UNSUPPORTED, "the Uniswap pools hold too little liquidity for the sale")
     return swapped
 
 

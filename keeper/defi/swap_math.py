@@ -30,7 +30,7 @@ def price_after_input(sqrt_price: int, liquidity: int, amount: int, zero_for_one
     Raises Refused where the contract reverts: no liquidity, or a price that does not fit.
     """
     if not liquidity:
-        raise Refused(RefusalCode.UNSUPPORTED, "there is no liquidity at the price")
+        raise Refused(RefusalCode.UNSUPPORTED, "the Uniswap pool has no liquidity at its price")
     if zero_for_one:
         return _after_token0_in(sqrt_price, liquidity, amount)
     return _fitting(sqrt_price + (amount << 96) // liquidity)
@@ -42,15 +42,15 @@ def price_after_output(sqrt_price: int, liquidity: int, amount: int, zero_for_on
     Raises Refused where the contract reverts: more than there is.
     """
     if not liquidity:
-        raise Refused(RefusalCode.UNSUPPORTED, "there is no liquidity at the price")
+        raise Refused(RefusalCode.UNSUPPORTED, "the Uniswap pool has no liquidity at its price")
     if zero_for_one:
         quotient = div(amount << 96, liquidity, Rounding.UP)
         if sqrt_price <= quotient:
-            raise Refused(RefusalCode.UNSUPPORTED, "the amount exceeds the liquidity")
+            raise Refused(RefusalCode.UNSUPPORTED, "the Uniswap pool has too little liquidity for the swap")
         return sqrt_price - quotient
     held, product = liquidity << 96, amount * sqrt_price
     if product > UINT256_MAX or held <= product:
-        raise Refused(RefusalCode.UNSUPPORTED, "the amount exceeds the liquidity")
+        raise Refused(RefusalCode.UNSUPPORTED, "the Uniswap pool has too little liquidity for the swap")
     return _fitting(mul_div_ceil(held, sqrt_price, held - product))
 
 
@@ -65,7 +65,7 @@ def _after_token0_in(sqrt_price: int, liquidity: int, amount: int) -> int:
 
 def _fitting(sqrt_price: int) -> int:
     if sqrt_price > UINT160_MAX:
-        raise Refused(RefusalCode.UNSUPPORTED, "the price would be out of a pool's range")
+        raise Refused(RefusalCode.UNSUPPORTED, "the swap would move the price beyond what a Uniswap pool allows")
     return sqrt_price
 
 

@@ -32,7 +32,7 @@ _FACTORS = _factors()
 def sqrt_price_at_tick(tick: int) -> int:
     """`TickMath.getSqrtRatioAtTick`. Raises Refused outside of MIN_TICK and MAX_TICK."""
     if not MIN_TICK <= tick <= MAX_TICK:
-        raise Refused(RefusalCode.UNSUPPORTED, f"tick {tick} is out of a pool's range")
+        raise Refused(RefusalCode.UNSUPPORTED, f"tick {tick} is beyond what a Uniswap pool allows")
     ratio, left = 2**128, abs(tick)
     for factor in _FACTORS:
         if left & 1:
@@ -49,7 +49,7 @@ def tick_at_sqrt_price(sqrt_price: int) -> int:
     Raises Refused outside of [MIN_SQRT_PRICE, MAX_SQRT_PRICE).
     """
     if not MIN_SQRT_PRICE <= sqrt_price < MAX_SQRT_PRICE:
-        raise Refused(RefusalCode.UNSUPPORTED, f"sqrt price {sqrt_price} is out of a pool's range")
+        raise Refused(RefusalCode.UNSUPPORTED, f"sqrt price {sqrt_price} is beyond what a Uniswap pool allows")
     tick = round(math.log(sqrt_price / Q96) / _LOG_SQRT_BASE)  # off by less than one, whatever the platform's log
     while tick > MIN_TICK and sqrt_price_at_tick(tick) > sqrt_price:
         tick -= 1

@@ -66,7 +66,7 @@ def _around(ring: Ring, at: int) -> tuple[Observation, Observation]:
     """The neighbours with `at` between them, by bisection from the oldest to the newest."""
     low = _oldest(ring)
     if _observation(ring, low).timestamp > at:
-        raise Refused(RefusalCode.UNPRICED, "OLD: the pool's observations do not go back far enough")
+        raise Refused(RefusalCode.UNPRICED, "the Uniswap pool's observations do not go back far enough (OLD)")
     high = low + (ring.index - low) % ring.cardinality
     while high - low > 1:
         middle = (low + high) // 2
@@ -85,5 +85,5 @@ def _oldest(ring: Ring) -> int:
 
 def _observation(ring: Ring, place: int) -> Observation:
     if place not in ring.observations:
-        raise Refused(RefusalCode.UNSUPPORTED, f"a pool's observation {place} was not read")
+        raise Refused(RefusalCode.UNSUPPORTED, f"observation {place} of a Uniswap pool was not read")
     return ring.observations[place]

@@ -106,9 +106,9 @@ class _Run:
 def _swap(state: PoolState, down: bool, amount: int, limit: int) -> Swapped:
     bound = limit or (MIN_SQRT_PRICE + 1 if down else MAX_SQRT_PRICE - 1)
     if not amount:
-        raise Refused(RefusalCode.UNSUPPORTED, "a swap of zero")
+        raise Refused(RefusalCode.UNSUPPORTED, "a swap of amount zero")
     if not (MIN_SQRT_PRICE < bound < state.sqrt_price if down else state.sqrt_price < bound < MAX_SQRT_PRICE):
-        raise Refused(RefusalCode.UNSUPPORTED, "the price limit is on the wrong side of the price")
+        raise Refused(RefusalCode.UNSUPPORTED, "the pool's price has already passed the swap's price limit")
     run = _Run(state.sqrt_price, state.tick, state.liquidity, amount)
     while run.remaining and run.sqrt_price != bound:
         _advance(state, run, down, bound, amount > 0)
@@ -138,7 +138,8 @@ def _advance(state: PoolState, run: _Run, down: bool, bound: int, exact_in: bool
     if step.sqrt_price == ahead:
         if not known:
             raise Refused(
-                RefusalCode.UNSUPPORTED, f"the swap leaves the known ticks of pool 0x{state.pool.address.hex()}"
+                RefusalCode.UNSUPPORTED,
+                f"the swap goes beyond the ticks that were read of pool 0x{state.pool.address.hex()}",
             )
         _cross(state, run, tick, initialised, down)
     elif moved:
@@ -152,7 +153,7 @@ def _cross(state: PoolState, run: _Run, tick: int, initialised: bool, down: bool
         if run.liquidity < 0:
             raise Refused(
                 RefusalCode.UNSUPPORTED,
-                f"pool 0x{state.pool.address.hex()} has ticks that do not add up to its liquidity",
+                f"pool 0x{state.pool.address.hex()} was read with ticks that do not add up to its liquidity",
             )
     run.tick = tick - 1 if down else tick
 

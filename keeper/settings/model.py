@@ -289,9 +289,7 @@ class Settings(ChainSettings):
         (), "Watching", "Comma-separated webhook URLs: Slack, Discord, or any that accepts JSON"
     )
     alert_level: LevelName = setting("error", "Watching", "Least level that is sent to webhooks")
-    alert_repeat_s: float = setting(
-        300.0, "Watching", "Seconds in which the same alert is not repeated", ge=0, le=86_400
-    )
+    alert_repeat_s: float = setting(300.0, "Watching", "Seconds until the same alert is sent again", ge=0, le=86_400)
     metrics_port: int = setting(0, "Watching", "Port of the Prometheus metrics on 127.0.0.1; 0 is off", ge=0, le=65_535)
     idle_s: float = setting(60.0, "Watching", "Seconds between keeper.idle heartbeats", gt=0, le=86_400)
 

@@ -32,7 +32,7 @@ def by_id(found: Sequence[Envelope], ids: Sequence[int]) -> dict[int, Envelope]:
         return dict.fromkeys(ids, found[0])  # the batch was refused as a whole
     answers = {envelope.id: envelope for envelope in found}
     if len(answers) != len(found) or answers.keys() != set(ids):
-        raise Transient("unusable answer: its ids are not those of the request")
+        raise Transient("unusable answer: its JSON-RPC ids are not those of the request")
     return {number: answers[number] for number in ids}
 
 

@@ -87,7 +87,7 @@ def _holding(token: bytes, amount: int, named: tuple[str, int], limits: Limits) 
 async def _factory(chain: Chain, ties: Ties) -> Check:
     name = "executor: factory"
     if not await chain.reader.code(ties.factory):
-        message = f"{checksum(ties.factory)} has no code, so collateral cannot be sold"
+        message = f"Uniswap factory {checksum(ties.factory)} has no code, so collateral cannot be sold"
         return fail(name, message, f"sweep the executor, remove it from KEEPER_DEPLOYMENT, and {_DEPLOY}")
     return ok(name, f"it trades with the pools of {checksum(ties.factory)}")
 

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from keeper.defi.erc20 import Token
     from keeper.settings import Settings
 
-LeastOut = Annotated[str, typer.Argument(help="Least amount to get, in whole tokens of the last pool's other token.")]
+LeastOut = Annotated[
+    str, typer.Argument(help="Least amount that the sale must bring, in whole tokens of what the last pool pays out.")
+]
 Pools = Annotated[list[str], typer.Option("--pool", help="Address of a Uniswap v3 pool; several are used in order.")]
 
 

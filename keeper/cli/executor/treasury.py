@@ -41,7 +41,10 @@ class OnOff(StrEnum):
 
 Address = Annotated[str, typer.Argument(help="An address.")]
 Units = Annotated[str, typer.Argument(help="Least profit of a liquidation in whole tokens, such as 2.5.")]
-OnList = Annotated[OnOff, typer.Argument(help="Whether the token is on the list.")]
+OnList = Annotated[
+    OnOff,
+    typer.Argument(help="Whether the executor may hold the token: yes puts it on the held list, no takes it off."),
+]
 
 
 @app.command("offer", epilog=EXAMPLES)

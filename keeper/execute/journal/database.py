@@ -32,7 +32,7 @@ def locate(url: str, data_dir: Path) -> URL:
         return found.set(database=str(data_dir / found.database))
     if kind != "postgresql":
         raise OperatorError(
-            "KEEPER_DATABASE_URL names another database: give sqlite:///FILE or postgresql://USER@HOST/NAME"
+            "KEEPER_DATABASE_URL is neither SQLite nor PostgreSQL: give sqlite:///FILE or postgresql://USER@HOST/NAME"
         )
     return found.set(drivername="postgresql+psycopg")
 

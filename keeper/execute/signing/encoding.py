@@ -60,7 +60,7 @@ def transaction_in(raw: bytes) -> tuple[UnsignedTx, Signature]:
     except RLPException as error:
         raise ValueError(f"not RLP: {error}") from None
     if bytes(rlp.encode([*_fields(tx), signature.parity, signature.r, signature.s])) != raw[1:]:
-        raise ValueError("an access list, or a number with leading zeros")
+        raise ValueError("the transaction has an access list, or a number with leading zeros")
     return tx, signature
 
 

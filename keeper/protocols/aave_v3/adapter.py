@@ -138,7 +138,9 @@ class AaveV3Protocol(Defaults):
         self, snapshot: Snapshot, row: int, timestamp: int, target_wad: int, limits: Mapping[str, int]
     ) -> list[Opportunity]:
         if not self._deployment.executor:
-            raise Refused(RefusalCode.UNSUPPORTED, "the deployment file names no Executor to liquidate with")
+            raise Refused(
+                RefusalCode.UNSUPPORTED, "the deployment file names no Executor: run `keeper executor deploy`"
+            )
         query = AaveQuery(
             market=self._market(snapshot, timestamp),
             pools=self._found.pools,

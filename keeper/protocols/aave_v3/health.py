@@ -103,7 +103,7 @@ class AaveMarket:
     def _category(self, id_: int) -> Category:
         category = self.readings.categories.get(id_, _NO_CATEGORY)
         if category.price is None:
-            raise Refused(RefusalCode.UNPRICED, f"eMode {id_} has no price")
+            raise Refused(RefusalCode.UNPRICED, f"the oracle has no price of eMode category {id_}")
         return category
 
     def flagged(self, holdings: AaveHoldings) -> list[Reserve]:

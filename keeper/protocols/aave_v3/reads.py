@@ -202,7 +202,7 @@ def _reserves(
     for reserve in state.listed():
         slots, listed = list(islice(stored, storage.RESERVE_SLOTS)), next(stored, 0)
         if len(slots) < storage.RESERVE_SLOTS:
-            raise InvariantBroken("the node did not return the Aave pool's storage")
+            raise InvariantBroken("the node returned no storage of the Aave pool")
         if storage.address_at(slots[4]) != reserve.supply_token:
             continue  # listed later, or dropped: its flags count for nothing
         if storage.address_at(listed) != reserve.asset or bits(slots[3], 168, 16) != reserve.id:

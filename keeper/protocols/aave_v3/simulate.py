@@ -80,7 +80,9 @@ class Pair:
         category = self.market.readings.categories.get(self.holdings.category)
         if not self.modern and category and self.market.state.categories.get(self.holdings.category):
             if not category.price:
-                raise Refused(RefusalCode.UNPRICED, f"eMode {self.holdings.category} has no price")
+                raise Refused(
+                    RefusalCode.UNPRICED, f"the oracle has no price of eMode category {self.holdings.category}"
+                )
             debt = category.price
         return collateral, debt
 

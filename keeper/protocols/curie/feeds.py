@@ -57,7 +57,7 @@ def _average(reading: FeedReading, known: Observations, interval: int, price: in
     """`CumulativeTwap._calculateTwap`; 0 where there is none."""
     newest, newest_price = known.times[-1], known.prices[-1]
     if (newest == time and price != newest_price) or time < newest or interval > now:
-        raise Refused(RefusalCode.UNPRICED, "a price feed contradicts its own observations")
+        raise Refused(RefusalCode.UNPRICED, "a price feed's answer does not fit the observations that it recorded")
     current = known.cumulatives[-1] + newest_price * (time - newest) + price * (now - time)
     target = now - interval
     if target < known.times[0]:
@@ -68,7 +68,7 @@ def _average(reading: FeedReading, known: Observations, interval: int, price: in
         return 0
     change = current - _cumulative_at(known, target)
     if change < 0:  # a fall that nobody cached for longer than the interval: the contract reverts, too
-        raise Refused(RefusalCode.UNPRICED, "a price feed was not updated since the price fell")
+        raise Refused(RefusalCode.UNPRICED, "a price feed recorded no observation since its price fell")
     return change // interval
 
 

@@ -46,7 +46,10 @@ def pool_state(
     at, spec = view.market(market), view.state.markets[market]
     nets = {tick: net for tick, (_, net) in view.state.ticks.get(market, {}).items()}
     if sum(net for tick, net in nets.items() if tick <= at.reading.tick) != at.reading.liquidity:
-        raise Refused(RefusalCode.UNSUPPORTED, f"the pool of {spec.symbol} holds liquidity that its makers did not add")
+        raise Refused(
+            RefusalCode.UNSUPPORTED,
+            f"the pool of {spec.symbol} holds liquidity that was not added through the protocol",
+        )
     moved = moved or MovedPool(at.reading.sqrt_price, at.reading.tick)
     gross = {tick: total for tick, (total, _) in view.state.ticks.get(market, {}).items()}
     for order in (*moved.cancelled, *without):
@@ -76,7 +79,7 @@ def close(view: CurieView, market: int, size: int, pool: PoolState) -> Closed:
     at = view.market(market)
     reading, symbol = at.reading, at.market.symbol
     if not reading.max_ticks:
-        raise Refused(RefusalCode.UNSUPPORTED, f"{symbol} does not trade (EX_MIP)")
+        raise Refused(RefusalCode.UNSUPPORTED, f"market {symbol} takes no trades (EX_MIP)")
     low, high = tick_bounds(view, at)
     tick = max(low, MIN_TICK + 1) if size > 0 else min(high, MAX_TICK - 1)
     limit = sqrt_price_at_tick(tick)

@@ -49,7 +49,7 @@ class MarketView:
         premium = self.market_price(parameters.premium_interval) - self.index_price(parameters.premium_interval)
         third = self.index_price(0) + premium
         if third < 0:
-            raise Refused(RefusalCode.UNPRICED, f"the premium of {self.market.symbol} is below its index price")
+            raise Refused(RefusalCode.UNPRICED, f"the mark price of {self.market.symbol} would be negative")
         return max(min(first, second), min(max(first, second), third))
 
     def market_price(self, interval: int) -> int:

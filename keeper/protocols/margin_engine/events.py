@@ -41,7 +41,7 @@ def fold(state: EngineState, log: Log, writer: Writer) -> EngineState:
             return on_state(state, log)
     except (IndexError, ValueError, OverflowError, DecodingError) as error:
         where = f"log {log.index} of block {log.block_number}"
-        raise InvariantBroken(f"{where} of the margin engine cannot be decoded: {error!r}") from error
+        raise InvariantBroken(f"{where} of MarginEngine cannot be decoded: {error!r}") from error
     return state
 
 

@@ -50,7 +50,7 @@ def find(query: EngineQuery) -> list[Opportunity]:
     Raises Refused: "unpriced", or "hold" while the engine is paused.
     """
     if query.state.paused:
-        raise Refused(RefusalCode.HOLD, "the engine is paused")
+        raise Refused(RefusalCode.HOLD, "MarginEngine is paused")
     equity, requirement = equity_requirement(query.state, query.readings, query.holdings, query.timestamp)
     before = health_of(equity, requirement)
     fresh = [id_ for id_, _ in query.holdings.collaterals if _has_price(query, id_)]

@@ -26,10 +26,10 @@ def judge(readings: EngineReadings, source: EngineSource, timestamp: int) -> tup
 def price_of(readings: EngineReadings, source: EngineSource | None, timestamp: int) -> int:
     """A price that the engine accepts at `timestamp`, in 1e18. Raises Refused("unpriced")."""
     if source is None:
-        raise Refused(RefusalCode.UNPRICED, "no feed is configured")
+        raise Refused(RefusalCode.UNPRICED, "a market or collateral has no price feed")
     price, problem = judge(readings, source, timestamp)
     if problem:
-        raise Refused(RefusalCode.UNPRICED, f"feed {checksum(source.feed)} is {problem}")
+        raise Refused(RefusalCode.UNPRICED, f"price feed {checksum(source.feed)} is {problem}")
     return price
 
 

@@ -61,7 +61,7 @@ def find(query: CurieQuery) -> list[Opportunity]:
         if sales:
             found.append(_opportunity(query, token, max(sales, key=lambda sale: sale.profit)))
     if not found:
-        raise Refused(RefusalCode.UNSUPPORTED, "no known Uniswap pool can take its collateral")
+        raise Refused(RefusalCode.UNSUPPORTED, "no known Uniswap pool buys its collateral")
     return found
 
 

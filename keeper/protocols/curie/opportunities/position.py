@@ -74,7 +74,7 @@ class _Slice:
     def of(cls, query: CurieQuery, bare: AccountValue, market: int) -> "_Slice | None":
         view = bare.view
         if view.market(market).reading.status != OPEN:
-            raise Refused(RefusalCode.UNSUPPORTED, f"{view.state.markets[market].symbol} is not open (CH_MNO)")
+            raise Refused(RefusalCode.UNSUPPORTED, f"market {view.state.markets[market].symbol} is not open (CH_MNO)")
         most = most_size(bare, market)
         if not most:
             return None
@@ -143,7 +143,7 @@ class _Slice:
         if size > 0 and self._margin(size) > self.query.balance:
             size, limit = largest(lambda part: self._margin(part) <= self.query.balance, size), "balance"
         if size <= 0:
-            raise Refused(RefusalCode.NO_LEGAL_SIZE, f"no size is left within the {limit} limit")
+            raise Refused(RefusalCode.NO_LEGAL_SIZE, f"nothing can be closed within the {limit} limit")
         return size, limit
 
     def _worth(self, size: int) -> int | None:
