@@ -23,6 +23,7 @@ from tests.support.weather import environment_file, step_until
 SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT]
 NAMES = [name.name for name in SIGNALS]
 KEY = "0x" + dev_key(3).hex()
+TREASURY = "0x" + "7e" * 20
 
 
 @pytest.fixture
@@ -159,7 +160,8 @@ async def test_a_transaction_that_was_sent_is_named(tmp_path: Path, started: lis
         market.write_deployment(tmp_path / "deployment.json")
         settings |= {"KEEPER_PROTOCOL": "curie", "KEEPER_PRIVATE_KEY": KEY}
         factory = "0x" + market.exits.uniswap.factory.hex()
-        process = await start(started, tmp_path, "executor", "deploy", "--live", "--factory", factory, **settings)
+        command = ["executor", "deploy", "--live", "--factory", factory, "--treasury", TREASURY]
+        process = await start(started, tmp_path, *command, **settings)
         assert process.stdout
         async with asyncio.timeout(WAIT_S):
             sent = (await process.stdout.readline()).decode().removeprefix("sent: ").strip()
