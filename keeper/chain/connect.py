@@ -46,6 +46,11 @@ class Chain:
         """How many requests were sent so far, by method."""
         return self._pool.requests
 
+    @property
+    def missing(self) -> dict[str, tuple[str, ...]]:
+        """By endpoint: by what a contract can tell its simulations from transactions."""
+        return {endpoint.name: endpoint.abilities.missing for endpoint in self._pool.endpoints}
+
     def heads(self, poll_interval_s: float = 1.0) -> Heads:
         """New heads: by subscription where a WebSocket or IPC endpoint is given, else polled."""
         heads = Heads(self._pool, self._streams, poll_interval_s, self._timeout_s, self._emit, self._clock)

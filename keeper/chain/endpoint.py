@@ -4,12 +4,12 @@ import asyncio
 import random
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import count
 from typing import Any, TypeVar
 
 import msgspec
 
+from keeper.chain.abilities import Abilities
 from keeper.chain.codec import Envelope, shaped
 from keeper.chain.concurrency import MOST_AT_ONCE, ConcurrencyLimit, Priority, Shed, asks_to_wait
 from keeper.chain.errors import Disconnected, HttpStatus, RpcError, redact, scrub
@@ -40,16 +40,6 @@ _OF_THE_BLOCK = frozenset(
         "eth_getTransactionByHash",
     }
 )
-
-
-@dataclass(slots=True)
-class Abilities:
-    """What this node's `eth_call` supports: overrides, and fees as in a transaction."""
-
-    code_override: bool = False
-    time_override: bool = False
-    base_fee_override: bool = False
-    fees: bool = True
 
 
 class Endpoint:

@@ -43,7 +43,9 @@ _OVERLOAD_CODES = frozenset({-32005, -32016, -32017, 429})
 _OVERLOAD = ("rate limit", "too many requests", "request limit", "timeout", "timed out", "capacity", "overloaded")
 
 ALREADY_KNOWN = "already_known"
-_INSUFFICIENT_FUNDS = re.compile(r"insufficient ?funds|insufficient balance|overdraws from account")
+_INSUFFICIENT_FUNDS = re.compile(
+    r"insufficient ?funds|insufficient (sender )?balance|overdraws from account|up-?front cost"
+)
 # In this order: the first that matches decides.
 _REFUSALS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
     (reason, re.compile(words))

@@ -17,7 +17,7 @@ from keeper.chain.hedge import LateAnswers, first_answer, worst
 from keeper.chain.node_state import NodeState, Random
 from keeper.clock import Clock, SystemClock
 from keeper.errors import OperatorError, Transient
-from keeper.model.events import CHAIN_READY, CHAIN_UNREADY, NODE_DOWN, Emit, Event
+from keeper.model.events import CHAIN_READY, CHAIN_UNREADY, NODE_DOWN, NODE_LIMITED, Emit, Event
 
 T = TypeVar("T")
 W = TypeVar("W")
@@ -250,6 +250,12 @@ class NodePool:
                 f"{endpoint.name} has another genesis block than the other nodes of KEEPER_RPC_URLS: remove one of them"
             )
         self._genesis = self._genesis or genesis
+        before = endpoint.abilities.missing
         await probe(endpoint)
+        if (missing := endpoint.abilities.missing) and missing != before:
+            message = (
+                f"node {endpoint.name}: contracts can tell its simulations from transactions by {', '.join(missing)}"
+            )
+            self._emit(Event(NODE_LIMITED, message, fields={"endpoint": endpoint.name, "missing": list(missing)}))
         endpoint.health.recognised()
         endpoint.health.served()

@@ -86,14 +86,9 @@ class NodeReader:
             request["gas"] = hex(gas)
 
         async def simulate(endpoint: Endpoint) -> CallResult:
-            able, overrides = endpoint.abilities, list[dict[str, str]]()
-            offered = fees if able.fees else None
-            if timestamp is not None and able.time_override:
-                overrides = [{}, {"time": hex(timestamp), "number": hex(block.number + 1)}]
-                if offered and able.base_fee_override:
-                    overrides[1]["baseFeePerGas"] = hex(offered.base_fee)
-            least = 0 if overrides and able.base_fee_override else block.base_fee
-            return await _call(endpoint, request | _fee_fields(offered, least), block, *overrides)
+            able = endpoint.abilities
+            overrides = able.overrides(sender, block, timestamp, fees)
+            return await _call(endpoint, request | able.fields(fees, block), block, *overrides)
 
         return await self._pool.run(simulate)
 
@@ -133,15 +128,7 @@ async def _block(
     return block
 
 
-def _fee_fields(fees: CallFees | None, least: int) -> dict[str, str]:
-    """The fee fields of a transaction in JSON-RPC. `least`: the base fee that the node compares them with."""
-    if fees is None:
-        return {}
-    max_fee = max(fees.max_fee, least)
-    return {"maxFeePerGas": hex(max_fee), "maxPriorityFeePerGas": hex(min(fees.priority_fee, max_fee))}
-
-
-async def _call(endpoint: Endpoint, request: dict[str, str], block: BlockRef, *overrides: Any) -> CallResult:
+async def _call(endpoint: Endpoint, request: Mapping[str, Any], block: BlockRef, *overrides: Any) -> CallResult:
     try:
         answer = await endpoint.request(str, "eth_call", request, _pinned(block), *overrides)
     except RpcError as error:

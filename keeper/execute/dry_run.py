@@ -2,12 +2,14 @@
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 
 from eth_utils.crypto import keccak
 
 from keeper.chain.ports import ChainReader
 from keeper.errors import Transient
 from keeper.execute.execution import plan_made, rejected
+from keeper.execute.tx.fees import call_fees, first_fees
 from keeper.execute.tx.simulator import Simulator
 from keeper.model.breaker import BreakerName
 from keeper.model.events import Emit
@@ -57,8 +59,10 @@ class DryRun:
         chosen = plan.opportunity
         if any(units > 0 for units in chosen.spends.values()):
             return None  # NOBODY owns nothing: the simulation would only say so
+        offered = call_fees(first_fees(plan, self._policy), snapshot.block, self._policy)
+        fees = replace(offered, grant=chosen.gas_limit * offered.max_fee)  # NOBODY has no coins
         try:
-            revert = await self._simulator.why_it_reverts(plan.call, chosen.gas_limit, snapshot.block, timestamp)
+            revert = await self._simulator.why_it_reverts(plan.call, chosen.gas_limit, snapshot.block, timestamp, fees)
         except Transient as error:
             return rejected(plan, Rejection.HOLD, f"not simulated: {error}")
         return rejected(plan, Rejection.SIMULATION_FAILED, str(revert)) if revert else None

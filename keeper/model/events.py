@@ -57,6 +57,13 @@ NODE_DOWN = _kind(
     "endpoint error",
     "Check the node, or add another endpoint to KEEPER_RPC_URLS.",
 )
+NODE_LIMITED = _kind(
+    "node.limited",
+    Level.WARNING,
+    "An endpoint does not simulate as in the next block: a contract can tell its simulations from transactions.",
+    "endpoint missing",
+    "Use a node that supports block overrides and fees in `eth_call`.",
+)
 NODE_LAGGING = _kind(
     "node.lagging",
     Level.WARNING,

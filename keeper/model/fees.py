@@ -37,8 +37,12 @@ class Fees:
 
 @dataclass(frozen=True, slots=True)
 class CallFees:
-    """Fees that a simulated transaction offers, and the base fee of the block it runs in. Wei per gas."""
+    """Fees that a simulated transaction offers, and the base fee of the block it runs in. Wei per gas.
+
+    `grant`: wei that the sender has in the simulation, where its own balance does not matter; 0 for its own.
+    """
 
     max_fee: int
     priority_fee: int
     base_fee: int
+    grant: int = 0

@@ -1,17 +1,25 @@
 """F58: a contract that passes only when it recognises a simulation is simulated as reverting, and nothing is sent."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from keeper.model.chain import Call, hexed
+from keeper.model.events import PLAN_MADE, PLAN_REJECTED, TX_MINED, TX_REVERTED
 from keeper.model.plan import Plan, Rejection
+from keeper.sim.arena import arena_node, running
 from tests.faults.conftest import Sea
-from tests.support.proxy import answer
+from tests.support import harsh
+from tests.support.invariants import assert_invariants
+from tests.support.proxy import FaultProxy, answer
+from tests.support.traps import LOOKS_MINED, guard
+from tests.support.weather import prices
 from tests.support.world import TOKENS
 
 HOSTILE = bytes(19) + b"\xd5"
 BLOCK_GAS = 30_000_000
+LOW = {"ETH": 1_500.0, "BTC": 30_000.0, "SOL": 75.0}
 
 
 def passes_if(condition: bytes) -> str:
@@ -82,3 +90,17 @@ async def test_a_signer_that_cannot_pay_at_the_fee_given_is_refused_for_that(sea
     assert refused.reason is Rejection.INSUFFICIENT_FUNDS
     assert "cannot pay" in refused.message
     assert sea.proxy.sent == []
+
+
+async def test_f58_the_daemon_sends_nothing_for_a_token_that_only_simulations_can_move(tmp_path: Path) -> None:
+    with arena_node() as anvil:
+        arena = harsh.arena(anvil, tmp_path, accounts=60, blocks=30)
+        guard(anvil, arena.market.deployed.tokens["WETH"], LOOKS_MINED)
+        async with FaultProxy(anvil.url) as proxy, running(arena.settings(proxy.url, live=True)) as keeper:
+            for _ in range(12):
+                await keeper.handled((await prices(arena, LOW)).number)
+            assert not keeper.of(TX_REVERTED)
+            assert "WETH" not in {e.fields["subject"] for e in keeper.of(PLAN_MADE) if e.fields["kind"] == "seize"}
+            assert "simulation_failed" in {event.fields["reason"] for event in keeper.of(PLAN_REJECTED)}
+            assert keeper.of(TX_MINED), "others go on"
+            await assert_invariants(arena, [proxy], [keeper])

@@ -24,6 +24,7 @@ async def check_endpoint(settings: Settings, url: str, label: str, deployment: D
         found = [ok(f"{label}: answers", f"chain {settings.chain_id}, block {head.number}")]
         found.append(_head_age(label, head, now, settings.chain_id))
         found.append(await _pinned_reads(label, chain, head, deployment))
+        found.append(_simulations(label, chain))
         found.append(await _logs(label, chain, head, deployment))
         found.append(await _depth(label, chain, head, deployment))
     except Transient as error:
@@ -58,6 +59,18 @@ async def _pinned_reads(label: str, chain: Chain, head: BlockRef, deployment: De
     except Transient as error:
         return fail(name, str(error), "use a node that serves eth_call by block hash with a state override")
     return ok(name, "eth_call by block hash with a state override works")
+
+
+def _simulations(label: str, chain: Chain) -> Check:
+    name = f"{label}: simulations"
+    missing = sorted({what for found in chain.missing.values() for what in found})
+    if missing:
+        return warn(
+            name,
+            f"contracts can tell simulations from transactions by {', '.join(missing)}",
+            "use a node that supports block overrides and fees in eth_call",
+        )
+    return ok(name, "contracts see the next block and the fees of a transaction")
 
 
 async def _logs(label: str, chain: Chain, head: BlockRef, deployment: Deployment) -> Check:

@@ -7,7 +7,6 @@ import pytest
 from keeper.errors import OperatorError, Transient
 from keeper.model.chain import BlockRef, Call, CallResult, LogFilter, hexed, storage_read
 from keeper.model.events import Event
-from keeper.model.fees import CallFees
 from tests.integration.chain.conftest import Dial
 from tests.support.anvil import Anvil
 from tests.support.proxy import FaultProxy, answer, hang, html, lose_reply, null, rpc_error, status, truncate, wrong_id
@@ -239,48 +238,6 @@ async def test_a_simulation_sees_the_time_it_is_given(anvil: Anvil, dial: Dial) 
     block = await reader.head()
     result = await reader.call(Call(clock, b""), b"\x01" * 20, block, timestamp=block.timestamp + 12, gas=1_000_000)
     assert int.from_bytes(result.data, "big") == block.timestamp + 12
-
-
-FEES = CallFees(max_fee=9 * 10**9, priority_fee=2 * 10**9, base_fee=5 * 10**9)
-PRICE_AND_BASE_FEE = bytes.fromhex("3a5f524860205260405ff3")  # returns GASPRICE and BASEFEE
-
-
-async def simulate_fees(anvil: Anvil, dial: Dial, url: str) -> tuple[int, int]:
-    """Gas price and base fee that a contract sees."""
-    contract = put(anvil, PRICE_AND_BASE_FEE, 0xC4)
-    anvil.set_balance(b"\x01" * 20, 10**18)
-    anvil.mine()
-    reader = (await dial(url)).reader
-    block = await reader.head()
-    found = await reader.call(Call(contract, b""), b"\x01" * 20, block, block.timestamp + 12, 1_000_000, FEES)
-    return int.from_bytes(found.data[:32], "big"), int.from_bytes(found.data[32:], "big")
-
-
-async def test_a_simulation_sees_the_fees_of_a_transaction(anvil: Anvil, dial: Dial) -> None:
-    assert await simulate_fees(anvil, dial, anvil.url) == (7 * 10**9, 5 * 10**9)
-
-
-async def test_a_node_that_refuses_another_base_fee_gets_the_fees_alone(
-    anvil: Anvil, proxy: FaultProxy, dial: Dial
-) -> None:
-    proxy.when("eth_call", params=lambda params: "baseFeePerGas" in params[-1]).do(rpc_error(-32602, "unknown field"))
-    price, base_fee = await simulate_fees(anvil, dial, proxy.url)
-    assert price == base_fee + FEES.priority_fee
-    assert base_fee < FEES.base_fee
-
-
-async def test_a_node_that_refuses_fees_is_asked_without(anvil: Anvil, proxy: FaultProxy, dial: Dial) -> None:
-    proxy.when("eth_call", params=lambda params: "maxFeePerGas" in params[0]).do(rpc_error(-32602, "unknown field"))
-    price, _ = await simulate_fees(anvil, dial, proxy.url)
-    assert price == 0
-
-
-async def test_a_sender_without_coins_is_no_revert(anvil: Anvil, dial: Dial) -> None:
-    clock = put(anvil, CLOCK, 0xC1)
-    reader = (await dial(anvil.url)).reader
-    block = await reader.head()
-    result = await reader.call(Call(clock, b""), b"\x07" * 20, block, block.timestamp + 12, 1_000_000, FEES)
-    assert (result.ok, result.unfunded) == (False, True)
 
 
 async def test_a_simulation_that_reverts_is_an_answer(anvil: Anvil, dial: Dial) -> None:
