@@ -1,15 +1,23 @@
 """F54: a rival wins five accounts in one block: the keeper loses the gas and goes on, whatever the breakers count."""
 
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 
 from keeper.execute.breakers.breakers import BreakerLimits
+from keeper.model.chain import unhexed
+from keeper.model.events import BREAKER_OPEN, TX_MINED, TX_REVERTED
 from keeper.model.health import WAD
 from keeper.model.intent import IntentState
 from keeper.model.plan import Rejection
 from keeper.protocols.base import RevertAction
+from keeper.sim.arena import arena_node, running
 from tests.faults.conftest import Sea
+from tests.support import harsh
+from tests.support.invariants import assert_invariants
+from tests.support.proxy import FaultProxy
+from tests.support.weather import before_others, step_until
 from tests.support.world import TOKENS
 
 ROUNDS = 5
@@ -56,3 +64,28 @@ async def test_the_gas_of_lost_races_counts_for_the_limits(sea: Sea) -> None:
     assert sea.world.event("breaker.open").fields["breaker"] == "gas"
     [refused] = await sea.submit(await sea.world.plan(1))
     assert refused.reason is Rejection.HOLD
+
+
+def outrun(arena: harsh.EngineArena) -> int:
+    """A rival copies what the keeper has in the pool, and goes before it. How many transactions that were."""
+    pending = arena.anvil.rpc("txpool_content")["pending"]
+    pool = next((found for sender, found in pending.items() if unhexed(sender) == arena.keeper), {})
+    for tx in pool.values():
+        before_others(arena, unhexed(tx["to"]), unhexed(tx["input"]))
+    return len(pool)
+
+
+async def test_f54_a_rival_wins_five_accounts_in_one_block_and_the_daemon_goes_on(tmp_path: Path) -> None:
+    with arena_node() as anvil:
+        arena = harsh.arena(anvil, tmp_path, accounts=90, blocks=30)
+        settings = {"live": True, "max_reverts": 3, "breaker_reset_blocks": 1000}
+        async with FaultProxy(anvil.url) as proxy, running(arena.settings(proxy.url, **settings)) as keeper:
+            await step_until(arena, keeper, lambda: keeper.execution.in_flight().count >= 8)
+            assert outrun(arena) >= 8
+            number = (await arena.quiet()).number
+            await keeper.handled(number)
+            await keeper.until(lambda: len([e for e in keeper.of(TX_REVERTED) if e.block == number]) >= 5)
+            won = len(keeper.of(TX_MINED))
+            await step_until(arena, keeper, lambda: len(keeper.of(TX_MINED)) >= won + 5)
+            assert keeper.of(BREAKER_OPEN) == []
+            await assert_invariants(arena, [proxy], [keeper])

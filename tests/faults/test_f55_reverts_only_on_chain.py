@@ -1,19 +1,28 @@
 """F55: a contract passes the simulation and reverts on chain, again and again: each further attempt waits longer."""
 
+from collections import Counter
 from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 
 from keeper.model.chain import Call, hexed
+from keeper.model.events import ASSET_QUARANTINED, TX_MINED, TX_REVERTED
 from keeper.model.plan import Plan
 from keeper.protocols.base import RevertAction
+from keeper.sim.arena import arena_node, running
 from tests.faults.conftest import Sea
+from tests.support import harsh
+from tests.support.invariants import assert_invariants
+from tests.support.proxy import FaultProxy
+from tests.support.weather import govern, prices
 from tests.support.world import TOKENS
 
 HOSTILE = bytes(19) + b"\xd5"
 STOP, REVERT = "0x00", "0x5f5ffd"
 BLOCKS = 60
+LOW = {"ETH": 1_500.0, "BTC": 30_000.0, "SOL": 75.0}
 
 
 @pytest.fixture
@@ -64,7 +73,43 @@ async def test_after_the_quarantine_one_account_is_tried_until_one_succeeds(bait
     await bait.mine(until - bait.world.anvil.block_number())
     assert bait.executor.in_flight().quarantined == {}
     refused = await bait.submit(await bait.world.plan(0), await bait.world.plan(2))
-    assert [one.account for one in refused] == [bait.world.victims[2]]
+    assert [one.account for one in refused] == [bait.world.victims[0]], "one that has not failed goes first"
     await bait.mine()
     assert await bait.submit(await bait.world.plan(1), await bait.world.plan(2, 5 * TOKENS)) == []
     await bait.settle()
+
+
+def pause_for_one_block(arena: harsh.EngineArena) -> None:
+    """The engine is paused before all transactions of the next block and unpaused after them."""
+    govern(arena, "pause")
+    request = {
+        "from": hexed(arena.market.deployed.owner),
+        "to": hexed(arena.market.deployed.engine),
+        "data": hexed(arena.market.deployed.call("unpause")),
+        "gas": "0x100000",
+        "maxFeePerGas": hex(1_000 * 10**9),
+        "maxPriorityFeePerGas": "0x1",
+    }
+    arena.anvil.rpc("eth_sendTransaction", request)
+
+
+async def test_f55_the_daemon_tries_less_and_less_what_reverts_only_on_chain(tmp_path: Path) -> None:
+    with arena_node() as anvil:
+        arena = harsh.arena(anvil, tmp_path, accounts=60, blocks=30)
+        settings = {"live": True, "max_reverts": 1000, "cooldown_blocks": 2}
+        async with FaultProxy(anvil.url) as proxy, running(arena.settings(proxy.url, **settings)) as keeper:
+            for _ in range(40):
+                pause_for_one_block(arena)
+                await keeper.handled((await prices(arena, LOW)).number)
+            reverted = keeper.of(TX_REVERTED)
+            of_assets = Counter((event.fields["kind"], event.fields["subject"]) for event in reverted)
+            print(
+                of_assets,
+                len(reverted),
+                [e.block for e in reverted],
+                [(e.fields["subject"], e.block, e.fields["until_block"]) for e in keeper.of(ASSET_QUARANTINED)],
+            )
+            for _ in range(40):
+                await keeper.handled((await prices(arena, LOW)).number)
+            assert keeper.of(TX_MINED), "what succeeds again is taken again"
+            await assert_invariants(arena, [proxy], [keeper])

@@ -11,7 +11,7 @@ from keeper.execute.admission.quarantine import Quarantine, is_assets, key_of
 from keeper.execute.execution import rejected
 from keeper.execute.tx.broadcaster import Broadcaster
 from keeper.execute.tx.fees import call_fees, first_fees
-from keeper.execute.tx.simulator import UNFUNDED, Simulator
+from keeper.execute.tx.simulator import OUT_OF_GAS, UNFUNDED, Simulator
 from keeper.model.chain import BlockRef
 from keeper.model.events import ASSET_QUARANTINED, SIGNER_LIMITED, Event
 from keeper.model.intent import APPROVE, FILL, Ended, Intent, IntentState
@@ -122,7 +122,7 @@ class Gate:
         taken = Reservations(self._pending.in_flight(), balances, self._most)
         chosen, refused = list[Plan](), list[Rejected]()
         probed = {key_of(intent) for intent in self._pending.open()}
-        for plan in sorted(plans, key=self._is_suspect):
+        for plan in sorted(plans, key=self._suspicion):
             if problem := self._problem(plan, head) or self._unproved(plan, probed) or taken.conflict(plan):
                 refused.append(problem)
             else:
@@ -131,8 +131,8 @@ class Gate:
                 chosen.append(plan)
         return chosen, refused
 
-    def _is_suspect(self, plan: Plan) -> bool:
-        return self._quarantine.is_suspect(key_of(plan.opportunity), plan.account)
+    def _suspicion(self, plan: Plan) -> int:
+        return self._quarantine.suspicion(key_of(plan.opportunity), plan.account)
 
     def _unproved(self, plan: Plan, probed: Collection[str]) -> Rejected | None:
         """Of an asset that was quarantined one transaction at a time is tried, until one succeeds."""
@@ -179,7 +179,8 @@ class Gate:
             self._pending.cool(plan.account, head.number + self._policy.cooldown_blocks)
         if is_assets(revert):
             self._blame(key_of(plan.opportunity), plan.account, str(revert), head.number)
-        return rejected(plan, Rejection.SIMULATION_FAILED, str(revert))
+        why = f"out of gas at its limit of {plan.opportunity.gas_limit}" if revert is OUT_OF_GAS else str(revert)
+        return rejected(plan, Rejection.SIMULATION_FAILED, why)
 
     def _blame(
         self, key: str, account: bytes, reason: str, number: int, *, sure: bool = False, on_chain: bool = False

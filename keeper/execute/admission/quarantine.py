@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from keeper.execute.tx.simulator import OUT_OF_GAS
 from keeper.model.intent import Intent
 from keeper.model.plan import Opportunity
 from keeper.protocols.base import Revert, RevertAction
@@ -18,6 +19,8 @@ def key_of(item: Opportunity | Intent) -> str:
 
 def is_assets(revert: Revert) -> bool:
     """May be the asset's fault: not the account's, and not a rule of the protocol that the next block may satisfy."""
+    if revert is OUT_OF_GAS:  # our gas limit is too low
+        return False
     if revert.action is RevertAction.RETRY:
         return revert.is_foreign
     return revert.action in (RevertAction.HOLD, RevertAction.BUG)
@@ -27,10 +30,12 @@ def is_assets(revert: Revert) -> bool:
 class _AssetRecord:
     """What is known of one asset since its last success. Each further quarantine is twice as long.
 
-    `failures`: account and block of each since the last quarantine. `on_chain`: some of them passed the simulation.
+    `failures`: account and block of each since the last quarantine. `blamed`: accounts that failed before it.
+    `on_chain`: some of them passed the simulation.
     """
 
     failures: set[tuple[bytes, int]] = field(default_factory=set)
+    blamed: frozenset[bytes] = frozenset()
     on_chain: bool = False
     reason: str = ""
     until_block: int = 0
@@ -38,16 +43,19 @@ class _AssetRecord:
 
     @property
     def is_sure(self) -> bool:
-        """More than one account, in more than one block."""
-        return len({account for account, _ in self.failures}) > 1 and len({block for _, block in self.failures}) > 1
+        """More than one account failed, in more than one block; after a quarantine one more account is enough."""
+        accounts, blocks = {account for account, _ in self.failures}, {block for _, block in self.failures}
+        return (len(accounts) > 1 and len(blocks) > 1) or (bool(self.blamed) and not accounts <= self.blamed)
 
-    def failed_before(self, account: bytes) -> bool:
-        return any(account == other for other, _ in self.failures)
+    def suspicion(self, account: bytes) -> int:
+        if any(account == other for other, _ in self.failures):
+            return 2
+        return int(account in self.blamed)
 
 
 class Quarantine:
     """Counts failures by asset. An account that fails, however often, is its own; when a second one does, it is the
-    asset's. After its time one account at a time is tried, until one succeeds.
+    asset's. Afterwards one account at a time is tried: a success ends it, the failure of one more account doubles it.
     """
 
     def __init__(self) -> None:
@@ -67,6 +75,7 @@ class Quarantine:
         case.failures = {(who, when) for who, when in case.failures if when > block - MOST_BLOCKS} | {(account, block)}
         if not (sure or case.is_sure):
             return 0
+        case.blamed |= {account for account, _ in case.failures}
         case.reason, case.until_block, case.failures = reason, block + case.blocks, set()
         case.blocks = min(2 * case.blocks, MOST_BLOCKS)
         return case.until_block
@@ -88,6 +97,6 @@ class Quarantine:
         """Whether only one account at a time is tried: it was quarantined, and nothing succeeded since."""
         return (case := self._cases.get(key)) is not None and case.until_block > 0
 
-    def is_suspect(self, key: str, account: bytes) -> bool:
-        """Whether the account has failed since the last quarantine: another one is the better probe."""
-        return self.probes(key) and self._cases[key].failed_before(account)
+    def suspicion(self, key: str, account: bytes) -> int:
+        """How poor a probe the account is: 2 when it failed since the last quarantine, 1 when before it, else 0."""
+        return self._cases[key].suspicion(account) if self.probes(key) else 0

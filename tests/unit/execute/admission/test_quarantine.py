@@ -5,7 +5,7 @@ import pytest
 from keeper.execute.admission.quarantine import FIRST_BLOCKS, MOST_BLOCKS, Quarantine, is_assets
 from keeper.protocols.base import Revert, RevertAction
 
-A, B = b"\xaa" * 20, b"\xbb" * 20
+A, B, C = b"\xaa" * 20, b"\xbb" * 20, b"\xcc" * 20
 
 
 def test_one_failure_is_the_accounts_own():
@@ -72,9 +72,17 @@ def test_after_a_quarantine_one_account_at_a_time_is_tried_until_one_succeeds():
     until = quarantine.failed("seize X", B, "Paused()", 2)
     assert quarantine.probes("seize X")
     quarantine.failed("seize X", A, "Paused()", until)
-    assert (quarantine.is_suspect("seize X", A), quarantine.is_suspect("seize X", B)) == (True, False)
+    assert [quarantine.suspicion("seize X", account) for account in (A, B, C)] == [2, 1, 0]
     quarantine.simulated("seize X")
     assert not quarantine.probes("seize X")
+    assert quarantine.suspicion("seize X", A) == 0
+
+
+def test_after_a_quarantine_the_failure_of_one_more_account_doubles_it():
+    quarantine = Quarantine()
+    quarantine.failed("seize X", A, "Paused()", 1)
+    until = quarantine.failed("seize X", B, "Paused()", 2)
+    assert quarantine.failed("seize X", C, "Paused()", until) == until + 2 * FIRST_BLOCKS
 
 
 def test_what_was_seen_in_a_mined_transaction_needs_no_second_case():
