@@ -95,10 +95,13 @@ def test_what_was_seen_in_a_mined_transaction_needs_no_second_case():
     [
         ("0x9e87fac8", RevertAction.RETRY, True),
         ("no reason", RevertAction.RETRY, True),
+        ("SafeERC20FailedOperation", RevertAction.RETRY, True),  # as the executor says it
         ("EnforcedPause", RevertAction.HOLD, True),
         ("BlockCapReached", RevertAction.RETRY, False),
         ("NotLiquidatable", RevertAction.SKIP, False),
     ],
 )
 def test_competition_and_the_protocols_own_caps_are_not_the_assets_fault(name, action, blamed):
-    assert is_assets(Revert(name, (), action)) is blamed
+    revert = Revert(name, (), action)
+    assert is_assets(revert) is blamed
+    assert revert.is_lost_race is not blamed
