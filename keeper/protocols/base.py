@@ -95,9 +95,6 @@ class RevertAction(StrEnum):
     BUG = "bug"  # our size or arithmetic is wrong
 
 
-_FOREIGN = frozenset({"Error", "Panic", "no reason", "SafeERC20FailedOperation"})
-
-
 @dataclass(frozen=True, slots=True)
 class Revert:
     """A decoded revert reason."""
@@ -109,7 +106,7 @@ class Revert:
     @property
     def is_foreign(self) -> bool:
         """Not one of the protocol's own reasons: any contract, or a token that refuses a transfer, may revert so."""
-        return self.name in _FOREIGN or self.name.startswith("0x")
+        return self.name in ("Error", "Panic", "no reason", "SafeERC20FailedOperation") or self.name.startswith("0x")
 
     @property
     def is_lost_race(self) -> bool:
