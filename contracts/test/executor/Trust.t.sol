@@ -92,6 +92,12 @@ contract TrustTest is ExecutorTest {
         vm.stopPrank();
     }
 
+    function test_TheExecutorItselfMayDoNothingOutsideOfABatch() public {
+        vm.expectRevert(abi.encodeWithSelector(IKeeperExecutor.NotOperator.selector, address(executor)));
+        vm.prank(address(executor));
+        executor.liquidateAave(order());
+    }
+
     function testFuzz_ACallbackThatNobodyAskedForIsRefusedToAll(address caller, bytes calldata data, int256 amount)
         public
     {
