@@ -59,9 +59,9 @@ class Budgets:
         needed, left = draws.get(key, 0), self.left.get(key, 0)
         if key == COUNT:
             message = f"{self._policy.max_in_flight} transactions are planned or in flight (KEEPER_MAX_IN_FLIGHT)"
-            return Refusal.of(Rejection.TOO_MANY_IN_FLIGHT, message)
+            return Refusal(Rejection.TOO_MANY_IN_FLIGHT, message)
         if key == GAS:
-            return Refusal.of(
+            return Refusal(
                 Rejection.BLOCK_GAS,
                 f"needs {needed:,} gas; {left:,} gas of the keeper's share of the block is left (KEEPER_GAS_SHARE)",
             )
@@ -70,9 +70,9 @@ class Budgets:
         if key in self._whole:
             whole = max(self._whole[key], 1)
             message = f"needs {needed / whole:.1%} of the limit {key}; {left / whole:.1%} is left"
-            return Refusal.of(Rejection.SHARED_LIMIT, message)
+            return Refusal(Rejection.SHARED_LIMIT, message)
         message = f"needs {_amount(key, needed, symbols)}; {_amount(key, left, symbols)} is left"
-        return Refusal.of(Rejection.INSUFFICIENT_FUNDS, message, Shortage(token_of(key), left, needed))
+        return Refusal(Rejection.INSUFFICIENT_FUNDS, message, Shortage(token_of(key), left, needed))
 
 
 def opportunity_draws(opportunity: Opportunity) -> dict[str, int]:

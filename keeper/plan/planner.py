@@ -91,7 +91,7 @@ class _Round:
         prices = self.protocol.prices(self.snapshot, self.timestamp) if screened else []
         problems = ", ".join(f"{price.label} {price.problem}" for price in prices if price.problem)
         why = f"depends on a price that cannot be used{f' ({problems})' if problems else ''}"
-        generic = Refusal.of(Rejection.UNPRICED, why)
+        generic = Refusal(Rejection.UNPRICED, why)
         told = {account: self._why(account) for account in screened[:_MOST_ASKED]}
         return [_rejected(account, 0, told.get(account) or generic) for account in screened]
 
@@ -119,16 +119,14 @@ class _Round:
 
     def _held(self, account: Unsafe) -> Refusal | None:
         if account.address in self.in_flight.accounts:
-            return Refusal.of(Rejection.IN_FLIGHT, "a transaction for this account is in flight")
+            return Refusal(Rejection.IN_FLIGHT, "a transaction for this account is in flight")
         first = self.in_flight.cooling.get(account.address, 0)
         if first > self.snapshot.block.number:
-            return Refusal.of(
+            return Refusal(
                 Rejection.COOLING_DOWN, f"the last attempt failed; the account is skipped until block {first}"
             )
         if self.native_price_wad <= 0:
-            return Refusal.of(
-                Rejection.UNPRICED, "the price of the native coin is unknown, so the cost of gas is unknown"
-            )
+            return Refusal(Rejection.UNPRICED, "the price of the native coin is unknown, so the cost of gas is unknown")
         return None
 
     def _ask(self, account: Unsafe) -> list[Offer] | Refusal:
@@ -150,7 +148,7 @@ class _Round:
         least_wad = self._executor_floor_wad(opportunity)
         if opportunity.reward_wad < least_wad:
             why = f"reward {usd(opportunity.reward_wad)}, the executor's floor {usd(least_wad)}"
-            return Refusal.of(Rejection.UNPROFITABLE, why)
+            return Refusal(Rejection.UNPROFITABLE, why)
         try:
             return self.appraiser.appraise(*self.data_costs.of(opportunity))
         except Refused as refused:
@@ -172,8 +170,8 @@ class _Round:
     def _nothing_left(self) -> Refusal:
         """Why an account has no opportunity."""
         if self.quarantine:
-            return Refusal.of(Rejection.HOLD, f"its asset is quarantined: {self.quarantine}")
-        return Refusal.of(Rejection.NO_LEGAL_SIZE, "the protocol allows no size of liquidation now")
+            return Refusal(Rejection.HOLD, f"its asset is quarantined: {self.quarantine}")
+        return Refusal(Rejection.NO_LEGAL_SIZE, "the protocol allows no size of liquidation now")
 
     def _fitting(self, account: Unsafe) -> list[Opportunity]:
         """Opportunities within what is left of shared limits and tokens."""
@@ -315,8 +313,8 @@ def _translated(refused: Refused) -> Refusal:
     """An adapter's refusal. Its code is the reason where it is a known one, else part of the message."""
     message = str(refused)
     if refused.code in {reason.value for reason in Rejection}:
-        return Refusal.of(Rejection(refused.code), message)
-    return Refusal.of(Rejection.UNSUPPORTED, message if message == refused.code else f"{refused.code}: {message}")
+        return Refusal(Rejection(refused.code), message)
+    return Refusal(Rejection.UNSUPPORTED, message if message == refused.code else f"{refused.code}: {message}")
 
 
 def _rejected(account: bytes, health_wad: int, refusal: Refusal) -> Rejected:

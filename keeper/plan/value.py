@@ -34,10 +34,6 @@ class Refusal:
     message: str
     shortage: Shortage | None = None
 
-    @classmethod
-    def of(cls, reason: Rejection, message: str, shortage: Shortage | None = None) -> "Refusal":
-        return cls(reason, message, shortage)
-
 
 @dataclass(frozen=True, slots=True)
 class Appraiser:
@@ -51,19 +47,19 @@ class Appraiser:
         """An offer whose profit reaches the minimum at every fee up to its bid, or why there is none."""
         policy, expected = self.policy, self.fees.expected
         if opportunity.gas_limit > MAX_TX_GAS:
-            return Refusal.of(
+            return Refusal(
                 Rejection.BLOCK_GAS,
                 f"needs a gas limit of {opportunity.gas_limit:,}; a transaction may have {MAX_TX_GAS:,} (EIP-7825)",
             )
         cost_wad = self.cost_wad(opportunity, data)
         value_wad = opportunity.reward_wad - cost_wad
         if value_wad < policy.min_profit_wad or opportunity.reward_wad < 0:  # `floor_wad` is never negative
-            return Refusal.of(Rejection.UNPROFITABLE, self._shortfall(opportunity.reward_wad, cost_wad))
+            return Refusal(Rejection.UNPROFITABLE, self._shortfall(opportunity.reward_wad, cost_wad))
         if expected > policy.max_fee:
             message = (
                 f"the next block costs {gwei(expected)} with tip; KEEPER_MAX_FEE_GWEI allows {gwei(policy.max_fee)}"
             )
-            return Refusal.of(Rejection.FEE_CAP, message)
+            return Refusal(Rejection.FEE_CAP, message)
         affordable = (self.funds.native - data.most) // opportunity.gas_limit
         if expected > affordable:
             needed = opportunity.gas_limit * expected + data.most
@@ -130,4 +126,4 @@ def gwei(wei: int) -> str:
 def native_short(needed: int, available: int) -> Refusal:
     """The refusal when the signer cannot pay for the gas. Wei."""
     message = f"gas needs {needed / WAD:.6f} of the native coin; the signer has {available / WAD:.6f} left"
-    return Refusal.of(Rejection.INSUFFICIENT_FUNDS, message, Shortage(b"", available, needed))
+    return Refusal(Rejection.INSUFFICIENT_FUNDS, message, Shortage(b"", available, needed))
