@@ -50,5 +50,5 @@ def units_of(text: str, decimals: int, name: str = "AMOUNT") -> int:
     except InvalidOperation:
         whole = False
     if not whole:
-        raise OperatorError(f"{name}: {text} is not an amount with at most {decimals} decimals")
+        raise OperatorError(f"{name}: {text} is not an amount: give a number with at most {decimals} decimals")
     return int(amount)

@@ -32,7 +32,7 @@ async def missing(reader: ChainReader, block: BlockRef, owner: bytes, pairs: Col
     lacking = []
     for (token, spender), result in zip(ordered, results, strict=True):
         if not result.ok or len(result.data) < 32:
-            raise Transient(f"token {checksum(token)} does not answer allowance")
+            raise Transient(f"token {checksum(token)} does not answer allowance()")
         if allowance.decode(result.data)[0] < ENOUGH:
             lacking.append((token, spender))
     return lacking

@@ -31,7 +31,7 @@ CONSUMED = _ENDED_ON_CHAIN | {_S.CANCELLED}
 def advance(current: IntentState, to: IntentState) -> IntentState:
     """The new state. Raises InvariantBroken when there is no such edge."""
     if to not in EDGES[current]:
-        raise InvariantBroken(f"an intent cannot go from {current} to {to}")
+        raise InvariantBroken(f"the state of an intent cannot change from {current} to {to}")
     return to
 
 

@@ -171,7 +171,9 @@ def _tokens(found: Found, results: Sequence[CallResult]) -> Found:
 def _factory(address: bytes, answers: Sequence[CallResult]) -> bytes:
     ties = executor.ties(answers)
     if ties is None:
-        raise OperatorError(f"KEEPER_DEPLOYMENT: Executor at {checksum(address)} is not the keeper's executor contract")
+        raise OperatorError(
+            f"KEEPER_DEPLOYMENT: Executor at {checksum(address)} is not the keeper's executor: correct the address, or remove it"
+        )
     return ties.factory
 
 

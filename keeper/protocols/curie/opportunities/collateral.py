@@ -137,7 +137,7 @@ def _worth(account: AccountValue, token: CurieToken, pool: PoolState, sells0: bo
 def _sold(pool: PoolState, sells0: bool, amount: int) -> Swapped:
     sold = swap_exact_in(pool, sells0, amount)
     if not sold.complete:
-        raise Refused(RefusalCode.UNSUPPORTED, "the pool has too little liquidity")
+        raise Refused(RefusalCode.UNSUPPORTED, "the Uniswap pool has too little liquidity for the sale")
     return sold
 
 
