@@ -172,7 +172,8 @@ def _factory(address: bytes, answers: Sequence[CallResult]) -> bytes:
     ties = executor.ties(answers)
     if ties is None:
         raise OperatorError(
-            f"KEEPER_DEPLOYMENT: Executor at {checksum(address)} is not the keeper's executor: correct the address, or remove it"
+            f"KEEPER_DEPLOYMENT: Executor at {checksum(address)} is not the keeper's executor: correct the address, "
+            "or remove it"
         )
     return ties.factory
 
