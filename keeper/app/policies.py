@@ -46,6 +46,7 @@ def policy_of(settings: Settings) -> Policy:
         base_fee_denominator=settings.base_fee_denominator,
         base_fee_elasticity=settings.base_fee_elasticity,
         cooldown_blocks=settings.cooldown_blocks,
+        max_slip=Fraction(settings.max_slip),
     )
 
 

@@ -1,6 +1,7 @@
 """A session: a connected chain, the deployment and its adapter, which every command that talks to a node needs."""
 
 from dataclasses import dataclass, replace
+from fractions import Fraction
 
 from keeper.abi import checksum
 from keeper.book.discovery import discover
@@ -37,7 +38,7 @@ async def open_session(settings: Settings, emit: Emit, clock: Clock | None = Non
     keeper: the signer's address, empty when none is known.
     """
     deployment = load_deployment(settings.deployment, settings.chain_id, settings.protocol)
-    deployment = replace(deployment, means=Means(keeper, settings.flash_loans))
+    deployment = replace(deployment, means=Means(keeper, settings.flash_loans, Fraction(settings.max_slip)))
     protocol = load_protocol(deployment)
     urls = [url.get_secret_value() for url in settings.rpc_urls]
     policy = PoolPolicy(settings.max_lag_blocks, settings.undo_blocks)

@@ -6,11 +6,11 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from keeper.abi import checksum
 from keeper.demo.files import FORK_PORT, DemoFiles, prepare_demo, write_environment
@@ -69,6 +69,7 @@ class DemoOptions:
     pace_s: float = 0.4
     patience_s: float = 15.0
     protocol: str = "margin_engine"
+    settings: Mapping[str, Any] = field(default_factory=dict)  # of the keeper, by their names in `Settings`
 
     @property
     def scale(self) -> float:
@@ -192,7 +193,7 @@ class _Demo:
         self._without_usd = baseline.bad_debt_usd
         self._total = len(self.scenario.steps)
         stop = asyncio.Event()
-        values = {"live": True, **capacity(self.options.accounts), **self._market.settings}
+        values = {"live": True, **capacity(self.options.accounts), **self._market.settings, **self.options.settings}
         settings = keeper_settings(self.files, self.anvil.ws_url, values)
         keeper = make_keeper(settings, self._heard)
         task = asyncio.create_task(keeper.run(stop))

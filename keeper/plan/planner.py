@@ -70,13 +70,14 @@ class _Round:
         self.data_costs = DataCosts(protocol, situation.snapshot)
         self.budgets = Budgets(policy, funds, situation.in_flight, block, fees.base_fee)
         self.refused: dict[bytes, Refusal] = {}
+        self.touched = set[bytes]()  # pools that plans of this block change
+        self.waiting = list[OwnLiquidation]()  # plans whose effect on the pools was not needed yet
         self.quarantine = ""  # why opportunities of the last account are quarantined
 
     def run(self, assessment: Assessment) -> Schedule:
         accounts = {account.address: account for account in assessment.unsafe}
         offers = [offer for account in assessment.unsafe for offer in self._offers(account)]
-        taken = self._take(sorted(offers, key=_rank), accounts)
-        plans = [plan for offer in self._in_order(taken, accounts) if (plan := self._plan(offer)) is not None]
+        plans = [plan for offer in self._chosen(offers, accounts) if (plan := self._plan(offer)) is not None]
         rejected = self._unpriced(assessment) + unjudged(assessment)
         rejected += [
             _rejected(account.address, account.health.health_wad, self.refused[account.address])
@@ -183,6 +184,30 @@ class _Round:
 
     # ---- the set
 
+    def _chosen(self, offers: Sequence[Offer], accounts: Mapping[bytes, Unsafe]) -> list[Offer]:
+        """What to send, in order: the best set, then what fits in the place of those that no longer pay once quoted."""
+        ranked = sorted(offers, key=_rank)
+        taken = self._take(ranked, accounts)
+        tried = {offer.opportunity.account for offer in taken}
+        chosen = list[Offer]()
+        while taken:
+            quoted = self._in_order(taken, accounts)
+            chosen += quoted
+            taken = self._filled(ranked, tried) if len(quoted) < len(taken) else []
+        return chosen
+
+    def _filled(self, ranked: Sequence[Offer], tried: set[bytes]) -> list[Offer]:
+        """Offers of accounts not tried yet that fit what is left; these are tried then."""
+        found = list[Offer]()
+        for offer in ranked:
+            account, draws = offer.opportunity.account, offer_draws(offer)
+            if account not in tried and not self.budgets.short(draws):
+                self.budgets.take(draws)
+                self.refused.pop(account, None)
+                tried.add(account)
+                found.append(offer)
+        return found
+
     def _take(self, offers: Sequence[Offer], accounts: Mapping[bytes, Unsafe]) -> list[Offer]:
         """The best set, then smaller sizes for accounts whose offer no longer fits a shared limit."""
         options = [
@@ -226,19 +251,17 @@ class _Round:
     def _in_order(self, taken: Sequence[Offer], accounts: Mapping[bytes, Unsafe]) -> list[Offer]:
         """The offers as they execute, best first. One that shares a pool with an earlier one is made again after it."""
         quoted = list[Offer]()
-        touched = set[bytes]()
-        waiting = list[OwnLiquidation]()  # whose effect on the pools was not needed yet
         for offer in sorted(taken, key=_rank):
-            if not touched.isdisjoint(offer.opportunity.pools):
-                self.snapshot, waiting = self._after(self.snapshot, waiting), []
+            if not self.touched.isdisjoint(offer.opportunity.pools):
+                self.snapshot, self.waiting = self._after(self.snapshot, self.waiting), []
                 again = self._made_again(offer, accounts[offer.opportunity.account])
                 if again is None:
                     continue
                 offer = again  # noqa: PLW2901
             quoted.append(offer)
             if offer.opportunity.pools:
-                touched.update(offer.opportunity.pools)
-                waiting.append(_own(offer.opportunity))
+                self.touched.update(offer.opportunity.pools)
+                self.waiting.append(_own(offer.opportunity))
         return quoted
 
     def _after(self, snapshot: Snapshot, own: Sequence[OwnLiquidation]) -> Snapshot:

@@ -93,7 +93,7 @@ class Settings(ChainSettings):
         3, "Sending", "Blocks to wait for relays before KEEPER_RELAY_FALLBACK applies", ge=1, le=100
     )
     relay_fallback: Literal["public", "cancel"] = setting(
-        "public",
+        "cancel",
         "Sending",
         "After KEEPER_RELAY_BLOCKS: public sends to public nodes; cancel cancels, so that they never get it",
     )
@@ -122,6 +122,14 @@ class Settings(ChainSettings):
         "0 for profit only, 1 or more for a protocol's own keeper",
         ge=0,
         le=1000,
+    )
+    max_slip: Decimal = setting(
+        Decimal("0.05"),
+        "Liquidation",
+        "Share of the quoted reward, and of each sale's quoted proceeds, that may be gone when a liquidation executes; "
+        "below that it reverts. 1 is no bound",
+        ge=0,
+        le=1,
     )
     deadline_blocks: int = setting(
         6, "Liquidation", "Blocks after which a liquidation that is not mined is cancelled", ge=1, le=1000

@@ -63,9 +63,24 @@ def test_one_that_no_longer_pays_is_refused_and_gives_back_what_it_drew_on() -> 
         Script(reward=40 * WAD, pool=OTHER, uses={"cap": (400, 1_000)}, smallest=1_000),
     )
     schedule = plan(protocol)
-    assert [found.account for found in schedule.plans] == [address(1), address(3)]
+    assert [found.account for found in schedule.plans] == [address(1), address(3), address(4)]
     reasons = {rejected.account: rejected.reason for rejected in schedule.rejected}
     assert reasons[address(2)] is Rejection.UNPROFITABLE
+
+
+def test_the_place_of_one_that_no_longer_pays_goes_to_the_next() -> None:
+    protocol = book(
+        Script(reward=100 * WAD, pool=POOL, falls=60 * WAD),
+        Script(reward=60 * WAD, pool=POOL, falls=60 * WAD),
+        Script(reward=50 * WAD, pool=POOL, falls=60 * WAD),
+        Script(reward=40 * WAD, pool=OTHER),
+        Script(reward=30 * WAD, pool=OTHER),
+    )
+    schedule = plan(protocol, max_in_flight=2)
+    assert [found.account for found in schedule.plans] == [address(1), address(4)]
+    reasons = {rejected.account: rejected.reason for rejected in schedule.rejected}
+    unprofitable, full = Rejection.UNPROFITABLE, Rejection.TOO_MANY_IN_FLIGHT
+    assert reasons == {address(2): unprofitable, address(3): unprofitable, address(5): full}
 
 
 def test_another_way_is_taken_where_the_pool_of_the_first_is_sold_out() -> None:

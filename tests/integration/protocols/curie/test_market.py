@@ -21,7 +21,10 @@ from keeper.sim.node.artifacts import ask
 
 ACCOUNTS = int(os.environ.get("CURIE_ACCOUNTS", "40"))
 BLOCKS = 20
-FOR_PROFIT: dict[str, Any] = {"live": True, "min_profit_usd": 0, "bad_debt_weight": 0, **capacity(300)}
+# Prices fall by 2 % in each block here, which takes more of a reward than the usual bound.
+FOR_PROFIT: dict[str, Any] = {
+    "live": True, "min_profit_usd": 0, "max_slip": 1, "bad_debt_weight": 0, **capacity(300)
+}  # fmt: skip
 
 
 def fallen(market: CurieSimMarket, share: float) -> dict[str, float]:
