@@ -133,6 +133,7 @@ class Daemon:
             unsent = await execution.submit(decision.plans, decision.snapshot, decision.timestamp)
             self._report(stages, decision, unsent)
             elapsed_s = time.perf_counter() - started
+            await execution.reconcile(decision.snapshot)
             self._reporter.block(advance.logs, decision.block, decision.assessment, elapsed_s)
             self._reporter.state(decision.block, decision.assessment, execution, decision.prices)
             self.decision = decision

@@ -10,6 +10,7 @@ from keeper.chain.relay import Relays
 from keeper.errors import OperatorError
 from keeper.execute.breakers.monitor import BreakerMonitor
 from keeper.execute.breakers.store import open_breaker_store
+from keeper.execute.capital import CapitalWatch
 from keeper.execute.dry_run import DryRun
 from keeper.execute.execution import Execution
 from keeper.execute.executor import LiveExecution
@@ -170,7 +171,12 @@ class Leader:
         outcomes = OutcomeBuilder(
             simulator, self.address, lambda snapshot: native.at(protocol, snapshot, snapshot.block.timestamp)
         )
-        return LiveExecution(broadcaster, simulator, outcomes, monitor, policy, session.deployment.executor)
+        executor = session.deployment.executor
+        execution = LiveExecution(broadcaster, simulator, outcomes, monitor, policy, executor)
+        if settings.check_capital:
+            reader, sender = session.chain.reader, session.chain.sender
+            execution.capital = CapitalWatch(reader, sender, protocol, self.address, executor)
+        return execution
 
     def _monitor(self, right: WriteRight) -> BreakerMonitor:
         settings = self.settings

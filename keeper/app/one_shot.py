@@ -8,7 +8,7 @@ same transaction.
 import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import rlp
 from eth_utils.crypto import keccak
@@ -28,7 +28,7 @@ from keeper.execute.signing.policy_signer import PolicySigner
 from keeper.execute.signing.signer import Signer
 from keeper.execute.tx.requests import unsigned, urgent_request
 from keeper.model.chain import Call, Receipt, hexed
-from keeper.model.intent import SendStatus, TxRequest
+from keeper.model.intent import NATIVE, SendStatus, TxRequest
 from keeper.model.plan import Policy
 from keeper.settings import Settings
 
@@ -81,7 +81,9 @@ async def send_once(
             result = await chain.sender.send_raw(signed.raw)
             if result.status is SendStatus.REFUSED and result.reason not in _REPEATED:
                 raise OperatorError(f"nodes refused the transaction: {result.message or result.reason}", FAILED)
-            return await _mined(chain, journal, signed.tx_hash, wait_s), nonce
+            receipt = await _mined(chain, journal, signed.tx_hash, wait_s)
+            await asyncio.to_thread(_book, settings, signer.address, receipt, nonce)
+            return receipt, nonce
         finally:
             await signer.close()
 
@@ -93,6 +95,18 @@ def _policy_signer(settings: Settings, policy: Policy, tx: OneShotTx, signer: Si
     calls = ExactCall(Call(tx.to, tx.data))
     rules = SigningPolicy(settings.chain_id, signer.address, targets, policy.max_fee, creation=creation, calls=calls)
     return PolicySigner(signer, rules, settings.signer_timeout_s)
+
+
+def _book(settings: Settings, signer: bytes, receipt: Receipt, nonce: int) -> None:
+    """Take the cost off what the next keeper expects to find: the journal does not have this transaction."""
+    store = open_breaker_store(settings.database_url.get_secret_value(), settings.data_dir, signer, settings.chain_id)
+    try:
+        if (held := store.capital()) and (place := (signer, NATIVE)) in held.units:
+            cost = receipt.gas_used * receipt.effective_gas_price + receipt.data_fee
+            units = {**held.units, place: held.units[place] - cost}
+            store.keep_capital(replace(held, nonce=max(held.nonce, nonce + 1), units=units))
+    finally:
+        store.close()
 
 
 @contextmanager

@@ -1,6 +1,6 @@
 """Token balances and the executor's floors, in one read each."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from keeper.abi import checksum, load_abi
 from keeper.chain.ports import ChainReader
@@ -44,3 +44,17 @@ async def profit_floors(
         if result.ok and len(result.data) == 32
     }
     return {token: units for token, units in answered.items() if units}
+
+
+async def holdings(
+    reader: ChainReader, block: BlockRef, places: Sequence[tuple[bytes, bytes]]
+) -> dict[tuple[bytes, bytes], int]:
+    """Units by owner and token at a block, without tokens that do not answer. Raises Transient."""
+    if not places:
+        return {}
+    results = await reader.read(block, [Call(token, _BALANCE_OF.encode(owner)) for owner, token in places])
+    return {
+        place: int(_BALANCE_OF.decode(result.data)[0])
+        for place, result in zip(places, results, strict=True)
+        if result.ok and len(result.data) >= 32
+    }

@@ -1,6 +1,6 @@
 """What the other stages need from the network. `keeper/chain` implements it, and so may tests."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from typing import Any, Protocol
 
 from keeper.model.chain import BlockRef, Call, CallResult, Log, LogFilter, Receipt
@@ -53,6 +53,14 @@ class ChainReader(Protocol):
 
     async def code(self, address: bytes) -> bytes:
         """Code at the newest block."""
+        ...
+
+    async def nonce(self, account: bytes, block: BlockRef) -> int:
+        """Count of the account's transactions up to a block."""
+        ...
+
+    async def sent_by(self, account: bytes, nonces: Collection[int], after: int, last: int) -> list[bytes]:
+        """Hashes of an account's transactions with these nonces, mined in blocks `after` + 1 to `last`."""
         ...
 
 

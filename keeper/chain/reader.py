@@ -1,6 +1,6 @@
 """Reads for the other stages: blocks, logs, many views at once, simulations. Each is pinned to a block hash."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from functools import partial
 from itertools import accumulate, islice
 from typing import Any
@@ -13,6 +13,7 @@ from keeper.chain.errors import RpcError, StateMissing, Unserved
 from keeper.chain.logs import LogReader
 from keeper.chain.node_errors import reverted, unfunded
 from keeper.chain.pool import NodePool
+from keeper.chain.transactions import sent_by
 from keeper.errors import Transient
 from keeper.model.chain import BlockRef, Call, CallResult, Log, LogFilter, hexed
 from keeper.model.fees import CallFees
@@ -103,6 +104,12 @@ class NodeReader:
 
     async def code(self, address: bytes) -> bytes:
         return await self._pool.fetch(octets, str, "eth_getCode", hexed(address), "latest")
+
+    async def nonce(self, account: bytes, block: BlockRef) -> int:
+        return await self._pool.fetch(quantity, str, "eth_getTransactionCount", hexed(account), _pinned(block))
+
+    async def sent_by(self, account: bytes, nonces: Collection[int], after: int, last: int) -> list[bytes]:
+        return await sent_by(self._pool, account, nonces, after, last)
 
 
 def _first_of(calls: Sequence[Call]) -> Sequence[Call]:

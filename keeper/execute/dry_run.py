@@ -71,6 +71,9 @@ class DryRun:
         now = snapshot.block.number
         self._cooling = {account: until for account, until in self._cooling.items() if until > now}
 
+    async def reconcile(self, snapshot: Snapshot) -> None:
+        """There are no books."""
+
     def in_flight(self) -> InFlight:
         return InFlight(cooling=dict(self._cooling))
 

@@ -55,6 +55,10 @@ class Execution(Protocol):
         """Do one block's work for all pending transactions: book, replace, cancel, send again."""
         ...
 
+    async def reconcile(self, snapshot: Snapshot) -> None:
+        """Compare what signer and executor hold with the books, once everything of the block is sent."""
+        ...
+
     def in_flight(self) -> InFlight:
         """What pending transactions draw on: accounts, limits and funds."""
         ...

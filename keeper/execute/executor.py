@@ -10,6 +10,7 @@ from keeper.errors import InvariantBroken, JournalAltered, JournalUnavailable, O
 from keeper.execute.admission.approvals import Approvals
 from keeper.execute.admission.gate import Gate
 from keeper.execute.breakers.monitor import BreakerMonitor
+from keeper.execute.capital import LOOK_S, CapitalWatch, capital_missing, described_missing
 from keeper.execute.execution import plan_made, rejected
 from keeper.execute.tx import nonces
 from keeper.execute.tx.broadcaster import Broadcaster
@@ -21,6 +22,7 @@ from keeper.execute.tx.requests import from_plan
 from keeper.execute.tx.simulator import Simulator
 from keeper.execute.tx.turn import Turn
 from keeper.model.breaker import BreakerName
+from keeper.model.capital import Capital
 from keeper.model.chain import BlockRef
 from keeper.model.events import JOURNAL_ALTERED, JOURNAL_UNAVAILABLE, Event
 from keeper.model.intent import APPROVE, FILL, IntentState, TxRequest
@@ -34,7 +36,8 @@ T = TypeVar("T")
 class LiveExecution:
     """One signer's transactions. All its work is serial: one lock covers each submission and each block.
 
-    `holder`: whose tokens the plans spend, the signer's where it is not given.
+    `holder`: whose tokens the plans spend, the signer's where it is not given. `capital`: what compares balances with
+    the books, where that is wanted.
     """
 
     def __init__(
@@ -62,6 +65,7 @@ class LiveExecution:
         self._turn = Turn(BlockRef(0, b"", b"", 0), next_block_s=1, killed=False)
         self._chance = False  # something was worth sending since the last block
         self._draining = False
+        self.capital: CapitalWatch | None = None
         self.broken = False
         self._lock = asyncio.Lock()
         self.took_over = asyncio.Event()
@@ -104,8 +108,11 @@ class LiveExecution:
                 self._gate.limit_to_one("the signer is delegated to a contract (EIP-7702)")
             call = self._broadcaster.journal_call
             self._monitor.begin(await call(self._monitor.store.load), head)
-            taken = await self._guarded(call(self._journal.take_up, self._confirmer.window(head), chain_nonce))
+            held, since = await self._last_capital(self._confirmer.window(head))
+            taken = await self._guarded(call(self._journal.take_up, since, chain_nonce))
             self._pending.keep_all([*taken.open, *taken.settled])
+            if self.capital:
+                self.capital.begin(held, taken.settled)
             self._pending.consume(taken.consumed)
             self._check_chain(chain_nonce)
             self._turn = Turn(head, self._turn.next_block_s, self._monitor.killed)
@@ -154,6 +161,35 @@ class LiveExecution:
             if not self.held:
                 with suppress(JournalAltered):
                     await self._guarded(self._approve(snapshot))
+
+    async def reconcile(self, snapshot: Snapshot) -> None:
+        watch, block = self.capital, snapshot.block
+        if watch is None or not watch.is_due(block):
+            return
+        async with self._lock:
+            try:
+                async with asyncio.timeout(LOOK_S):
+                    found = await watch.look(snapshot, self._pending)
+            except (Transient, TimeoutError):
+                return  # the next block looks again
+            if found is None:
+                return
+            held, missing = found
+            for one in missing:
+                self._emit(capital_missing(one, block))
+            if missing:
+                self.broken = True
+                self.hold("capital left without a booked reason: " + "; ".join(map(described_missing, missing)))
+            with suppress(JournalUnavailable):  # reported and held
+                await self._guarded(self._broadcaster.journal_call(self._monitor.store.keep_capital, held))
+                await self._guarded(self._exchange())
+
+    async def _last_capital(self, since: int) -> tuple[Capital | None, int]:
+        """What an earlier run saw last, and the block from which on outcomes are needed."""
+        if self.capital is None:
+            return None, since
+        held = await self._broadcaster.journal_call(self._monitor.store.capital)
+        return held, min(since, held.block_number + 1) if held else since
 
     async def drain(self, timeout_s: float) -> None:
         self._draining = True
@@ -258,6 +294,8 @@ class LiveExecution:
         self._monitor.ended(ended, self._native_price(snapshot), block)
         self._monitor.cancelling(len(waiting), block)
         self._gate.judge(ended, block.number)
+        if self.capital:
+            self.capital.note(one.intent for one in ended)
         chance = self._chance or any(intent.kind not in (APPROVE, FILL) for intent in waiting)
         self._monitor.chances(chance, any(one.intent.state is IntentState.MINED for one in ended), block)
         self._chance = False

@@ -166,6 +166,12 @@ class Standby:
                 with suppress(LeaseLost):  # the renewal finds out as well, emits lease.lost and steps down
                     await self._leader.follow(snapshot)
 
+    async def reconcile(self, snapshot: Snapshot) -> None:
+        async with self._lock:
+            if self._leader is not None:
+                with suppress(LeaseLost):
+                    await self._leader.reconcile(snapshot)
+
     def in_flight(self) -> InFlight:
         return self._leader.in_flight() if self._leader else InFlight()
 

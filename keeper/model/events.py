@@ -222,6 +222,14 @@ JOURNAL_UNAVAILABLE = _kind(
     "error",
     "Free the disk, end the program that locks the file, or repair the database. The keeper continues by itself.",
 )
+CAPITAL_MISSING = _kind(
+    "capital.missing",
+    Level.CRITICAL,
+    "Signer or executor holds less than the books explain: capital left without a booked reason. Nothing new is sent.",
+    "holder token expected found missing",
+    "Find the transaction that took it (an explorer, the holder's transfers). If nobody of you did it, the key is "
+    "stolen: move the capital with the treasury, and replace the key. Then run `keeper resume`.",
+)
 JOURNAL_ALTERED = _kind(
     "journal.altered",
     Level.CRITICAL,

@@ -237,6 +237,13 @@ class Settings(ChainSettings):
         "nothing else is liquidated",
     )
     deny_assets: Names = setting((), "Safety", "The same for assets that are never liquidated")
+    check_capital: bool = setting(
+        True,
+        "Safety",
+        "Compare balances with the books after each block in which a transaction of this keeper was mined; stop "
+        "sending when capital left without a booked reason. Turn it off only on a chain that charges what receipts do "
+        "not show",
+    )
     missed_blocks: int = setting(
         12,
         "Safety",

@@ -1,4 +1,4 @@
-"""Where breakers and the kill switch are kept: two small tables of the journal.
+"""Where breakers, the kill switch and what was held last are kept: small tables of the journal.
 
 In the journal's database rather than in a file: what stops a keeper must stop the one that takes over from it on
 another machine, too. The kill switch is one row for every signer of a chain, so that setting it needs no key.
@@ -14,12 +14,14 @@ from sqlalchemy.exc import SQLAlchemyError
 from keeper.errors import JournalUnavailable
 from keeper.execute.breakers.breakers import DAY_S, BreakerState, TxResult
 from keeper.execute.journal.database import database_message, engine_for, file_of, locate, unusable
-from keeper.execute.journal.schema import ENDS, HOLDS, METADATA
+from keeper.execute.journal.schema import CAPITAL, ENDS, HOLDS, METADATA, by_token, packed
 from keeper.execute.leadership.file_lock import make_data_dir
 from keeper.execute.leadership.lease import allow_pauses
 from keeper.model.breaker import BreakerName
+from keeper.model.capital import Capital
 
 EVERYONE = bytes(20)
+_ADDRESS = 20  # bytes
 
 
 class BreakerStore:
@@ -69,6 +71,23 @@ class BreakerStore:
                 )
             return found
 
+    def capital(self) -> Capital | None:
+        """What was held at the last look; None before the first, and where the row cannot be read."""
+        with self._transaction() as connection:
+            row = connection.execute(select(CAPITAL).where(self._mine(CAPITAL))).mappings().first()
+        return _capital_of(row) if row else None
+
+    def keep_capital(self, held: Capital) -> None:
+        """Remember a look, instead of the one before."""
+        values = {"block_number": held.block_number, "block_hash": held.block_hash, "nonce": held.nonce}
+        units = packed({holder + token: amount for (holder, token), amount in held.units.items()})
+        with self._transaction() as connection:
+            self.fence(connection)
+            connection.execute(delete(CAPITAL).where(self._mine(CAPITAL)))
+            connection.execute(
+                insert(CAPITAL).values(chain_id=self._chain_id, signer=self._signer, units=units, **values)
+            )
+
     def _states(self, connection: Connection) -> list[BreakerState]:
         signers = HOLDS.c.signer.in_([self._signer, EVERYONE])
         rows = connection.execute(select(HOLDS).where(HOLDS.c.chain_id == self._chain_id, signers)).mappings()
@@ -102,6 +121,18 @@ def _end(row: RowMapping) -> TxResult:
     return TxResult(**{name: row[name] for name in TxResult.__dataclass_fields__})
 
 
+def _capital_of(row: RowMapping) -> Capital | None:
+    """None for values that are none of a look's: SQLite keeps a value of any type in any column."""
+    number, block_hash, nonce = row["block_number"], row["block_hash"], row["nonce"]
+    try:
+        units = by_token(row["units"])
+    except (AttributeError, TypeError, ValueError):
+        return None
+    if type(number) is not int or type(nonce) is not int or type(block_hash) is not bytes:
+        return None
+    return Capital(number, block_hash, nonce, {(key[:_ADDRESS], key[_ADDRESS:]): n for key, n in units.items()})
+
+
 def open_breaker_store(url: str, data_dir: Path, signer: bytes, chain_id: int) -> BreakerStore:
     """The tables, made where there are none. Needs no lock. Raises OperatorError."""
     address = locate(url, data_dir)
@@ -112,7 +143,7 @@ def open_breaker_store(url: str, data_dir: Path, signer: bytes, chain_id: int) -
     try:
         with engine.begin() as connection:
             allow_pauses(connection)
-            METADATA.create_all(connection, tables=[HOLDS, ENDS])
+            METADATA.create_all(connection, tables=[HOLDS, ENDS, CAPITAL])
     except SQLAlchemyError as error:
         engine.dispose()
         raise unusable(error) from None

@@ -126,6 +126,18 @@ ENDS = Table(
     Column("gas_wad", BigInt, nullable=False),
 )
 
+# What was held when it was compared with the books last. Opening the breakers makes this table.
+CAPITAL = Table(
+    "capital",
+    METADATA,
+    Column("chain_id", BigInteger, primary_key=True),
+    Column("signer", LargeBinary(20), primary_key=True),
+    Column("block_number", BigInteger, nullable=False),
+    Column("block_hash", LargeBinary(32), nullable=False),
+    Column("nonce", BigInteger, nullable=False),
+    Column("units", Text, nullable=False),  # by holder and token, 40 bytes
+)
+
 
 def packed(amounts: Mapping[Any, int]) -> str:
     """Amounts by address or name as JSON, integers as text."""

@@ -98,6 +98,11 @@ class PendingIntents:
         ended = [intent for intent in self._all() if intent.state.final and intent.outcome]
         return [intent for intent in ended if not self.state(intent).altered]
 
+    def newest(self, intent: Intent) -> Intent:
+        """The newest version of an intent; the given one where it is forgotten: then no reorg takes its outcome."""
+        kept = self._kept.get(intent.id)
+        return kept.intent if kept else intent
+
     def nonces(self) -> set[int]:
         return {intent.nonce for intent in self.open()}
 

@@ -11,6 +11,9 @@ from keeper.protocols.executor.contract import ERRORS, EVENTS, FUNCTIONS
 
 _LIQUIDATED = EVENTS["Liquidated"]
 _STEP_FAILED = EVENTS["StepFailed"]
+_COINS = bytes(20)
+# What moves capital beside liquidations, by topic.
+MOVEMENTS = {EVENTS[name].topic: name for name in ("Swept", "Sold", "Refuelled", "Unwrapped")}
 _PANIC = bytes.fromhex("4e487b71")
 _ERROR = bytes.fromhex("08c379a0")
 _RETRY, _BUG = RevertAction.RETRY, RevertAction.BUG
@@ -88,6 +91,33 @@ def steps_failed(executor: bytes, logs: Sequence[Log]) -> list[StepFailed]:
         [index], [reason] = _STEP_FAILED.decode(log)
         found.append(StepFailed(index, reason))
     return found
+
+
+def movements(executor: bytes, logs: Sequence[Log], wrapped: bytes) -> dict[bytes, int]:
+    """What sweeps, sales and refuellings changed of the executor's balances, by token; 20 zero bytes: coins.
+
+    wrapped: the token that the executor unwraps for a refuelling.
+    """
+    changes: dict[bytes, int] = {}
+    for log in logs:
+        name = MOVEMENTS.get(log.topics[0]) if log.topics and log.address == executor else None
+        if name is None:
+            continue
+        amounts, tokens = EVENTS[name].decode(log)[1], [topic[12:] for topic in log.topics[1:]]
+        for token, units in zip(*_moved(name, tokens, amounts, wrapped), strict=True):
+            changes[token] = changes.get(token, 0) + units
+    return changes
+
+
+def _moved(
+    name: str, tokens: Sequence[bytes], amounts: Sequence[int], wrapped: bytes
+) -> tuple[Sequence[bytes], Sequence[int]]:
+    """Tokens, and what one event changed of each."""
+    if name == "Sold":
+        return tokens, (-amounts[0], amounts[1])
+    if name == "Unwrapped":
+        return (wrapped, _COINS), (-amounts[0], amounts[0])
+    return tokens or (_COINS,), (-amounts[0],)
 
 
 def outcomes(data: bytes) -> list[StepResult]:
