@@ -135,7 +135,11 @@ class Settings(ChainSettings):
         6, "Liquidation", "Blocks after which a liquidation that is not mined is cancelled", ge=1, le=1000
     )
     cooldown_blocks: int = setting(
-        3, "Liquidation", "Blocks in which an account is skipped after a failed attempt", ge=0, le=10_000
+        3,
+        "Liquidation",
+        "Blocks in which an account is skipped after a failed attempt; twice as many after each further revert on chain",
+        ge=0,
+        le=10_000,
     )
     flash_loans: bool = setting(
         True, "Liquidation", "Pay for liquidations with flash loans, where protocol and executor support them"
@@ -191,7 +195,9 @@ class Settings(ChainSettings):
     max_price_move: Decimal = setting(
         Decimal("0.30"), "Safety", "A price that moves by a larger share within one block is reported", gt=0, le=10
     )
-    max_reverts: int = setting(5, "Safety", "Reverts in a row after which sending stops", ge=1, le=1000)
+    max_reverts: int = setting(
+        5, "Safety", "Reverts in a row after which sending stops; lost races do not count", ge=1, le=1000
+    )
     breaker_reset_blocks: int = setting(
         50,
         "Safety",

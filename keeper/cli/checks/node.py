@@ -24,7 +24,7 @@ async def check_endpoint(settings: Settings, url: str, label: str, deployment: D
         found = [ok(f"{label}: answers", f"chain {settings.chain_id}, block {head.number}")]
         found.append(_head_age(label, head, now, settings.chain_id))
         found.append(await _pinned_reads(label, chain, head, deployment))
-        found.append(_simulations(label, chain))
+        found.append(check_simulations(label, chain))
         found.append(await _logs(label, chain, head, deployment))
         found.append(await _depth(label, chain, head, deployment))
     except Transient as error:
@@ -61,9 +61,10 @@ async def _pinned_reads(label: str, chain: Chain, head: BlockRef, deployment: De
     return ok(name, "eth_call by block hash with a state override works")
 
 
-def _simulations(label: str, chain: Chain) -> Check:
+def check_simulations(label: str, chain: Chain) -> Check:
+    """By what a contract can tell the node's simulations from transactions."""
     name = f"{label}: simulations"
-    missing = sorted({what for found in chain.missing.values() for what in found})
+    missing = list(dict.fromkeys(what for found in chain.missing.values() for what in found))
     if missing:
         return warn(
             name,

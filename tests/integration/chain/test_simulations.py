@@ -4,6 +4,8 @@ from typing import Any
 
 import pytest
 
+from keeper.cli.checks.check import CheckLevel
+from keeper.cli.checks.node import check_simulations
 from keeper.model.chain import BlockRef, Call, hexed
 from keeper.model.events import NODE_LIMITED, Event
 from keeper.model.fees import CallFees
@@ -146,6 +148,9 @@ async def test_what_a_node_lacks_is_said_once(anvil: Anvil, proxy: FaultProxy, d
         endpoint.health.failed(0.0, unreachable=True)
         await chain._pool._recognise(endpoint)
     assert len(limits(events)) == 1
+    check = check_simulations("node 1", chain)
+    assert (check.name, check.verdict) == ("node 1: simulations", CheckLevel.WARN)
+    assert "time, number, base fee" in check.message
 
 
 async def test_a_sender_without_coins_is_no_revert(anvil: Anvil, dial: Dial) -> None:
