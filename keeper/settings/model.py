@@ -137,7 +137,7 @@ class Settings(ChainSettings):
     cooldown_blocks: int = setting(
         3,
         "Liquidation",
-        "Blocks in which an account is skipped after a failed attempt; twice as many after each further revert on chain",
+        "Blocks in which an account is skipped after a failed attempt; twice as many after each further revert",
         ge=0,
         le=10_000,
     )
