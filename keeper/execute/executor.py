@@ -12,6 +12,7 @@ from keeper.execute.admission.gate import Gate
 from keeper.execute.breakers.monitor import BreakerMonitor
 from keeper.execute.capital import LOOK_S, CapitalWatch, capital_missing, described_missing
 from keeper.execute.execution import plan_made, rejected
+from keeper.execute.journal.comparison import check_account
 from keeper.execute.tx import nonces
 from keeper.execute.tx.broadcaster import Broadcaster
 from keeper.execute.tx.confirmer import Confirmer
@@ -23,9 +24,9 @@ from keeper.execute.tx.simulator import Simulator
 from keeper.execute.tx.turn import Turn
 from keeper.model.breaker import BreakerName
 from keeper.model.capital import Capital
-from keeper.model.chain import BlockRef
+from keeper.model.chain import BlockRef, Call
 from keeper.model.events import JOURNAL_ALTERED, JOURNAL_UNAVAILABLE, Event
-from keeper.model.intent import APPROVE, FILL, IntentState, TxRequest
+from keeper.model.intent import APPROVE, FILL, Intent, IntentState, TxRequest
 from keeper.model.plan import InFlight, Plan, Policy, Rejected, Rejection
 from keeper.protocols.base import Snapshot
 from keeper.protocols.executor.batching import members
@@ -66,6 +67,7 @@ class LiveExecution:
         self._chance = False  # something was worth sending since the last block
         self._draining = False
         self.capital: CapitalWatch | None = None
+        self._unread: list[Intent] = []  # taken up, their calldata not decoded yet
         self.broken = False
         self._lock = asyncio.Lock()
         self.took_over = asyncio.Event()
@@ -119,6 +121,7 @@ class LiveExecution:
             for error in taken.altered:
                 self._confirmer.set_aside(error)
             self._report_broken()
+            self._unread = list(taken.open)
             await self._guarded(self._confirmer.resume(self._turn))
             self._report_broken()
 
@@ -257,10 +260,20 @@ class LiveExecution:
     async def _catch_up(self, snapshot: Snapshot) -> None:
         """Allow the approvals first: one that an earlier run sent may have to be replaced."""
         self._approvals.permit(snapshot)
+        self._read_accounts()
         try:
             await self._confirmer.follow(snapshot, self._turn)
         finally:
             self._report_broken()
+
+    def _read_accounts(self) -> None:
+        """With the first block's state, compare the accounts of what an earlier run left with its calldata."""
+        unread, self._unread = self._unread, []
+        for intent in unread:
+            try:
+                check_account(intent, self._broadcaster.signer.accounts_of(Call(intent.to, intent.data)))
+            except JournalAltered as error:
+                self._confirmer.set_aside(error)
 
     def _report_broken(self) -> None:
         """Stop sending for what was altered or must not be signed; everything else is still followed."""

@@ -34,6 +34,7 @@ from keeper.model.health import Health
 from keeper.model.intent import Intent, SendResult, SendStatus
 from keeper.model.plan import Opportunity, Plan, Policy
 from keeper.protocols.base import Achieved, Revert, RevertAction, Snapshot
+from keeper.protocols.columns import Columns
 from keeper.sim.markets.margin_engine.deploy import artifact
 from tests.support.anvil import Anvil, dev_key
 
@@ -130,6 +131,7 @@ class World:
         self.signer: Signer = from_private_key(dev_key(1).hex())
         self.budget_s = PATIENCE_S
         self.calls: CallRules = AnyCall()
+        self.columns = Columns(())
         self.relays: PrivateSender | None = None
         self.relay_policy: RelayPolicy | None = None
         self.executors: list[LiveExecution] = []
@@ -222,7 +224,7 @@ class World:
         await executor.close()
 
     async def snapshot(self) -> Snapshot:
-        return Snapshot(await self.chain.reader.head(), None, None, None)  # type: ignore[arg-type]
+        return Snapshot(await self.chain.reader.head(), None, self.columns, None)
 
     async def mine(self, executor: LiveExecution, blocks: int = 1, base_fee: int | None = None) -> None:
         """Blocks, each followed."""

@@ -1,5 +1,6 @@
 """Compares what the journal's rows say with what this keeper wrote, and with the bytes that its key signed."""
 
+from collections.abc import Sequence
 from dataclasses import fields
 
 from eth_utils.crypto import keccak
@@ -49,6 +50,16 @@ def check_signed(intent: Intent, keeper: bytes, chain_id: int) -> None:
         raise _altered(intent.id, "column state", "that of an intent with an outcome", intent.state)
     if intent.outcome and intent.outcome.tx_hash not in {attempt.tx_hash for attempt in intent.attempts}:
         raise _altered(intent.id, "column tx_hash of its outcome", "the hash of an attempt", intent.outcome.tx_hash)
+
+
+def check_account(intent: Intent, accounts: Sequence[bytes]) -> None:
+    """Raises JournalAltered where the account of an intent is not the one in its calldata.
+
+    `accounts`: of its calldata, none where they are not known. A batch is under the contract that it calls.
+    """
+    if accounts:
+        wanted = accounts[0] if len(accounts) == 1 else intent.to
+        _same(intent.id, "column account", wanted, intent.account)
 
 
 def _check_state_and_attempts(intent: Intent) -> None:

@@ -61,6 +61,10 @@ class CallRules:
     def signed(self, stakes: Stakes | None) -> None:
         """Count a signature. No stakes: of a replacement, an approval or a transfer to itself."""
 
+    def accounts_of(self, call: Call) -> tuple[bytes, ...]:  # noqa: ARG002
+        """The accounts that a call is about, as far as known."""
+        return ()
+
     def refusals(self, calls: Sequence[Call]) -> list[str]:
         """For calls that are to be signed in one block, in this order: why the limits forbid each, empty if not."""
         return [""] * len(calls)
@@ -120,6 +124,10 @@ class AdapterCalls(CallRules):
 
     def signed(self, stakes: Stakes | None) -> None:
         self._budget.take(stakes)
+
+    def accounts_of(self, call: Call) -> tuple[bytes, ...]:
+        stakes = self._stakes(call)
+        return stakes.accounts if stakes else ()
 
     def refusals(self, calls: Sequence[Call]) -> list[str]:
         budget, found = replace(self._budget), list[str]()

@@ -59,6 +59,10 @@ class PolicySigner:
         """Judge calls by this block's state and accounts from now on."""
         self._policy.calls.see(snapshot)
 
+    def accounts_of(self, call: Call) -> tuple[bytes, ...]:
+        """The accounts that a call is about, as far as known."""
+        return self._policy.calls.accounts_of(call)
+
     def refusals(self, calls: Sequence[Call]) -> list[str]:
         """For calls that are to be signed in one block, in this order: why the limits forbid each, empty if not."""
         return self._policy.calls.refusals(calls)

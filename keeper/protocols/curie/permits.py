@@ -1,5 +1,7 @@
 """Which calls of the executor the key may sign: liquidations of known markets and collaterals."""
 
+from contextlib import suppress
+
 from keeper.defi.tick_math import MAX_SQRT_PRICE, MIN_SQRT_PRICE
 from keeper.errors import Refused
 from keeper.model.chain import Call
@@ -74,25 +76,26 @@ def stakes(unit: int, snapshot: Snapshot, call: Call) -> Stakes:
 def _position_stakes(unit: int, snapshot: Snapshot, order: executor.CurieLiquidation) -> Stakes:
     market = snapshot.state.market_of(order.base_token)
     assert market is not None
-    accounts, assets = (order.account,), frozenset({asset_of(order.base_token)})
-    try:
+    notional = None
+    with suppress(Refused):
         view = view_at(snapshot.state, snapshot.readings, snapshot.block.timestamp)
         notional = abs(order.size) * view.market(market.id).mark_price // WAD
-        misfit = _misfit(unit, snapshot, market, order)
-    except Refused as refusal:
-        return Stakes(accounts, assets, None, f"the position cannot be computed ({refusal})")
-    return Stakes(accounts, assets, notional, misfit)
+    assets = frozenset({asset_of(order.base_token)})
+    return Stakes((order.account,), assets, notional, _misfit(unit, snapshot, market, order))
 
 
 def _misfit(unit: int, snapshot: Snapshot, market: CurieMarket, order: executor.CurieLiquidation) -> str:
-    """Whether the account holds at least that size, on that side, once its orders are cancelled. Raises Refused."""
+    """Whether the account holds at least that size, on that side, once its orders are cancelled."""
     row = snapshot.columns.accounts.row(order.account)
     if row is None:
         return "the account holds nothing"
     holdings = holdings_of(snapshot.state, snapshot.columns, row)
     if holdings.orders:
-        view = view_at(snapshot.state, snapshot.readings, snapshot.block.timestamp)
-        holdings = cancelled(AccountValue(view, holdings, unit)).holdings
+        try:
+            view = view_at(snapshot.state, snapshot.readings, snapshot.block.timestamp)
+            holdings = cancelled(AccountValue(view, holdings, unit)).holdings
+        except Refused:
+            return ""  # what cannot be computed contradicts nothing
     position = holdings.positions.get(market.id)
     size = position.size if position else 0
     fits = size * order.size > 0 and abs(order.size) <= abs(size)

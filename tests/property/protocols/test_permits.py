@@ -162,6 +162,20 @@ def test_a_batch_is_refused_with_a_step_that_is_not_a_liquidation() -> None:
         assert not permitted(rules, executor.call(OWN, replace(batch, **change))), what
 
 
+def test_a_sale_begins_with_the_token_that_is_taken() -> None:
+    case = next(case for case in CASES if case.name == "aave_v3")
+    order = replace(of("aave_v3", 1)[1], collateral=SALT, debt=GOLD)
+    assert "no known pool of that token" in case.protocol.permits(case.snapshot.state, executor.call(OWN, order))
+
+
+def test_a_batch_has_steps_of_one_kind() -> None:
+    rules, batch = of("curie", -1)
+    bought = of("curie", 0)[1]
+    mixed = replace(batch, steps=(batch.steps[0], (bought.data(), 900_000)))
+    assert permitted(rules, executor.call(OWN, replace(batch, steps=((bought.data(), 900_000),) * 2)))
+    assert not permitted(rules, executor.call(OWN, mixed))
+
+
 def test_what_moves_the_capital_is_never_a_liquidation() -> None:
     for case in CASES:
         target = case.calls[0].to

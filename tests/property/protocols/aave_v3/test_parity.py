@@ -27,7 +27,7 @@ from keeper.sim.node.artifacts import log_of
 from keeper.sim.node.client import Tx
 from tests.property.protocols.aave_v3.steps import ACCOUNTS, GAS, Steps, furnish
 from tests.support.aave import KEEPER, AaveBench
-from tests.support.parity import note_parity
+from tests.support.parity import check_permits, note_parity
 
 STATES = 4 * int(os.environ.get("PARITY_STATES", "500")) // 2  # of each version; a state is cheap here
 STEPS = 12
@@ -172,6 +172,7 @@ class Run(Steps):
         bench = self.bench
         [(token, profit)] = item.rewards.items()
         call = bench.protocol.encode(snapshot, item, max(item.reward_wad, 0))
+        check_permits(bench.protocol, snapshot, call)
         held = self.units(token)
         [receipt] = bench.mine_at(when, Tx(KEEPER, call.to, call.data, gas=GAS))
         self.liquidations += 1

@@ -25,7 +25,7 @@ from keeper.sim.markets.curie import balance
 from keeper.sim.node.artifacts import calldata
 from keeper.sim.node.client import Tx
 from tests.support.curie import OPERATOR, CurieBench, account, curie_bench
-from tests.support.parity import note_parity
+from tests.support.parity import check_permits, note_parity
 
 STATES = int(os.environ.get("PARITY_STATES", "400"))
 LIQUIDATIONS = int(os.environ.get("PARITY_LIQUIDATIONS", "200" if STATES >= 5_000 else "10"))
@@ -291,6 +291,7 @@ def _carry_out(bench: CurieBench, snapshot: Snapshot, row: int, opportunity: Opp
     usdc = bench.deployed.tokens["USDC"]
     expected = _holdings_after(bench, snapshot, row, opportunity, now)
     call = bench.protocol.encode(snapshot, opportunity, -(2**200))
+    check_permits(bench.protocol, snapshot, call)
     before = balance(bench.deployed, "USDC", bench.executor)
     [receipt] = bench.mine_at(now, Tx(OPERATOR, call.to, call.data, 12_000_000))
     profit = balance(bench.deployed, "USDC", bench.executor) - before

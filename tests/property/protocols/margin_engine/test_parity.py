@@ -18,7 +18,7 @@ from keeper.sim.markets.margin_engine.deploy import artifact, collateral_params,
 from keeper.sim.node.anvil import Anvil
 from keeper.sim.node.client import Tx
 from tests.support.engine import EngineBench, account
-from tests.support.parity import note_parity
+from tests.support.parity import check_permits, note_parity
 
 STATES = int(os.environ.get("PARITY_STATES", "1600"))
 ACCOUNTS = 8
@@ -247,6 +247,7 @@ class Run:
         timestamp = snapshot.block.timestamp + 1
         if c % 4 and (found := self.best(snapshot, timestamp, "liquidate", a)):
             call = self.bench.protocol.encode(snapshot, found, 0)
+            check_permits(self.bench.protocol, snapshot, call)
             return Tx(self.bench.keeper, call.to, call.data)
         market = snapshot.state.markets[b % 3]
         data = self.bench.deployed.call(
@@ -258,6 +259,7 @@ class Run:
         market = self.bench.deployed
         if c % 4 and (found := self.best(snapshot, snapshot.block.timestamp + 1, "seize", a)):
             call = self.bench.protocol.encode(snapshot, found, 0)
+            check_permits(self.bench.protocol, snapshot, call)
             return Tx(self.bench.keeper, call.to, call.data)
         token = market.tokens[("WBTC", "WETH", "ODD")[b % 3]]
         data = market.call("seizeCollateral", account(a % ACCOUNTS), token, 1 + c % 10**10, 0, NEVER)

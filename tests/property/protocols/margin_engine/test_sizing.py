@@ -24,7 +24,7 @@ from keeper.sim.node.artifacts import log_of
 from keeper.sim.node.client import Tx
 from tests.property.protocols.margin_engine.scenes import SCENE, WHO, Scenes
 from tests.support.engine import EngineBench
-from tests.support.parity import note_parity
+from tests.support.parity import check_permits, note_parity
 
 EXAMPLES = int(os.environ.get("SIZING_EXAMPLES", "40"))
 ENGINE = artifact("MarginEngine")[0].functions
@@ -95,6 +95,7 @@ class Run(Scenes):
         """Send exactly what the keeper would, under its gas limit and with the predicted reward as its floor."""
         before = self.bench.anvil.snapshot()
         call = self.bench.protocol.encode(snapshot, opportunity, opportunity.reward_wad)
+        check_permits(self.bench.protocol, snapshot, call)
         [receipt] = self.bench.mine_at(timestamp, Tx(self.bench.keeper, call.to, call.data, opportunity.gas_limit))
         after = self.bench.snapshot()
         assert after.block.timestamp == timestamp
