@@ -17,7 +17,7 @@ from tests.faults.conftest import Sea
 from tests.support import harsh
 from tests.support.invariants import assert_invariants
 from tests.support.proxy import FaultProxy
-from tests.support.weather import before_others, step_until
+from tests.support.weather import before_others, give_tokens, step_until
 from tests.support.world import TOKENS
 
 ROUNDS = 5
@@ -78,6 +78,7 @@ def outrun(arena: harsh.EngineArena) -> int:
 async def test_f54_a_rival_wins_five_accounts_in_one_block_and_the_daemon_goes_on(tmp_path: Path) -> None:
     with arena_node() as anvil:
         arena = harsh.arena(anvil, tmp_path, accounts=90, blocks=30)
+        give_tokens(arena, "USDC", 0)  # for seizures, in which the rival would need capital as well
         settings = {"live": True, "max_reverts": 3, "breaker_reset_blocks": 1000}
         async with FaultProxy(anvil.url) as proxy, running(arena.settings(proxy.url, **settings)) as keeper:
             await step_until(arena, keeper, lambda: keeper.execution.in_flight().count >= 8)
