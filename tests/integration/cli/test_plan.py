@@ -60,6 +60,18 @@ async def test_it_plans_what_the_daemon_decides(arena: harsh.EngineArena, run: R
     assert reasons(document) == {checksum(item.account): str(item.reason) for item in daemon.decision.rejected}
 
 
+def test_an_account_over_a_limit_takes_nobodys_place(run: Run, signed: dict[str, Any]) -> None:
+    wanted = planned(plan(run, **signed, KEEPER_MAX_IN_FLIGHT=2))
+    assert len(wanted) == 2
+    document = plan(run, **signed, KEEPER_MAX_IN_FLIGHT=2, KEEPER_DENY_ACCOUNTS=wanted[0])
+    assert reasons(document)[wanted[0]] == "limit"
+    assert wanted[0] not in planned(document)
+    assert len(planned(document)) == 2
+    document = plan(run, **signed, KEEPER_MAX_NOTIONAL_USD="0.01")
+    assert planned(document) == []
+    assert {reasons(document)[account] for account in wanted} == {"limit"}
+
+
 def test_accounts_of_a_batch_in_flight_are_left_alone(
     arena: harsh.EngineArena, run: Run, signed: dict[str, Any], tmp_path: Path
 ) -> None:
