@@ -9,7 +9,7 @@ from keeper.chain.balances import holdings
 from keeper.chain.ports import ChainReader, ChainSender
 from keeper.errors import Transient
 from keeper.execute.tx.pending import PendingIntents
-from keeper.model.capital import Capital, Missing, Place, booked, shortfalls
+from keeper.model.capital import Capital, Missing, Place, booked, carried, shortfalls, unanswered
 from keeper.model.chain import BlockRef, Call, Log, LogFilter
 from keeper.model.events import CAPITAL_MISSING, Event
 from keeper.model.intent import NATIVE, Intent
@@ -80,10 +80,9 @@ class CapitalWatch:
         now = await self._read(block, nonce, tokens)
         missing = list[Missing]()
         if before is not None:
-            missing = await self._unexplained(before, now, pending)
+            now, missing = await self._compared(before, now, pending)
             if missing:  # once more: a node between two blocks may answer for another one
-                now = await self._read(block, nonce, tokens)
-                missing = await self._unexplained(before, now, pending)
+                now, missing = await self._compared(before, await self._read(block, nonce, tokens), pending)
             if missing and (await self._reader.block_by_number(block.number)).hash != block.hash:
                 raise Transient(f"a reorg removed block {block} while balances were read")
         self._keep(now)
@@ -118,8 +117,11 @@ class CapitalWatch:
         coins = {(owner, NATIVE): wei for owner, wei in zip(owners, native, strict=True)}
         return Capital(block.number, block.hash, nonce, {**units, **coins})
 
-    async def _unexplained(self, before: Capital, now: Capital, pending: PendingIntents) -> list[Missing]:
-        """What is missing after everything that has a reason. Logs and transactions are read only when it is needed."""
+    async def _compared(self, before: Capital, now: Capital, pending: PendingIntents) -> tuple[Capital, list[Missing]]:
+        """What is missing after everything that has a reason, and `now` with what is expected where nothing answered.
+
+        Logs and transactions are read only when it is needed.
+        """
         between = range(before.block_number + 1, now.block_number + 1)
         newest = {intent.id: intent for intent in (*self._ended.values(), *pending.settled())}
         ours = [
@@ -128,8 +130,8 @@ class CapitalWatch:
             if intent.outcome and intent.outcome.block_number in between
         ]
         changes = booked(ours, self._signer, self.holder)
-        if not shortfalls(before, now, changes):
-            return []
+        if not unanswered(before, now) and not shortfalls(before, now, changes):
+            return now, []
         hashes = {intent.outcome.tx_hash for intent in ours if intent.outcome}
         for place, units in (await self._moved(between, hashes)).items():
             changes[place] = changes.get(place, 0) + units
@@ -137,7 +139,7 @@ class CapitalWatch:
         if unknown:
             place = self._signer, NATIVE
             changes[place] = changes.get(place, 0) - await self._cost(before, now, unknown)
-        return shortfalls(before, now, changes)
+        return carried(before, now, changes), shortfalls(before, now, changes)
 
     async def _moved(self, between: range, ours: Collection[bytes]) -> dict[Place, int]:
         """What the executor's own logs say, of transactions that are not ours: ours are booked."""

@@ -1,7 +1,7 @@
 """What the keeper's accounts held as of one block, and what the books say that they should hold."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from keeper.model.intent import NATIVE, Intent
 
@@ -47,3 +47,15 @@ def shortfalls(before: Capital, after: Capital, changes: Mapping[Place, int]) ->
         if units < expected:
             found.append(Missing(place, expected, units))
     return found
+
+
+def unanswered(before: Capital, after: Capital) -> list[Place]:
+    """Places of the same holders that were read before and are not in `after`."""
+    holders = {holder for holder, _ in after.units}
+    return [place for place in before.units if place[0] in holders and place not in after.units]
+
+
+def carried(before: Capital, after: Capital, changes: Mapping[Place, int]) -> Capital:
+    """`after`, with what is expected at places that did not answer: they are compared when they answer again."""
+    expected = {place: max(before.units[place] + changes.get(place, 0), 0) for place in unanswered(before, after)}
+    return replace(after, units={**expected, **after.units})

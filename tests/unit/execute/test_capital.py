@@ -50,6 +50,7 @@ class Chain:
     fork: int = 0
     forked_from: int = 1_000
     asked: list[str] = field(default_factory=list)
+    mute: Collection[int] = ()  # blocks at which no token answers
 
     async def head(self) -> BlockRef:
         return block(9)
@@ -66,7 +67,7 @@ class Chain:
     async def read(self, at: BlockRef, calls: Sequence[Call]) -> list[CallResult]:
         return [
             CallResult(True, (self.tokens[at.number] if EXECUTOR in call.data else 0).to_bytes(32, "big"))
-            if call.to == TOKEN
+            if call.to == TOKEN and at.number not in self.mute
             else CallResult(False, b"")
             for call in calls
         ]
@@ -126,6 +127,20 @@ async def test_increases_are_never_missing_and_set_the_new_level() -> None:
     await world.look(1)
     assert await world.look(2) == []
     assert await world.look(3) == [Missing(COINS, 500, 499)]
+
+
+@pytest.mark.parametrize(
+    ("left", "missing"), [(45, []), (44, [Missing(TOKENS, 45, 44)]), (0, [Missing(TOKENS, 45, 0)])]
+)
+async def test_a_token_that_does_not_answer_for_a_while_is_compared_with_what_it_had_before(
+    left: int, missing: list[Missing]
+) -> None:
+    world = World(Chain(dict.fromkeys(range(1, 5), 9), tokens={1: 50, 2: 45, 3: 45, 4: left}, mute=(2, 3)))
+    assert await world.look(1) == []
+    world.end(mined(1, at=2, tokens=-5))
+    assert await world.look(2) == []
+    assert await world.look(3) == []
+    assert await world.look(4) == missing
 
 
 async def test_while_something_mined_is_not_booked_nothing_is_compared() -> None:
