@@ -77,6 +77,7 @@ async def send_once(
             signed = await _policy_signer(settings, policy, tx, signer).sign(
                 unsigned(request, settings.chain_id, nonce)
             )
+            await asyncio.to_thread(_note, settings, signer.address, signed.tx_hash)
             tell(hexed(signed.tx_hash))
             result = await chain.sender.send_raw(signed.raw)
             if result.status is SendStatus.REFUSED and result.reason not in _REPEATED:
@@ -95,6 +96,15 @@ def _policy_signer(settings: Settings, policy: Policy, tx: OneShotTx, signer: Si
     calls = ExactCall(Call(tx.to, tx.data))
     rules = SigningPolicy(settings.chain_id, signer.address, targets, policy.max_fee, creation=creation, calls=calls)
     return PolicySigner(signer, rules, settings.signer_timeout_s)
+
+
+def _note(settings: Settings, signer: bytes, tx_hash: bytes) -> None:
+    """Let the next keeper know whose transaction this is: what a stolen key moves is not explained."""
+    store = open_breaker_store(settings.database_url.get_secret_value(), settings.data_dir, signer, settings.chain_id)
+    try:
+        store.note_command(tx_hash)
+    finally:
+        store.close()
 
 
 def _book(settings: Settings, signer: bytes, receipt: Receipt, nonce: int) -> None:

@@ -6,16 +6,17 @@ from collections.abc import Collection, Iterable
 
 from keeper.abi import checksum
 from keeper.chain.balances import holdings
+from keeper.chain.codec import fixed
 from keeper.chain.ports import ChainReader, ChainSender
 from keeper.errors import Transient
 from keeper.execute.tx.pending import PendingIntents
 from keeper.model.capital import Capital, Missing, Place, booked, carried, shortfalls, unanswered
-from keeper.model.chain import BlockRef, Call, Log, LogFilter
+from keeper.model.chain import BlockRef, Call, Log, LogFilter, hexed
 from keeper.model.events import CAPITAL_MISSING, Event
 from keeper.model.intent import NATIVE, Intent
 from keeper.protocols.base import Protocol, Snapshot
 from keeper.protocols.executor.contract import FUNCTIONS
-from keeper.protocols.executor.logs import MOVEMENTS, movements
+from keeper.protocols.executor.logs import MOVEMENTS, SWEPT, movements
 
 LOOK_S = 5.0  # after which a look is given up until the next block
 EVERY_BLOCKS = 25  # between two looks while nothing of ours is mined
@@ -27,8 +28,9 @@ _TRIES = 3  # blocks in which a transaction of the signer is looked for
 class CapitalWatch:
     """Knows what was held at the last look, and explains each later decrease.
 
-    Explained are: outcomes in the journal, what the executor's own logs say of sweeps, sales and refuellings in other
-    transactions, and the cost of the signer's transactions that are not in the journal. Increases never count.
+    Explained are: outcomes in the journal, what the executor's own logs say of sweeps, and of sales and refuellings by
+    the treasury or a command, and the cost of the signer's transactions that are not in the journal. Increases never
+    count.
     """
 
     def __init__(
@@ -41,6 +43,7 @@ class CapitalWatch:
         self._executor = executor
         self._looks = deque[Capital](maxlen=_KEPT)
         self._ended: dict[int, Intent] = {}
+        self._commands: Collection[bytes] = frozenset()
         self._due = True
         self._unfound = 0  # how often in a row transactions of the signer were looked for
 
@@ -49,8 +52,12 @@ class CapitalWatch:
         """Whose tokens liquidations use."""
         return self._executor or self._signer
 
-    def begin(self, last: Capital | None, settled: Iterable[Intent]) -> None:
-        """Continue from what an earlier run saw last. `settled`: what has ended since."""
+    def begin(self, last: Capital | None, settled: Iterable[Intent], commands: Collection[bytes] = ()) -> None:
+        """Continue from what an earlier run saw last. `settled`: what has ended since; `commands`: their hashes.
+
+        No command sends anything while the keeper runs.
+        """
+        self._commands = commands
         if last is not None:
             self._looks.append(last)
         self.note(settled)
@@ -149,14 +156,37 @@ class CapitalWatch:
         logs = list[Log]()
         async for page in self._reader.logs_between(between.start, between.stop - 1, wanted):
             logs += [log for log in page if log.tx_hash not in ours]
-        changes = movements(self._executor, logs, await self._wrapped()) if logs else {}
+        if not logs:
+            return {}
+        wrapped, treasury = await self._tied("wrapped", "treasury")
+        changes = movements(self._executor, await self._wanted(logs, treasury), wrapped)
         return {(self._executor, token): units for token, units in changes.items()}
 
-    async def _wrapped(self) -> bytes:
-        """The token that the executor unwraps to refuel its operator; none where it names none."""
-        call = Call(self._executor, FUNCTIONS["wrapped"].encode())
-        [result] = await self._reader.read(await self._reader.head(), [call])
-        return result.data[-_ADDRESS:] if result.ok and len(result.data) >= _ADDRESS else NATIVE
+    async def _wanted(self, logs: Iterable[Log], treasury: bytes) -> list[Log]:
+        """Sweeps, and what the treasury or a command did: a thief with the signer's key can sell and refuel, too."""
+        senders = dict[bytes, bytes]()
+        wanted = []
+        for log in logs:
+            tx_hash = log.tx_hash
+            if log.topics[0] != SWEPT and tx_hash not in self._commands:
+                if tx_hash not in senders:
+                    senders[tx_hash] = await self._sender_of(tx_hash)
+                if senders[tx_hash] == self._signer or senders[tx_hash] != treasury:
+                    continue
+            wanted.append(log)
+        return wanted
+
+    async def _sender_of(self, tx_hash: bytes) -> bytes:
+        found = await self._sender.transaction(tx_hash)
+        if found is None:
+            raise Transient(f"no node knows transaction {hexed(tx_hash)}")
+        return fixed(str(found["from"]), _ADDRESS)
+
+    async def _tied(self, *names: str) -> list[bytes]:
+        """Addresses that the executor names; 20 zero bytes where it names none."""
+        calls = [Call(self._executor, FUNCTIONS[name].encode()) for name in names]
+        results = await self._reader.read(await self._reader.head(), calls)
+        return [result.data[-_ADDRESS:] if result.ok and len(result.data) >= _ADDRESS else NATIVE for result in results]
 
     async def _cost(self, before: Capital, now: Capital, nonces: Collection[int]) -> int:
         """Wei that the signer's transactions with these nonces cost, which the journal does not know.

@@ -111,10 +111,11 @@ class LiveExecution:
             call = self._broadcaster.journal_call
             self._monitor.begin(await call(self._monitor.store.load), head)
             held, since = await self._last_capital(self._confirmer.window(head))
+            commands = await call(self._monitor.store.commands) if self.capital else set[bytes]()
             taken = await self._guarded(call(self._journal.take_up, since, chain_nonce))
             self._pending.keep_all([*taken.open, *taken.settled])
             if self.capital:
-                self.capital.begin(held, taken.settled)
+                self.capital.begin(held, taken.settled, commands)
             self._pending.consume(taken.consumed)
             self._check_chain(chain_nonce)
             self._turn = Turn(head, self._turn.next_block_s, self._monitor.killed)

@@ -206,10 +206,16 @@ async def test_f59_the_cost_of_a_commands_transaction_is_taken_off_what_the_next
         before, balance = last_look(settings, arena.keeper), anvil.balance(arena.keeper)
         approve = OneShotTx(Heist(arena, keeper).token, calldata("approve(address,uint256)", THIEF, 0), str)
         async with await connect([anvil.url], settings.chain_id, 10, lambda _: None) as chain:
-            sending = asyncio.create_task(send_once(settings, policy_of(settings), chain, approve, 60, lambda _: None))
+            noted: list[bool] = []
+
+            def tell(tx_hash: str) -> None:
+                noted.append(bytes.fromhex(tx_hash[2:]) in commands(settings, arena.keeper))
+
+            sending = asyncio.create_task(send_once(settings, policy_of(settings), chain, approve, 60, tell))
             while not sending.done():
                 await arena.quiet()
         await sending
+        assert noted == [True], "before it leaves"
         after = last_look(settings, arena.keeper)
         place = arena.keeper, NATIVE
         assert before.units[place] - after.units[place] == balance - anvil.balance(arena.keeper) > 0
@@ -217,6 +223,14 @@ async def test_f59_the_cost_of_a_commands_transaction_is_taken_off_what_the_next
         async with running(settings) as keeper:
             await Heist(arena, keeper).until_mined(1)
             assert not keeper.of(CAPITAL_MISSING)
+
+
+def commands(settings: Settings, signer: bytes) -> set[bytes]:
+    """The transactions that commands have noted."""
+    store = open_breaker_store(settings.database_url.get_secret_value(), settings.data_dir, signer, settings.chain_id)
+    found = store.commands()
+    store.close()
+    return found
 
 
 def last_look(settings: Settings, signer: bytes) -> Capital:

@@ -14,7 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from keeper.errors import JournalUnavailable
 from keeper.execute.breakers.breakers import DAY_S, BreakerState, TxResult
 from keeper.execute.journal.database import database_message, engine_for, file_of, locate, unusable
-from keeper.execute.journal.schema import CAPITAL, ENDS, HOLDS, METADATA, by_token, packed
+from keeper.execute.journal.schema import CAPITAL, COMMANDS, ENDS, HOLDS, METADATA, by_token, packed
 from keeper.execute.leadership.file_lock import make_data_dir
 from keeper.execute.leadership.lease import allow_pauses
 from keeper.model.breaker import BreakerName
@@ -88,6 +88,17 @@ class BreakerStore:
                 insert(CAPITAL).values(chain_id=self._chain_id, signer=self._signer, units=units, **values)
             )
 
+    def commands(self) -> set[bytes]:
+        """Hashes of the transactions that commands have sent."""
+        with self._transaction() as connection:
+            return set(connection.scalars(select(COMMANDS.c.tx_hash).where(self._mine(COMMANDS))))
+
+    def note_command(self, tx_hash: bytes) -> None:
+        """Remember a command's transaction, before it is sent."""
+        with self._transaction() as connection:
+            connection.execute(delete(COMMANDS).where(self._mine(COMMANDS), COMMANDS.c.tx_hash == tx_hash))
+            connection.execute(insert(COMMANDS).values(chain_id=self._chain_id, signer=self._signer, tx_hash=tx_hash))
+
     def _states(self, connection: Connection) -> list[BreakerState]:
         signers = HOLDS.c.signer.in_([self._signer, EVERYONE])
         rows = connection.execute(select(HOLDS).where(HOLDS.c.chain_id == self._chain_id, signers)).mappings()
@@ -143,7 +154,7 @@ def open_breaker_store(url: str, data_dir: Path, signer: bytes, chain_id: int) -
     try:
         with engine.begin() as connection:
             allow_pauses(connection)
-            METADATA.create_all(connection, tables=[HOLDS, ENDS, CAPITAL])
+            METADATA.create_all(connection, tables=[HOLDS, ENDS, CAPITAL, COMMANDS])
     except SQLAlchemyError as error:
         engine.dispose()
         raise unusable(error) from None

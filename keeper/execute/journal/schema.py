@@ -138,6 +138,15 @@ CAPITAL = Table(
     Column("units", Text, nullable=False),  # by holder and token, 40 bytes
 )
 
+# Transactions that commands have sent with the signer's key: no intents. Opening the breakers makes this table.
+COMMANDS = Table(
+    "commands",
+    METADATA,
+    Column("chain_id", BigInteger, primary_key=True),
+    Column("signer", LargeBinary(20), primary_key=True),
+    Column("tx_hash", LargeBinary(32), primary_key=True),
+)
+
 
 def packed(amounts: Mapping[Any, int]) -> str:
     """Amounts by address or name as JSON, integers as text."""

@@ -14,6 +14,7 @@ _STEP_FAILED = EVENTS["StepFailed"]
 _COINS = bytes(20)
 # What moves capital beside liquidations, by topic.
 MOVEMENTS = {EVENTS[name].topic: name for name in ("Swept", "Sold", "Refuelled", "Unwrapped")}
+SWEPT = EVENTS["Swept"].topic  # pays the treasury, whoever sends it
 _PANIC = bytes.fromhex("4e487b71")
 _ERROR = bytes.fromhex("08c379a0")
 _RETRY, _BUG = RevertAction.RETRY, RevertAction.BUG

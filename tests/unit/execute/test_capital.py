@@ -15,12 +15,12 @@ from keeper.execute.breakers.store import open_breaker_store
 from keeper.execute.capital import EVERY_BLOCKS, CapitalWatch
 from keeper.execute.tx.pending import PendingIntents
 from keeper.model.capital import Capital, Missing, booked, shortfalls
-from keeper.model.chain import BlockRef, Call, CallResult, Log, LogFilter, Receipt
+from keeper.model.chain import BlockRef, Call, CallResult, Log, LogFilter, Receipt, hexed
 from keeper.model.intent import NATIVE, Intent, IntentState, Outcome
-from keeper.protocols.executor.contract import EVENTS
+from keeper.protocols.executor.contract import EVENTS, FUNCTIONS
 from keeper.protocols.executor.logs import movements
 
-SIGNER, EXECUTOR, TOKEN, OTHER = (bytes([n]) * 20 for n in (1, 2, 3, 4))
+SIGNER, EXECUTOR, TOKEN, OTHER, TREASURY = (bytes([n]) * 20 for n in (1, 2, 3, 4, 5))
 COINS, TOKENS = (SIGNER, NATIVE), (EXECUTOR, TOKEN)
 INTENT = Intent(
     id=1, account=b"\7" * 20, kind="liquidate", subject="ETH", size=1, state=IntentState.MINED, nonce=0,
@@ -49,6 +49,7 @@ class Chain:
     foreign: list[int] | None = None  # what the signer's other transactions cost
     fork: int = 0
     forked_from: int = 1_000
+    senders: dict[bytes, bytes] = field(default_factory=dict)  # of transactions
     asked: list[str] = field(default_factory=list)
     mute: Collection[int] = ()  # blocks at which no token answers
 
@@ -68,7 +69,7 @@ class Chain:
         return [
             CallResult(True, (self.tokens[at.number] if EXECUTOR in call.data else 0).to_bytes(32, "big"))
             if call.to == TOKEN and at.number not in self.mute
-            else CallResult(False, b"")
+            else CallResult(call.data == FUNCTIONS["treasury"].encode(), TREASURY.rjust(32, b"\0"))
             for call in calls
         ]
 
@@ -81,6 +82,9 @@ class Chain:
         if self.foreign is None:
             raise Transient("no state of that block")
         return [bytes([n]) * 32 for n in range(len(self.foreign))]
+
+    async def transaction(self, tx_hash: bytes) -> dict[str, str] | None:
+        return {"from": hexed(self.senders[tx_hash])} if tx_hash in self.senders else None
 
     async def receipt(self, tx_hash: bytes) -> Receipt:
         assert self.foreign is not None
@@ -173,6 +177,25 @@ async def test_what_the_executor_says_it_swept_is_explained_unless_our_own_trans
         await world.look(1)
         world.end(mined(1, at=2))
         assert await world.look(2) == missing
+
+
+@pytest.mark.parametrize("sender", [SIGNER, TREASURY, OTHER])
+@pytest.mark.parametrize("noted", [True, False])
+async def test_a_sale_is_explained_only_where_the_treasury_or_a_command_sent_it(sender: bytes, noted: bool) -> None:
+    tx_hash = bytes([200]) * 32
+    logs = [sweep("Sold", 2, 200, 10, 1, tokens=[TOKEN, OTHER])]
+    world = World(Chain(coins={1: 9, 2: 9}, tokens={1: 50, 2: 40}, logs=logs, senders={tx_hash: sender}))
+    world.watch.begin(None, [], {tx_hash} if noted else set())
+    await world.look(1)
+    assert await world.look(2) == ([] if noted or sender == TREASURY else [Missing(TOKENS, 50, 40)])
+
+
+async def test_a_sale_whose_transaction_no_node_knows_yet_is_looked_at_again() -> None:
+    logs = [sweep("Sold", 2, 200, 10, 1, tokens=[TOKEN, OTHER])]
+    world = World(Chain(coins={1: 9, 2: 9}, tokens={1: 50, 2: 40}, logs=logs))
+    await world.look(1)
+    with pytest.raises(Transient):
+        await world.look(2)
 
 
 async def test_the_cost_of_the_signers_other_transactions_is_explained_and_not_more() -> None:
