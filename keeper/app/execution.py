@@ -21,7 +21,7 @@ from keeper.execute.leadership.file_lock import lock_directory, lock_signer
 from keeper.execute.leadership.lease import lease_length
 from keeper.execute.leadership.right import WriteRight
 from keeper.execute.signing.calls import AdapterCalls
-from keeper.execute.signing.policy import SigningPolicy
+from keeper.execute.signing.policy import MAX_TX_GAS, SigningPolicy
 from keeper.execute.signing.policy_signer import PolicySigner
 from keeper.execute.signing.signer import Signer
 from keeper.execute.standby import RENEWALS, Standby
@@ -175,7 +175,9 @@ class Leader:
         execution = LiveExecution(broadcaster, simulator, outcomes, monitor, policy, executor)
         if settings.check_capital:
             reader, sender = session.chain.reader, session.chain.sender
-            execution.capital = CapitalWatch(reader, sender, protocol, self.address, executor)
+            execution.capital = CapitalWatch(
+                reader, sender, protocol, self.address, executor, MAX_TX_GAS * policy.max_fee
+            )
         return execution
 
     def _monitor(self, right: WriteRight) -> BreakerMonitor:

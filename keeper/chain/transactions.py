@@ -5,6 +5,7 @@ from collections.abc import Collection
 import msgspec
 
 from keeper.chain.codec import fixed, quantity
+from keeper.chain.errors import RpcError, StateMissing
 from keeper.chain.pool import NodePool
 from keeper.errors import Transient
 from keeper.model.chain import hexed
@@ -23,7 +24,8 @@ class _WireBody(msgspec.Struct):
 async def sent_by(pool: NodePool, account: bytes, nonces: Collection[int], after: int, last: int) -> list[bytes]:
     """Hashes of an account's transactions with these nonces, in blocks `after` + 1 to `last`.
 
-    Raises Transient where a node does not answer, or one of them is not there.
+    Raises Transient where a node does not answer, or one of them is not there: StateMissing where none has the state
+    of an earlier block.
     """
     found: dict[int, bytes] = {}
     for nonce in sorted(nonces):
@@ -40,7 +42,12 @@ async def _block_of(pool: NodePool, account: bytes, nonce: int, after: int, last
     low, high = after, last
     while high - low > 1:
         middle = (low + high) // 2
-        used = await pool.fetch(quantity, str, "eth_getTransactionCount", hexed(account), hex(middle))
+        try:
+            used = await pool.fetch(quantity, str, "eth_getTransactionCount", hexed(account), hex(middle))
+        except RpcError as error:
+            if StateMissing.says(error):
+                raise StateMissing(str(error)) from None
+            raise
         low, high = (low, middle) if used > nonce else (middle, high)
     return high
 

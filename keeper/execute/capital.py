@@ -7,12 +7,13 @@ from collections.abc import Collection, Iterable
 from keeper.abi import checksum
 from keeper.chain.balances import holdings
 from keeper.chain.codec import fixed
+from keeper.chain.errors import StateMissing
 from keeper.chain.ports import ChainReader, ChainSender
 from keeper.errors import Transient
 from keeper.execute.tx.pending import PendingIntents
 from keeper.model.capital import Capital, Missing, Place, booked, carried, shortfalls, unanswered
 from keeper.model.chain import BlockRef, Call, Log, LogFilter, hexed
-from keeper.model.events import CAPITAL_MISSING, Event
+from keeper.model.events import CAPITAL_MISSING, CAPITAL_UNTRACED, Event
 from keeper.model.intent import NATIVE, Intent
 from keeper.protocols.base import Protocol, Snapshot
 from keeper.protocols.executor.contract import FUNCTIONS
@@ -34,8 +35,17 @@ class CapitalWatch:
     """
 
     def __init__(
-        self, reader: ChainReader, sender: ChainSender, protocol: Protocol, signer: bytes, executor: bytes
+        self,
+        reader: ChainReader,
+        sender: ChainSender,
+        protocol: Protocol,
+        signer: bytes,
+        executor: bytes,
+        most_cost: int,
     ) -> None:
+        """`most_cost`: wei that one transaction of the signer can cost."""
+        self._most_cost = most_cost
+        self.untraced = 0  # transactions that the last look took to have cost the most: no node has the state to tell
         self._reader = reader
         self._sender = sender
         self._protocol = protocol
@@ -78,7 +88,7 @@ class CapitalWatch:
 
         Raises Transient where a node does not answer: the next block looks again.
         """
-        block = snapshot.block
+        block, self.untraced = snapshot.block, 0
         before = await self._before(block)
         tokens = self._tokens(snapshot, before)
         nonce = await self._reader.nonce(self._signer, block)
@@ -191,15 +201,17 @@ class CapitalWatch:
     async def _cost(self, before: Capital, now: Capital, nonces: Collection[int]) -> int:
         """Wei that the signer's transactions with these nonces cost, which the journal does not know.
 
-        Nothing where they could not be found several times: capital may have left with them.
+        Where they could not be found several times: the most that they can have cost if no node has the state of
+        earlier blocks, else nothing, as capital may have left with them.
         """
         self._unfound += 1
         try:
             hashes = await self._reader.sent_by(self._signer, nonces, before.block_number, now.block_number)
-        except Transient:
+        except Transient as error:
             if self._unfound < _TRIES:
                 raise
-            return 0
+            self.untraced = len(nonces) if isinstance(error, StateMissing) else 0
+            return self.untraced * self._most_cost
         paid = 0
         for tx_hash in hashes:
             receipt = await self._sender.receipt(tx_hash)
@@ -218,6 +230,12 @@ class CapitalWatch:
         }
         self._due = False
         self._unfound = 0
+
+
+def capital_untraced(transactions: int, block: BlockRef) -> Event:
+    """The event of transactions whose cost no node can tell."""
+    text = f"cannot find {transactions} transactions of the signer: no node has the state of earlier blocks"
+    return Event(CAPITAL_UNTRACED, text, block.number, {"transactions": transactions})
 
 
 def described_missing(missing: Missing) -> str:

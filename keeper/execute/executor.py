@@ -10,7 +10,7 @@ from keeper.errors import InvariantBroken, JournalAltered, JournalUnavailable, O
 from keeper.execute.admission.approvals import Approvals
 from keeper.execute.admission.gate import Gate
 from keeper.execute.breakers.monitor import BreakerMonitor
-from keeper.execute.capital import LOOK_S, CapitalWatch, capital_missing, described_missing
+from keeper.execute.capital import LOOK_S, CapitalWatch, capital_missing, capital_untraced, described_missing
 from keeper.execute.execution import plan_made, rejected
 from keeper.execute.journal.comparison import check_account
 from keeper.execute.tx import nonces
@@ -179,6 +179,8 @@ class LiveExecution:
             if found is None:
                 return
             held, missing = found
+            if watch.untraced:
+                self._emit(capital_untraced(watch.untraced, block))
             for one in missing:
                 self._emit(capital_missing(one, block))
             if missing:

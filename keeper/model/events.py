@@ -230,6 +230,13 @@ CAPITAL_MISSING = _kind(
     "Find the transaction that took it (an explorer, the holder's transfers). If nobody of you did it, the key is "
     "stolen: move the capital with the treasury, and replace the key. Then run `keeper resume`.",
 )
+CAPITAL_UNTRACED = _kind(
+    "capital.untraced",
+    Level.WARNING,
+    "Transactions of the signer that the journal does not have were taken to have cost the most: no node knows better.",
+    "transactions",
+    "Look them up in an explorer. An archive node finds them; send none with the keeper's key by other means.",
+)
 JOURNAL_ALTERED = _kind(
     "journal.altered",
     Level.CRITICAL,

@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from keeper.chain.errors import RpcError, StateMissing
+from keeper.chain.transactions import sent_by
 from keeper.errors import Transient
 from keeper.execute.breakers.store import open_breaker_store
 from keeper.execute.capital import EVERY_BLOCKS, CapitalWatch
@@ -21,6 +23,7 @@ from keeper.protocols.executor.contract import EVENTS, FUNCTIONS
 from keeper.protocols.executor.logs import movements
 
 SIGNER, EXECUTOR, TOKEN, OTHER, TREASURY = (bytes([n]) * 20 for n in (1, 2, 3, 4, 5))
+MOST = 7  # wei that a transaction can cost
 COINS, TOKENS = (SIGNER, NATIVE), (EXECUTOR, TOKEN)
 INTENT = Intent(
     id=1, account=b"\7" * 20, kind="liquidate", subject="ETH", size=1, state=IntentState.MINED, nonce=0,
@@ -50,6 +53,7 @@ class Chain:
     fork: int = 0
     forked_from: int = 1_000
     senders: dict[bytes, bytes] = field(default_factory=dict)  # of transactions
+    unfound: Transient = field(default_factory=lambda: Transient("no answer"))
     asked: list[str] = field(default_factory=list)
     mute: Collection[int] = ()  # blocks at which no token answers
 
@@ -80,7 +84,7 @@ class Chain:
     async def sent_by(self, account: bytes, nonces: Collection[int], after: int, last: int) -> list[bytes]:
         self.asked.append("sent")
         if self.foreign is None:
-            raise Transient("no state of that block")
+            raise self.unfound
         return [bytes([n]) * 32 for n in range(len(self.foreign))]
 
     async def transaction(self, tx_hash: bytes) -> dict[str, str] | None:
@@ -97,7 +101,7 @@ class World:
     def __init__(self, chain: Chain) -> None:
         protocol = SimpleNamespace(purse=lambda _: [TOKEN, OTHER], allowances=lambda _: [])
         self.chain, self.pending = chain, PendingIntents()
-        self.watch = CapitalWatch(chain, chain, protocol, SIGNER, EXECUTOR)  # type: ignore[arg-type]
+        self.watch = CapitalWatch(chain, chain, protocol, SIGNER, EXECUTOR, MOST)  # type: ignore[arg-type]
 
     def end(self, *intents: Intent) -> None:
         self.pending.keep_all(intents)
@@ -212,6 +216,29 @@ async def test_transactions_that_cannot_be_found_explain_nothing_after_a_while()
         with pytest.raises(Transient):
             await world.look(2)
     assert await world.look(2) == [Missing(COINS, 100, 90)]
+
+
+async def test_a_node_without_old_state_is_told_from_one_that_does_not_answer() -> None:
+    class Pool:
+        async def fetch(self, *_: object) -> int:
+            raise RpcError(-32000, "missing trie node")
+
+    with pytest.raises(StateMissing):
+        await sent_by(Pool(), SIGNER, [3], 1, 9)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("left", "missing"), [(86, []), (85, [Missing(COINS, 86, 85)])])
+async def test_without_old_state_unfound_transactions_explain_the_most_that_they_can_cost(
+    left: int, missing: list[Missing]
+) -> None:
+    nonces, coins = {1: 3, 9: 5}, {1: 100, 9: left}
+    world = World(Chain(coins, tokens={1: 0, 9: 0}, nonces=nonces, unfound=StateMissing("missing trie node")))
+    await world.look(1)
+    for _ in range(2):
+        with pytest.raises(Transient):
+            await world.look(9)
+    assert await world.look(9) == missing
+    assert world.watch.untraced == 2
 
 
 async def test_a_look_in_a_block_that_a_reorg_removed_is_not_compared_with() -> None:
