@@ -207,12 +207,16 @@ async def settled(sea, *relays: RelayStub) -> None:
     assert not [event for event in sea.world.events if TOKEN in event.message + str(event.fields)]
 
 
-async def test_the_daemon_liquidates_through_a_relay_that_fails_in_turns_and_the_invariants_hold(tmp_path: Path):
+@pytest.mark.parametrize("fallback", ["public", "cancel"])
+async def test_the_daemon_liquidates_through_a_relay_that_fails_in_turns_and_the_invariants_hold(
+    tmp_path: Path, fallback: str
+):
     with arena_node() as anvil:
         arena = harsh.arena(anvil, tmp_path, accounts=30, blocks=24, seed=3)
         async with FaultProxy(anvil.url) as proxy, RelayStub(anvil) as relay:
             urls = (SecretStr(f"{relay.url}/{TOKEN}"),)
-            settings = arena.settings(proxy.url, live=True, relay_urls=urls, relay_blocks=2, request_timeout_s=0.5)
+            limits = {"relay_blocks": 2, "relay_fallback": fallback, "request_timeout_s": 0.5}
+            settings = arena.settings(proxy.url, live=True, relay_urls=urls, **limits)
             async with running(settings) as keeper:
                 for number in range(20):
                     relay.mode = ("include", "keep", "refuse", "hang", "garbage")[number // 2 % 5]
@@ -224,6 +228,6 @@ async def test_the_daemon_liquidates_through_a_relay_that_fails_in_turns_and_the
                     record = await arena.quiet()
                     await keeper.handled(record.number)
                 assert keeper.of(TX_MINED)
-                assert keeper.of(TX_PUBLISHED)
+                assert bool(keeper.of(TX_PUBLISHED)) == (fallback == "public")
                 await invariants.assert_invariants(arena, [proxy], [keeper])
                 invariants.wire_is_in_journal(invariants.journal_of(settings), relay.raws)
