@@ -124,10 +124,11 @@ class Decider:
         trusted, left_out = prices.without_held(decision.assessment)
         funds = await self.funds(decision)
         situation = Situation(decision.snapshot, decision.timestamp, funds, decision.in_flight)
+        later = replace(decision.snapshot, block=replace(decision.block, timestamp=decision.timestamp))
         while True:
             schedule = choose(self._protocol, situation, trusted, self._policy)
             trusted, unprofitable = prices.without_unprofitable(schedule.plans, trusted, self._policy.min_profit_wad)
-            trusted, limited = self._without_limited(schedule.plans, trusted, decision.snapshot)
+            trusted, limited = self._without_limited(schedule.plans, trusted, later)
             if not unprofitable and not limited:
                 break
             left_out += [*unprofitable, *limited]  # planned once more without them, so that they take nobody's place

@@ -144,7 +144,7 @@ class LiveExecution:
             self._turn = replace(self._turn, next_block_s=max(timestamp - snapshot.block.timestamp, 1))
             if why := self.held:
                 return [rejected(plan, Rejection.HOLD, why) for plan in plans]
-            self._broadcaster.signer.see(snapshot)
+            self._broadcaster.signer.see(snapshot, timestamp)
             try:
                 return await self._guarded(self._submit(plans, snapshot.block, timestamp))
             except (Transient, JournalUnavailable, JournalAltered) as error:
@@ -262,7 +262,7 @@ class LiveExecution:
 
     async def _catch_up(self, snapshot: Snapshot) -> None:
         """Allow the approvals first: one that an earlier run sent may have to be replaced."""
-        self._approvals.permit(snapshot)
+        self._approvals.permit(snapshot, self._turn.next_timestamp)
         self._read_accounts()
         try:
             await self._confirmer.follow(snapshot, self._turn)

@@ -9,13 +9,15 @@ class Stakes:
 
     `accounts`: those that it liquidates. `assets`: tokens as 0x and 40 lower-case hex digits, markets without a token
     by name. `notional_wad`: dollars (1e18) at the snapshot's prices, None where a price is missing. `misfit`: why the
-    book contradicts the call, such as a position of the other side; empty when it does not.
+    book contradicts the call, such as a position of the other side; empty when it does not. `doubt`: the same, where
+    it depends on prices or the time: the call is refused for this block only.
     """
 
     accounts: tuple[bytes, ...]
     assets: frozenset[str]
     notional_wad: int | None
     misfit: str = ""
+    doubt: str = ""
 
     def __add__(self, other: "Stakes") -> "Stakes":
         """Both together, as a batch has them."""
@@ -25,6 +27,7 @@ class Stakes:
             self.assets | other.assets,
             (self.notional_wad or 0) + (other.notional_wad or 0) if known else None,
             self.misfit or other.misfit,
+            self.doubt or other.doubt,
         )
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from random import Random
 
 from keeper.errors import InvariantBroken
-from keeper.execute.signing.calls import AdapterCalls
+from keeper.execute.signing.calls import AdapterCalls, LimitReached
 from keeper.model.chain import Call
 from keeper.protocols.base import Protocol, Snapshot
 from tests.support.forging import WAYS, altered, invented
@@ -53,6 +53,6 @@ def check_permits(protocol: Protocol, snapshot: Snapshot, call: Call) -> None:
 def _refusal(rules: AdapterCalls, call: Call) -> str:
     try:
         rules.check(call, replaces=False)
-    except InvariantBroken as error:
+    except (InvariantBroken, LimitReached) as error:
         return str(error)
     return ""

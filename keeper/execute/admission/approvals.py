@@ -56,12 +56,12 @@ class Approvals:
         self._policy = policy
         self._granted: frozenset[Pair] = frozenset()
 
-    def permit(self, snapshot: Snapshot) -> None:
-        """Let the signer judge by this block, and sign the approvals that the protocol names in it.
+    def permit(self, snapshot: Snapshot, timestamp: int) -> None:
+        """Let the signer judge by this block, at that time, and sign the approvals that the protocol names in it.
 
         Raises InvariantBroken for a spender that is no target.
         """
-        self._signer.see(snapshot)
+        self._signer.see(snapshot, timestamp)
         self._signer.allow(self._wanted(snapshot))
 
     async def requests(self, snapshot: Snapshot) -> list[TxRequest]:

@@ -118,7 +118,8 @@ class AdapterCalls(CallRules):
         stakes = self.protocol.stakes(snapshot, call) if self._checks else None
         if stakes and (why := _contradiction(stakes, snapshot)):
             raise LimitReached(why) if replaces else InvariantBroken(f"{_REFUSED}: {why}")
-        if why := self.limits.refusal(stakes) or self._budget.refusal(stakes, replaces):
+        doubt = stakes.doubt if stakes else ""
+        if why := doubt or self.limits.refusal(stakes) or self._budget.refusal(stakes, replaces):
             raise LimitReached(why)
         return None if replaces else stakes
 

@@ -55,9 +55,9 @@ class PolicySigner:
             )
         self._policy = replace(self._policy, allowances=pairs)
 
-    def see(self, snapshot: Snapshot) -> None:
-        """Judge calls by this block's state and accounts from now on."""
-        self._policy.calls.see(snapshot)
+    def see(self, snapshot: Snapshot, timestamp: int) -> None:
+        """Judge calls by this block's state and accounts from now on, at the time of the plans: the next block's."""
+        self._policy.calls.see(replace(snapshot, block=replace(snapshot.block, timestamp=timestamp)))
 
     def accounts_of(self, call: Call) -> tuple[bytes, ...]:
         """The accounts that a call is about, as far as known."""

@@ -2,17 +2,17 @@
 
 from contextlib import suppress
 
-from keeper.defi.tick_math import MAX_SQRT_PRICE, MIN_SQRT_PRICE
+from keeper.defi.fixed_point import Rounding
+from keeper.defi.swap_math import amounts_for_liquidity
+from keeper.defi.tick_math import MAX_SQRT_PRICE, MIN_SQRT_PRICE, sqrt_price_at_tick
 from keeper.errors import Refused
 from keeper.model.chain import Call
 from keeper.model.health import WAD
 from keeper.model.stakes import Stakes, asset_of
 from keeper.protocols import executor
 from keeper.protocols.base import Snapshot
-from keeper.protocols.curie.account_value import AccountValue
 from keeper.protocols.curie.contracts import Contracts
-from keeper.protocols.curie.simulate import cancelled
-from keeper.protocols.curie.state import BALANCES, SETTLEMENT, CurieMarket, CurieState, holdings_of
+from keeper.protocols.curie.state import BALANCES, SETTLEMENT, CurieMarket, CurieState, Order, holdings_of
 from keeper.protocols.curie.view import view_at
 
 
@@ -62,7 +62,7 @@ def stakes(unit: int, snapshot: Snapshot, call: Call) -> Stakes:
 
     def single(order: executor.Single) -> Stakes:
         if isinstance(order, executor.CurieLiquidation):
-            return _position_stakes(unit, snapshot, order)
+            return _position_stakes(snapshot, order)
         assert isinstance(order, executor.CurieCollateral)
         token = snapshot.state.token_of(order.collateral)
         row = snapshot.columns.accounts.row(order.account)
@@ -73,7 +73,7 @@ def stakes(unit: int, snapshot: Snapshot, call: Call) -> Stakes:
     return executor.stakes(call, single)
 
 
-def _position_stakes(unit: int, snapshot: Snapshot, order: executor.CurieLiquidation) -> Stakes:
+def _position_stakes(snapshot: Snapshot, order: executor.CurieLiquidation) -> Stakes:
     market = snapshot.state.market_of(order.base_token)
     assert market is not None
     notional = None
@@ -81,22 +81,34 @@ def _position_stakes(unit: int, snapshot: Snapshot, order: executor.CurieLiquida
         view = view_at(snapshot.state, snapshot.readings, snapshot.block.timestamp)
         notional = abs(order.size) * view.market(market.id).mark_price // WAD
     assets = frozenset({asset_of(order.base_token)})
-    return Stakes((order.account,), assets, notional, _misfit(unit, snapshot, market, order))
+    return Stakes((order.account,), assets, notional, *_contradictions(snapshot, market, order))
 
 
-def _misfit(unit: int, snapshot: Snapshot, market: CurieMarket, order: executor.CurieLiquidation) -> str:
-    """Whether the account holds at least that size, on that side, once its orders are cancelled."""
+def _contradictions(snapshot: Snapshot, market: CurieMarket, order: executor.CurieLiquidation) -> tuple[str, str]:
+    """Why the account cannot hold that size on that side once its orders are cancelled: at any price, at this one.
+
+    Whether they can be cancelled depends on the time, so that is left to the simulation.
+    """
     row = snapshot.columns.accounts.row(order.account)
     if row is None:
-        return "the account holds nothing"
+        return "the account holds nothing", ""
     holdings = holdings_of(snapshot.state, snapshot.columns, row)
-    if holdings.orders:
-        try:
-            view = view_at(snapshot.state, snapshot.readings, snapshot.block.timestamp)
-            holdings = cancelled(AccountValue(view, holdings, unit)).holdings
-        except Refused:
-            return ""  # what cannot be computed contradicts nothing
     position = holdings.positions.get(market.id)
-    size = position.size if position else 0
-    fits = size * order.size > 0 and abs(order.size) <= abs(size)
-    return "" if fits else f"the account's position in {market.symbol} is {size}, not {order.size} or more"
+    least = most = now = position.size if position else 0
+    reading = snapshot.readings.markets.get(market.id) if holdings.orders else None
+    for own in holdings.orders:
+        if own.range.market == market.id:
+            least -= own.base_debt
+            most += _base_of(own, 0) - own.base_debt
+            now += _base_of(own, reading.sqrt_price) - own.base_debt if reading else 0
+    held = f"the account's position in {market.symbol} is"
+    if not (0 < order.size <= most or least <= order.size < 0):
+        return f"{held} {least if least == most else f'{least} to {most}'}, not {order.size} or more", ""
+    doubtful = now * order.size <= 0
+    return "", f"{held} {now} at this price, not {order.size}" if doubtful else ""
+
+
+def _base_of(order: Order, sqrt_price: int) -> int:
+    """Base tokens that a cancelled order gives at a price; the most at zero."""
+    lower, upper = sqrt_price_at_tick(order.range.lower), sqrt_price_at_tick(order.range.upper)
+    return amounts_for_liquidity(sqrt_price, lower, upper, order.liquidity, Rounding.DOWN)[0]

@@ -4,6 +4,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import fields, replace
 from random import Random
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,10 +14,14 @@ from eth_abi.grammar import parse
 from hypothesis import given, settings, strategies as st
 
 from keeper.abi import Function
+from keeper.defi.tick_math import sqrt_price_at_tick
 from keeper.errors import InvariantBroken
 from keeper.execute.signing.calls import AdapterCalls, LimitReached
 from keeper.model.chain import Call
+from keeper.model.health import WAD
 from keeper.protocols import executor
+from keeper.protocols.columns import Columns, Writer
+from keeper.protocols.curie.state import ORDERS, TABLES as CURIE_TABLES, Range, halves
 from tests.support.forging import FUNCTIONS, WAYS, altered, invented, leaves
 from tests.support.permit_cases import (
     ANN,
@@ -138,6 +143,40 @@ def test_a_curie_liquidation_is_refused_with(what: str) -> None:
     rules, order = of("curie", 1)
     assert permitted(rules, executor.call(OWN, order))
     assert not permitted(rules, executor.call(OWN, replace(order, **CURIE_CHANGES[what])))
+
+
+@pytest.mark.parametrize(
+    ("size", "now"),
+    [
+        (5, None),
+        (1, None),
+        (7, None),
+        (8, InvariantBroken),
+        (-1, LimitReached),
+        (-3, LimitReached),
+        (-4, InvariantBroken),
+    ],
+)
+def test_what_orders_turn_into_is_judged_at_every_price_of_the_pool(size: int, now: type[Exception] | None) -> None:
+    """The account is flat, its orders owe 3 and give up to 10: 5 less 3 at this price, another one after a sale."""
+    case = next(case for case in CASES if case.name == "curie")
+    lower, upper = sqrt_price_at_tick(0), sqrt_price_at_tick(600)
+    liquidity = 10 * WAD * lower * upper // (upper - lower) // 2**96
+    state = replace(case.snapshot.state, ranges=(Range(0, 0, 600),))
+    middle = 2 * lower * upper // (lower + upper)  # half of the base tokens are left
+    readings = SimpleNamespace(**vars(case.snapshot.readings), markets={0: SimpleNamespace(sqrt_price=middle)})
+    columns = Columns(CURIE_TABLES)
+    writer = Writer(columns)
+    writer.put(ORDERS, ANN, 0, (halves(liquidity)[1], 3 * WAD, 0, *(0,) * 8))
+    rules = AdapterCalls(case.protocol)
+    rules.see(replace(case.snapshot, state=state, readings=readings, columns=columns))
+    order = replace(of("curie", 1)[1], size=size * WAD - (10**6 if size > 0 else 0))
+    for replaces in (False, True):
+        if now is None:
+            rules.check(executor.call(OWN, order), replaces)
+        else:
+            with pytest.raises(LimitReached if replaces else now, match="the account's position"):
+                rules.check(executor.call(OWN, order), replaces)
 
 
 def test_a_batch_is_refused_with_a_step_that_is_not_a_liquidation() -> None:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from keeper.execute.signing.calls import AdapterCalls
 from keeper.model.plan import Plan
 from keeper.protocols.curie.opportunities.collateral import SEIZE
 from keeper.protocols.curie.opportunities.position import LIQUIDATE
@@ -64,7 +65,11 @@ def test_each_plan_of_a_block_earns_what_was_quoted_after_the_earlier_ones(bench
 
 
 def carried_out(bench: CurieBench, plans: list[Plan], now: int) -> None:
-    state = bench.snapshot().state
+    snapshot = bench.snapshot()
+    state, rules = snapshot.state, AdapterCalls(bench.protocol)
+    rules.see(snapshot)
+    for plan in plans:  # also those after whose predecessors the pool's price is another one
+        rules.check(plan.call, replaces=False)
     txs = [Tx(OPERATOR, plan.call.to, plan.call.data, plan.opportunity.gas_limit) for plan in plans]
     receipts = bench.mine_at(now, *txs)
     assert len({receipt["blockNumber"] for receipt in receipts}) == 1
