@@ -19,8 +19,10 @@ from keeper.protocols.base import Protocol, Snapshot
 from keeper.protocols.executor.contract import FUNCTIONS
 from keeper.protocols.executor.logs import MOVEMENTS, SWEPT, movements
 
-LOOK_S = 5.0  # after which a look is given up until the next block
+SHORTEST_S, LONGEST_S = 0.5, 5.0  # after which a look is given up until the next block
+_PART = 4  # of the time between two blocks, for a look
 EVERY_BLOCKS = 25  # between two looks while nothing of ours is mined
+_MOST_LATE = 4  # doublings
 _KEPT = 8  # looks that a reorg may go back to
 _ADDRESS = 20  # bytes
 _TRIES = 3  # blocks in which a transaction of the signer is looked for
@@ -55,6 +57,7 @@ class CapitalWatch:
         self._ended: dict[int, Intent] = {}
         self._commands: Collection[bytes] = frozenset()
         self._due = True
+        self._late = 0  # looks in a row that took too long
         self._unfound = 0  # how often in a row transactions of the signer were looked for
 
     @property
@@ -82,6 +85,23 @@ class CapitalWatch:
         """Something of ours has ended since the last look, or it is long ago."""
         last = self._looks[-1].block_number if self._looks else 0
         return self._due or not last <= block.number < last + EVERY_BLOCKS
+
+    def patience_s(self, block_s: float) -> float:
+        """How long a look may take: a part of the time between blocks, twice as long after each that took too long."""
+        return min(max(SHORTEST_S, block_s / _PART) * (1 << self._late), LONGEST_S)
+
+    async def look_in_time(
+        self, snapshot: Snapshot, pending: PendingIntents, block_s: float
+    ) -> tuple[Capital, list[Missing]] | None:
+        """As `look`; None as well where nodes do not answer in time: the next block waits for this one."""
+        try:
+            async with asyncio.timeout(self.patience_s(block_s)):
+                return await self.look(snapshot, pending)
+        except TimeoutError:
+            self._late = min(self._late + 1, _MOST_LATE)
+        except Transient:
+            pass
+        return None
 
     async def look(self, snapshot: Snapshot, pending: PendingIntents) -> tuple[Capital, list[Missing]] | None:
         """What is held at the snapshot's block, and what is missing there; None while something mined is not booked.
@@ -229,7 +249,7 @@ class CapitalWatch:
             if intent.outcome and intent.outcome.block_number > oldest
         }
         self._due = False
-        self._unfound = 0
+        self._unfound = self._late = 0
 
 
 def capital_untraced(transactions: int, block: BlockRef) -> Event:

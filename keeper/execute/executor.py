@@ -10,7 +10,7 @@ from keeper.errors import InvariantBroken, JournalAltered, JournalUnavailable, O
 from keeper.execute.admission.approvals import Approvals
 from keeper.execute.admission.gate import Gate
 from keeper.execute.breakers.monitor import BreakerMonitor
-from keeper.execute.capital import LOOK_S, CapitalWatch, capital_missing, capital_untraced, described_missing
+from keeper.execute.capital import CapitalWatch, capital_missing, capital_untraced, described_missing
 from keeper.execute.execution import plan_made, rejected
 from keeper.execute.journal.comparison import check_account
 from keeper.execute.tx import nonces
@@ -171,13 +171,9 @@ class LiveExecution:
         if watch is None or not watch.is_due(block):
             return
         async with self._lock:
-            try:
-                async with asyncio.timeout(LOOK_S):
-                    found = await watch.look(snapshot, self._pending)
-            except (Transient, TimeoutError):
-                return  # the next block looks again
+            found = await watch.look_in_time(snapshot, self._pending, self._turn.next_block_s)
             if found is None:
-                return
+                return  # the next block looks again
             held, missing = found
             if watch.untraced:
                 self._emit(capital_untraced(watch.untraced, block))

@@ -1,5 +1,6 @@
 """What explains a decrease of capital and what does not, on scripted blocks."""
 
+import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import closing
@@ -14,7 +15,7 @@ from keeper.chain.errors import RpcError, StateMissing
 from keeper.chain.transactions import sent_by
 from keeper.errors import Transient
 from keeper.execute.breakers.store import open_breaker_store
-from keeper.execute.capital import EVERY_BLOCKS, CapitalWatch
+from keeper.execute.capital import EVERY_BLOCKS, LONGEST_S, SHORTEST_S, CapitalWatch
 from keeper.execute.tx.pending import PendingIntents
 from keeper.model.capital import Capital, Missing, booked, shortfalls
 from keeper.model.chain import BlockRef, Call, CallResult, Log, LogFilter, Receipt, hexed
@@ -55,6 +56,7 @@ class Chain:
     senders: dict[bytes, bytes] = field(default_factory=dict)  # of transactions
     unfound: Transient = field(default_factory=lambda: Transient("no answer"))
     asked: list[str] = field(default_factory=list)
+    slow: bool = False  # no balance is answered
     mute: Collection[int] = ()  # blocks at which no token answers
 
     async def head(self) -> BlockRef:
@@ -64,6 +66,8 @@ class Chain:
         return block(number, self.fork if number >= self.forked_from else 0)
 
     async def balance(self, account: bytes, at: BlockRef) -> int:
+        if self.slow:
+            await asyncio.Event().wait()
         return self.coins[at.number] if account == SIGNER else 0
 
     async def nonce(self, account: bytes, at: BlockRef) -> int:
@@ -265,6 +269,24 @@ async def test_an_outcome_that_a_reorg_took_back_explains_nothing() -> None:
     world.end(intent)
     world.pending.keep(replace(intent, state=IntentState.PENDING, nonce=5, outcome=None))
     assert await world.look(3) == [Missing(COINS, 100, 93)]
+
+
+async def test_a_look_that_takes_too_long_is_given_up_soon_and_loses_nothing() -> None:
+    world = World(Chain(coins={1: 100, 2: 99, 3: 99}, tokens=dict.fromkeys(range(1, 4), 50)))
+    await world.look(1)
+    world.end(mined(1, at=2))
+    snapshot: Any = SimpleNamespace(block=block(2), state=None)
+    world.chain.slow = True
+    assert world.watch.patience_s(1) == world.watch.patience_s(2) == SHORTEST_S
+    assert world.watch.patience_s(12) == 3
+    async with asyncio.timeout(60):
+        assert await world.watch.look_in_time(snapshot, world.pending, 1) is None
+    assert world.watch.patience_s(2) == 2 * SHORTEST_S, "a slow node gets longer, or nothing is ever compared"
+    assert world.watch.patience_s(12) == LONGEST_S
+    assert world.watch.is_due(block(3))
+    world.chain.slow = False
+    assert await world.look(3) == [Missing(COINS, 100, 99)]
+    assert world.watch.patience_s(2) == SHORTEST_S
 
 
 async def test_looks_are_due_at_the_start_after_each_outcome_and_now_and_then() -> None:
