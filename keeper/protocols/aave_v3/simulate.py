@@ -38,13 +38,16 @@ class PairOutcome:
 
 @dataclass(frozen=True)
 class Pair:
-    """One collateral and one debt of an account that is liquidatable, at one time."""
+    """One collateral and one debt of an account that is liquidatable, at one time. It remembers what it was asked: the
+    same offers are looked at for every route."""
 
     market: AaveMarket
     holdings: AaveHoldings
     before: Health
     collateral: Reserve
     debt: Reserve
+    _amounts: dict[int, tuple[int, int, int]] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _outcomes: dict[int, PairOutcome | None] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def refusal(self) -> Refused | None:
         """Why the pool takes no liquidation of this pair now; None when it does."""
@@ -86,7 +89,7 @@ class Pair:
             debt = category.price
         return collateral, debt
 
-    @property
+    @cached_property
     def units(self) -> tuple[int, int]:
         found = (self.market.data(reserve.index).configuration.unit for reserve in (self.collateral, self.debt))
         return next(found), next(found)
@@ -125,6 +128,11 @@ class Pair:
 
     def amounts(self, offer: int) -> tuple[int, int, int]:
         """(debt covered, collateral taken in all, protocol's part of it) for an offer of debt units."""
+        if offer not in self._amounts:
+            self._amounts[offer] = self._amounts_of(offer)
+        return self._amounts[offer]
+
+    def _amounts_of(self, offer: int) -> tuple[int, int, int]:
         (collateral_price, debt_price), (collateral_unit, debt_unit) = self.prices, self.units
         offer = min(offer, self.most)
         base = debt_price * offer * collateral_unit // (collateral_price * debt_unit)
@@ -154,9 +162,14 @@ class Pair:
         """The outcome of an offer of debt units; None when the pool reverts. Raises Refused("unpriced")."""
         if not all(self.prices) or not self.bonus:
             return None
-        covered, taken, fee = self.amounts(offer)
+        covered, taken, _ = self.amounts(offer)
         if not covered or covered > self.owed or (not dust_allowed and self.leaves_dust(covered, taken)):
             return None
+        if offer not in self._outcomes:
+            self._outcomes[offer] = self._outcome(*self.amounts(offer))
+        return self._outcomes[offer]
+
+    def _outcome(self, covered: int, taken: int, fee: int) -> PairOutcome | None:
         cleared = self.modern and self._clears(taken)
         debt = self._debt_after(covered, cleared)
         supply = self._supply_after(taken, fee)
