@@ -3,8 +3,8 @@
 from contextlib import ExitStack
 from dataclasses import dataclass
 
-from keeper.abi import checksum
 from keeper.app.policies import limits_of, native_price_of, policy_of, relay_policy_of, trade_limits_of
+from keeper.app.roles import check_roles
 from keeper.app.session import Session
 from keeper.chain.relay import Relays
 from keeper.errors import OperatorError
@@ -32,7 +32,6 @@ from keeper.execute.tx.routing import Router
 from keeper.execute.tx.simulator import Simulator
 from keeper.model.breaker import BreakerName
 from keeper.model.events import JOURNAL_REBUILT, Emit, Event
-from keeper.protocols import executor
 from keeper.protocols.permission import checks_calls, knows_stakes
 from keeper.settings import Settings
 
@@ -66,7 +65,7 @@ async def live(settings: Settings, session: Session, signer: Signer, emit: Emit,
             "`keeper executor deploy --factory ADDRESS --treasury ADDRESS --live` with the address of the Uniswap v3 "
             "factory and of the account that owns the capital"
         )
-    await check_operator(session, signer.address)
+    await check_roles(settings, session, signer.address)
     lease_s = await lease_length(settings.lease_s, session.chain.reader)
     genesis = await session.chain.reader.block_by_number(0)
     is_file = file_of(locate(settings.database_url.get_secret_value(), settings.data_dir)) is not None
@@ -96,19 +95,6 @@ def _check_calls(settings: Settings, session: Session) -> None:
         raise OperatorError(
             f"KEEPER_PROTOCOL: the plug-in {name} does not say what its calls are about (`stakes` in "
             "docs/adding-a-protocol.md), so limits on notional, accounts and assets cannot be kept: unset them"
-        )
-
-
-async def check_operator(session: Session, signer: bytes) -> None:
-    """Raises OperatorError for an executor that obeys another key than the signer's."""
-    address, reader = session.deployment.executor, session.chain.reader
-    if not address:
-        return
-    ties = executor.ties(await reader.read(await reader.head(), executor.ties_calls(address)))
-    if ties is not None and ties.operator != signer:  # None: an adapter's own kind of contract
-        raise OperatorError(
-            f"executor {checksum(address)} obeys {checksum(ties.operator)}, not the signer {checksum(signer)}: use "
-            f"that key, or let the treasury sign `keeper executor treasury set-operator {checksum(signer)}`"
         )
 
 
@@ -144,6 +130,7 @@ class Leader:
         monitor = self._monitor(journal.right)
         execution = self._execution(journal, monitor)
         try:
+            await check_roles(self.settings, self.session, self.address)  # the treasury may have changed them since
             await self.signer.open()
             await execution.recover()
             head = await self.session.chain.reader.head()

@@ -59,7 +59,8 @@ class Settings(ChainSettings):
     treasury: str | None = setting(
         None,
         "Sending",
-        "Address that owns the capital of executors that `keeper executor deploy` creates; not the signer",
+        "Address that owns the capital; not the signer. `keeper executor deploy` gives it to the executor, and an "
+        "executor with another treasury is refused by `keeper run --live` and fails in `keeper doctor`",
         pattern=r"^0x[0-9a-fA-F]{40}$",
     )
     kms_key_id: str | None = setting(

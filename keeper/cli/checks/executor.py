@@ -3,6 +3,7 @@
 from eth_utils.crypto import keccak
 
 from keeper.abi import checksum
+from keeper.app.roles import own_treasury
 from keeper.app.session import Session
 from keeper.chain.balances import token_balances
 from keeper.chain.connect import Chain
@@ -33,27 +34,39 @@ async def check_executor(settings: Settings, session: Session, snapshot: Snapsho
     ties = await read_ties(session.chain, address, snapshot.block)
     if ties is None:
         return [fail("executor", f"{checksum(address)} is not an executor contract", "check KEEPER_DEPLOYMENT")]
-    found = [await _code(session.chain, address), *_roles(ties, signer), await _factory(session.chain, ties)]
+    found = [await _code(session.chain, address), *_roles(ties, signer, own_treasury(settings))]
+    found.append(await _factory(session, ties))
     limits = await read_limits(session.chain, address, snapshot.block, session.protocol.purse(snapshot.state))
     found.append(_gas(limits))
     return found + await _capital(session, snapshot, address, limits)
 
 
-def _roles(ties: Ties, signer: bytes | None) -> list[Check]:
-    operator, treasury = checksum(ties.operator), checksum(ties.treasury)
-    names = "executor: operator", "executor: treasury"
+def _roles(ties: Ties, signer: bytes | None, wanted: bytes | None) -> list[Check]:
+    return [_operator(ties, signer), _treasury(ties, signer, wanted)]
+
+
+def _operator(ties: Ties, signer: bytes | None) -> Check:
+    name, operator = "executor: operator", checksum(ties.operator)
     if signer is None:
-        unknown = "no signer is set to compare with"
-        return [ok(names[0], f"{operator}; {unknown}"), ok(names[1], f"{treasury}; {unknown}")]
-    found = [ok(names[0], f"its operator is the signer, {operator}")]
+        return ok(name, f"{operator}; no signer is set to compare with")
     if ties.operator != signer:
         message = f"its operator is {operator}; the signer is {checksum(signer)}"
         action = f"use that signer, or let the treasury sign `keeper executor treasury set-operator {checksum(signer)}`"
-        found = [fail(names[0], message, action)]
+        return fail(name, message, action)
+    return ok(name, f"its operator is the signer, {operator}")
+
+
+def _treasury(ties: Ties, signer: bytes | None, wanted: bytes | None) -> Check:
+    name, treasury = "executor: treasury", checksum(ties.treasury)
+    if wanted is not None and ties.treasury != wanted:
+        message = f"its capital belongs to {treasury}; KEEPER_TREASURY is {checksum(wanted)}"
+        action = "do not fund it: correct KEEPER_DEPLOYMENT, or KEEPER_TREASURY if your treasury passed its role on"
+        return fail(name, message, action)
     if ties.treasury == signer:
         message = f"the signer, {treasury}, is the treasury: a stolen key takes the capital"
-        return [*found, fail(names[1], message, "use the operator's key here, and keep the treasury's elsewhere")]
-    return [*found, ok(names[1], f"its capital belongs to {treasury}")]
+        return fail(name, message, "use the operator's key here, and keep the treasury's elsewhere")
+    compared = "as KEEPER_TREASURY says" if wanted is not None else "KEEPER_TREASURY is not set to compare with"
+    return ok(name, f"its capital belongs to {treasury}; {compared}")
 
 
 async def _code(chain: Chain, address: bytes) -> Check:
@@ -84,11 +97,17 @@ def _holding(token: bytes, amount: int, named: tuple[str, int], limits: Limits) 
     return warn(f"executor: {symbol}", f"{message}; not on the held list", action)
 
 
-async def _factory(chain: Chain, ties: Ties) -> Check:
+async def _factory(session: Session, ties: Ties) -> Check:
+    """Compared with the factory of the protocol's own pools where the adapter has one (`pool_factory`)."""
     name = "executor: factory"
-    if not await chain.reader.code(ties.factory):
+    own: bytes = getattr(session.protocol, "pool_factory", b"")
+    if not await session.chain.reader.code(ties.factory):
         message = f"Uniswap factory {checksum(ties.factory)} has no code, so collateral cannot be sold"
         return fail(name, message, f"sweep the executor, remove it from KEEPER_DEPLOYMENT, and {_DEPLOY}")
+    if own and ties.factory != own:
+        message = f"it trades with the pools of {checksum(ties.factory)}; the protocol's are of {checksum(own)}"
+        action = f"check that this is Uniswap's factory; else remove the executor from KEEPER_DEPLOYMENT and {_DEPLOY}"
+        return warn(name, message, action)
     return ok(name, f"it trades with the pools of {checksum(ties.factory)}")
 
 

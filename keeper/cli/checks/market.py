@@ -12,6 +12,7 @@ from keeper.clock import iso
 from keeper.errors import KeeperError, Transient
 from keeper.model.health import WAD
 from keeper.protocols.base import Deployment, Protocol, Snapshot
+from keeper.protocols.permission import checks_calls
 from keeper.settings import Settings
 
 PARITY_PAGE = 500
@@ -25,6 +26,7 @@ async def check_market(settings: Settings, address: bytes | None) -> list[Check]
         return [fail("deployment", str(error))]
     try:
         found = await check_code(session.chain, session.deployment)
+        found += check_calls(settings, session.protocol)
         snapshot = await load_snapshot(session.chain.reader, session.protocol, session.deployment.start_block)
         found += check_prices(session.protocol, snapshot)
         found.append(await check_parity(session.chain, session.protocol, snapshot))
@@ -59,6 +61,19 @@ async def check_code(chain: Chain, deployment: Deployment) -> list[Check]:
                 )
             )
     return found
+
+
+def check_calls(settings: Settings, protocol: Protocol) -> list[Check]:
+    """Whether the adapter says which calls the key may sign; nothing to say of one that does."""
+    if checks_calls(protocol):
+        return []
+    name, message = "calls", f"the plug-in {protocol.name} does not say which calls it may make"
+    if settings.allow_unchecked_calls:
+        message += ", and KEEPER_ALLOW_UNCHECKED_CALLS lets the key sign any call to its contracts"
+        return [warn(name, message, "install a version with `permits`, and unset KEEPER_ALLOW_UNCHECKED_CALLS")]
+    verdict = fail if settings.live else warn
+    action = "a live run is refused: install a version with `permits`, or set KEEPER_ALLOW_UNCHECKED_CALLS=true"
+    return [verdict(name, message, action)]
 
 
 def check_prices(protocol: Protocol, snapshot: Snapshot) -> list[Check]:

@@ -67,6 +67,11 @@ class CurieProtocol(Defaults):
         self._contracts = contracts or Contracts(deployment.contracts["ClearingHouse"])
         self._exit_factory = exit_factory or ExitFactory(deployment.executor)
 
+    @property
+    def pool_factory(self) -> bytes:
+        """The Uniswap v3 factory of the markets' pools, as ClearingHouse names it; empty until discovered."""
+        return self._contracts.factory
+
     # What to find out before the first log.
 
     def discovery(self) -> list[Call]:

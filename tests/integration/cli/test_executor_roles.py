@@ -1,18 +1,29 @@
 """What the operator and the treasury of an executor may do through `keeper executor`, on a real node."""
 
+import asyncio
 import json
 import re
 
+import pytest
+
 from keeper.abi import checksum
+from keeper.app.execution import Leader
+from keeper.app.session import open_session
+from keeper.app.signers import signer_of
+from keeper.cli.options import settings_from
+from keeper.errors import OperatorError
 from keeper.execute.signing.local import from_private_key
+from keeper.execute.tx.crash_points import no_hook
 from keeper.model.chain import unhexed
 from keeper.sim.node.artifacts import ask
 from keeper.sim.node.client import Tx, impersonate
 from keeper.sim.node.options import dev_key
-from tests.support.executor_cli import SIGNER, TREASURY, USD, Place, Run, decided, deployed_one, place, run
+from tests.support.executor_cli import SIGNER, TREASURY, USD, Place, Run, checks, decided, deployed_one, place, run
 from tests.support.executor_v1 import deploy_v1
 
 __all__ = ["place", "run"]
+
+STRANGER = checksum(from_private_key("0x" + dev_key(6).hex()).address)
 
 
 def test_only_the_operator_sweeps(place: Place, run: Run) -> None:
@@ -83,6 +94,58 @@ def test_an_executor_of_another_operator_is_refused_at_the_start_in_one_line(pla
     assert f"obeys {checksum(SIGNER)}, not the signer" in ended.line
     assert "keeper executor treasury set-operator 0x" in ended.line
     assert run("run", "--live", "--once").code == 0
+
+
+def test_an_executor_of_a_strangers_treasury_fails_in_the_doctor_and_is_refused_live(place: Place, run: Run) -> None:
+    assert run("executor", "deploy", "--factory", place.factory, "--treasury", STRANGER, "--live").code == 0
+    verdict, message, action = checks(run, KEEPER_TREASURY=TREASURY)["executor: treasury"]
+    assert (verdict, STRANGER in message, TREASURY in message) == ("fail", True, True)
+    assert "do not fund it" in action
+    assert checks(run, KEEPER_TREASURY=TREASURY, KEEPER_PRIVATE_KEY="")["executor: treasury"][0] == "fail"
+    ended = run("run", "--live", "--once", KEEPER_TREASURY=TREASURY)
+    assert ended.code == 2
+    assert (
+        f"KEEPER_TREASURY is {TREASURY}, but executor {checksum(place.executor())} belongs to {STRANGER}" in ended.line
+    )
+    assert checks(run, KEEPER_TREASURY=STRANGER.lower())["executor: treasury"][:2] == (
+        "ok",
+        f"its capital belongs to {STRANGER}; as KEEPER_TREASURY says",
+    )
+    assert run("run", "--live", "--once", KEEPER_TREASURY=STRANGER).code == 0
+    assert "KEEPER_TREASURY is not set" in checks(run)["executor: treasury"][1]
+
+
+def test_a_contract_with_a_factory_is_no_executor_for_a_live_run(place: Place, run: Run) -> None:
+    pool = place.deployed.exits.pools["WETH", "USDC", 500]
+    place.deployed.write_deployment(place.deployment, pool)
+    ended = run("run", "--live", "--once")
+    assert ended.code == 2
+    assert f"Executor {checksum(pool)} is not the keeper's executor contract" in ended.line
+
+
+def test_the_doctor_warns_of_a_factory_that_is_not_the_markets(place: Place, run: Run) -> None:
+    other, node = "0x" + "fac7" * 10, place.deployed.node
+    node.rpc("anvil_setCode", other, node.rpc("eth_getCode", place.factory, "latest"))
+    assert run("executor", "deploy", "--factory", other, "--treasury", TREASURY, "--live").code == 0
+    verdict, message, _ = checks(run)["executor: factory"]
+    assert (verdict, place.factory in message) == ("warn", True)
+
+
+def test_a_keeper_whose_operator_was_replaced_does_not_take_over(place: Place, run: Run) -> None:
+    deployed_one(place, run)
+    decided(place, run, "set-operator", STRANGER)
+    settings = settings_from(place.directory / ".env")
+
+    async def take_over() -> None:
+        session = await open_session(settings, lambda _: None)
+        try:
+            leader = Leader(settings, session, signer_of(settings), lambda _: None, no_hook, 8.0)
+            await leader.lead(leader.open_journal())
+        finally:
+            await session.chain.close()
+
+    with pytest.raises(OperatorError, match=f"obeys {STRANGER}, not the signer"):
+        asyncio.run(take_over())
 
 
 def test_an_executor_of_version_1_is_refused_everywhere_and_emptied_by_its_owner(place: Place, run: Run) -> None:

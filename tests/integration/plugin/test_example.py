@@ -178,6 +178,16 @@ def test_a_plug_in_that_does_not_say_what_it_may_call_runs_dry_and_not_live(olde
     keeper(older | {"KEEPER_ALLOW_UNCHECKED_CALLS": "true"}, "run", "--live", "--once")
 
 
+def test_the_doctor_warns_of_a_plug_in_that_does_not_say_what_it_may_call(older: dict[str, str]) -> None:
+    for changes, words in (
+        ({}, "a live run is refused"),
+        ({"KEEPER_ALLOW_UNCHECKED_CALLS": "true"}, "unset KEEPER_ALLOW_UNCHECKED_CALLS"),
+    ):
+        checks = json.loads(keeper(older | changes, "doctor", "--json"))["checks"]
+        [found] = [check for check in checks if check["name"] == "calls"]
+        assert (found["verdict"], words in found["action"]) == ("warn", True)
+
+
 def test_the_examples_own_tests_pass(environment: dict[str, str], tmp_path: Path) -> None:
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(EXAMPLE)]
     command += ["-c", str(EXAMPLE / "pyproject.toml"), str(EXAMPLE / "tests")]
